@@ -1,0 +1,103 @@
+//! `fader check`: is this document right?
+
+use std::io::{self, Write};
+use std::path::PathBuf;
+
+use fader::Severity;
+use serde::Serialize;
+
+use crate::document::{self, Report};
+use crate::{Format, Outcome, output};
+
+/// Checks flag documents, with their list files and overlays, and reports every mistake with its place and a cure.
+///
+/// Exits with 0 if all are right (warnings alone are fine), 1 on an error, 2 if a document could not be read.
+#[derive(clap::Args)]
+pub(crate) struct Args {
+    /// The documents.
+    #[arg(required = true, value_name = "FILE")]
+    files: Vec<PathBuf>,
+    /// Whom the report is for.
+    #[arg(long, value_enum, default_value_t = Format::Human)]
+    format: Format,
+    /// Takes warnings for errors.
+    #[arg(long)]
+    deny_warnings: bool,
+}
+
+pub(crate) fn run(args: &Args) -> anyhow::Result<Outcome> {
+    let mut reports = Vec::new();
+    let mut unread = 0;
+    for file in &args.files {
+        match document::load(file) {
+            Ok(loaded) => reports.extend(loaded.reports),
+            Err(error) => {
+                unread += 1;
+                output::complain(&format!("{error:#}"));
+            }
+        }
+    }
+    if unread < args.files.len() {
+        match args.format {
+            Format::Human => for_people(&reports, args.files.len() - unread),
+            Format::Json => for_programs(&reports),
+        }
+        .map_err(output::failed)?;
+    }
+    let (errors, warnings) = output::totals(&reports);
+    Ok(match (unread, errors, warnings) {
+        (1.., _, _) => Outcome::Failed,
+        (0, 1.., _) => Outcome::Findings,
+        (0, 0, 1..) if args.deny_warnings => Outcome::Findings,
+        (0, 0, _) => Outcome::Fine,
+    })
+}
+
+fn for_people(reports: &[Report], checked: usize) -> io::Result<()> {
+    let mut out = output::stdout();
+    output::report(&mut out, reports, checked)?;
+    out.flush()
+}
+
+fn for_programs(reports: &[Report]) -> io::Result<()> {
+    let mut out = output::plain();
+    let files = reports.iter().map(|report| File { file: &report.file, diagnostics: diagnostics(report) }).collect();
+    serde_json::to_writer(&mut out, &Answer { files })?;
+    writeln!(out)?;
+    out.flush()
+}
+
+#[derive(Serialize)]
+struct Answer<'a> {
+    files: Vec<File<'a>>,
+}
+
+#[derive(Serialize)]
+struct File<'a> {
+    file: &'a str,
+    diagnostics: Vec<Finding<'a>>,
+}
+
+#[derive(Serialize)]
+struct Finding<'a> {
+    severity: &'a str,
+    kind: &'a str,
+    path: &'a str,
+    line: u32,
+    column: u32,
+    message: &'a str,
+    help: Option<&'a str>,
+}
+
+fn diagnostics(report: &Report) -> Vec<Finding<'_>> {
+    let finding = |diagnostic: &'_ fader::Diagnostic| Finding {
+        severity: diagnostic.severity().as_str(),
+        kind: diagnostic.kind().as_str(),
+        path: diagnostic.path(),
+        line: diagnostic.line(),
+        column: diagnostic.column(),
+        message: diagnostic.message(),
+        help: diagnostic.help(),
+    };
+    report.diagnostics.iter().map(finding).collect()
+}

@@ -1,0 +1,79 @@
+//! `fader`: questions to a flag document, on the command line.
+//!
+//! - [`check`]: is this document right?
+//! - [`eval`]: what does a flag resolve to, for this context, at this time?
+//! - [`position`]: where does a unit stand?
+//! - [`watch`]: what happens to this document while it is edited?
+//!
+//! Each exits with 0 when all is fine, 1 when there are findings, 2 when it could not run.
+
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand, ValueEnum};
+
+mod batch;
+mod check;
+mod document;
+mod eval;
+mod output;
+mod position;
+mod usage;
+mod watch;
+
+/// Feature flags that fade in: asks questions to a flag document.
+#[derive(Parser)]
+#[command(name = "fader", version, propagate_version = true, disable_help_subcommand = true)]
+struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    Check(check::Args),
+    Eval(eval::Args),
+    Position(position::Args),
+    Watch(watch::Args),
+}
+
+/// Whom the output is for.
+#[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum Format {
+    /// For people.
+    Human,
+    /// For programs.
+    Json,
+}
+
+/// How a command ended that could run.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Outcome {
+    Fine,
+    Findings,
+    /// It could not run, and has said why.
+    Failed,
+}
+
+fn main() -> ExitCode {
+    let cli = match Cli::try_parse() {
+        Ok(cli) => cli,
+        Err(error) => return usage::answer(&error),
+    };
+    let outcome = match cli.command {
+        Command::Check(args) => check::run(&args),
+        Command::Eval(args) => eval::run(&args),
+        Command::Position(args) => position::run(&args),
+        Command::Watch(args) => watch::run(&args),
+    };
+    match outcome {
+        Ok(Outcome::Fine) => ExitCode::SUCCESS,
+        Ok(Outcome::Findings) => ExitCode::from(1),
+        Ok(Outcome::Failed) => ExitCode::from(2),
+        // Whoever read the answers has seen enough, as `head` does.
+        Err(error) if output::is_closed_pipe(&error) => ExitCode::SUCCESS,
+        Err(error) => {
+            output::complain(&format!("{error:#}"));
+            ExitCode::from(2)
+        }
+    }
+}

@@ -1,0 +1,252 @@
+//! Reading files that others are writing.
+//!
+//! A document and its lists belong together, but no call reads several files at one instant. So the path is resolved
+//! once, all is read from the real directory that it led to, and afterwards everything is looked at again: where the
+//! path leads elsewhere by now, or a file has another stamp than when it was opened, the whole reading starts anew.
+//! Holding the directory open instead (`openat`) would also see one version of it, but not an edit in place while it
+//! is read, and is not to be had everywhere.
+
+use std::fs::{self, File, Metadata};
+use std::io::{self, Read};
+use std::path::{Path, PathBuf};
+use std::thread;
+use std::time::{Duration, SystemTime};
+
+use super::Named;
+use crate::error::ErrorKind;
+
+/// How often a reading starts anew before it is given up until the next look, and the pause before each.
+const ATTEMPTS: u32 = 5;
+const PAUSE: Duration = Duration::from_millis(5);
+
+/// The files of one source.
+#[derive(Debug)]
+pub(super) struct Files {
+    pub(super) document: Named,
+    pub(super) overlay: Named,
+    max_bytes: u64,
+    max_list_bytes: u64,
+}
+
+/// A document and the lists that it names, which belong together.
+#[derive(Debug)]
+pub(super) struct Set {
+    pub(super) document: Vec<u8>,
+    pub(super) lists: Vec<List>,
+}
+
+/// A list file.
+#[derive(Debug)]
+pub(super) struct List {
+    /// Its path as the document names it.
+    pub(super) written: String,
+    pub(super) path: PathBuf,
+    pub(super) content: Result<Content, ReadError>,
+}
+
+#[derive(Debug)]
+pub(super) struct Content {
+    pub(super) bytes: Vec<u8>,
+    pub(super) stamp: Stamp,
+}
+
+impl Files {
+    pub(super) fn new(document: Named, overlay: Named, max_bytes: u64, max_list_bytes: u64) -> Self {
+        Self { document, overlay, max_bytes, max_list_bytes }
+    }
+
+    /// Reads the document and its lists.
+    pub(super) fn read(&self) -> Result<Set, ReadError> {
+        let mut last = ReadError::Changing;
+        for attempt in 0..ATTEMPTS {
+            if attempt > 0 {
+                thread::sleep(PAUSE);
+            }
+            match self.attempt() {
+                Ok(Some(set)) => return Ok(set),
+                Ok(None) => last = ReadError::Changing,
+                // A switch may leave the path without a file for a moment.
+                Err(error @ ReadError::NotFound) => last = error,
+                Err(error) => return Err(error),
+            }
+        }
+        Err(last)
+    }
+
+    /// Reads once. `None` says that something moved meanwhile, so that the parts may not belong together.
+    fn attempt(&self) -> Result<Option<Set>, ReadError> {
+        let real = fs::canonicalize(&self.document.path)?;
+        let document = read(&real, self.max_bytes)?;
+        let directory = real.parent().unwrap_or(&real);
+
+        let lists: Vec<List> = fader::list_files(&document.bytes)
+            .into_iter()
+            .map(|written| {
+                let path = directory.join(&written);
+                let content = read(&path, self.max_list_bytes);
+                List { written, path, content }
+            })
+            .collect();
+
+        let whole = fs::canonicalize(&self.document.path).is_ok_and(|now| now == real)
+            && Stamp::at(&real) == Some(document.stamp)
+            && lists.iter().all(|list| Stamp::at(&list.path) == list.content.as_ref().ok().map(|content| content.stamp.clone()));
+        Ok(whole.then_some(Set { document: document.bytes, lists }))
+    }
+
+    /// Reads the overlay; `None` where there is none.
+    pub(super) fn read_overlay(&self) -> Result<Option<Vec<u8>>, ReadError> {
+        match read(&self.overlay.path, self.max_bytes) {
+            Ok(content) => Ok(Some(content.bytes)),
+            Err(ReadError::NotFound) => Ok(None),
+            Err(error) => Err(error),
+        }
+    }
+}
+
+/// Reads a regular file up to a limit, never waiting for a writer.
+fn read(path: &Path, limit: u64) -> Result<Content, ReadError> {
+    // Asked before it is opened, as opening a device may do something; and after, as it may be another file by then.
+    regular(&fs::metadata(path)?)?;
+    let file = open(path)?;
+    let found = file.metadata()?;
+    regular(&found)?;
+
+    let mut bytes = Vec::new();
+    if found.len() <= limit {
+        file.take(limit.saturating_add(1)).read_to_end(&mut bytes)?;
+    }
+    if found.len().max(bytes.len() as u64) > limit {
+        return Err(ReadError::TooLarge { limit });
+    }
+    Ok(Content { bytes, stamp: Stamp::of(&found) })
+}
+
+fn regular(found: &Metadata) -> Result<(), ReadError> {
+    match found.file_type() {
+        kind if kind.is_file() => Ok(()),
+        kind if kind.is_dir() => Err(ReadError::NotAFile("a directory")),
+        _ => Err(ReadError::NotAFile("a pipe, a socket or a device")),
+    }
+}
+
+/// Opens without waiting for a pipe's other end.
+#[cfg(unix)]
+fn open(path: &Path) -> io::Result<File> {
+    use rustix::fs::{Mode, OFlags};
+
+    let flags = OFlags::RDONLY | OFlags::NONBLOCK | OFlags::NOCTTY | OFlags::CLOEXEC;
+    Ok(rustix::fs::open(path, flags, Mode::empty())?.into())
+}
+
+#[cfg(not(unix))]
+fn open(path: &Path) -> io::Result<File> {
+    File::open(path)
+}
+
+/// Tells a file, as it was at one time, from any other file and from what a later write makes of it.
+///
+/// It only finds out that something moved *while* it was read. Whether a source has changed is told by content alone.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Stamp {
+    inode: Option<(u64, u64)>,
+    pub(super) len: u64,
+    modified: Option<SystemTime>,
+    /// When the system last noted a change, which no program can set back.
+    changed: Option<(i64, i64)>,
+}
+
+impl Stamp {
+    #[cfg(unix)]
+    fn of(found: &Metadata) -> Self {
+        use std::os::unix::fs::MetadataExt;
+
+        Self {
+            inode: Some((found.dev(), found.ino())),
+            len: found.len(),
+            modified: found.modified().ok(),
+            changed: Some((found.ctime(), found.ctime_nsec())),
+        }
+    }
+
+    #[cfg(not(unix))]
+    fn of(found: &Metadata) -> Self {
+        Self { inode: None, len: found.len(), modified: found.modified().ok(), changed: None }
+    }
+
+    fn at(path: &Path) -> Option<Self> {
+        fs::metadata(path).ok().map(|found| Self::of(&found))
+    }
+
+    /// Returns whether `later` is the same file, written to meanwhile.
+    pub(super) fn is_rewritten(&self, later: &Self) -> bool {
+        self.inode == later.inode && (self.len, self.modified) != (later.len, later.modified)
+    }
+}
+
+/// Why a file could not be read.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum ReadError {
+    #[error("no such file")]
+    NotFound,
+    #[error("it is {0}, not a file")]
+    NotAFile(&'static str),
+    #[error("it is larger than the limit of {limit} bytes")]
+    TooLarge { limit: u64 },
+    #[error("it kept changing while it was read")]
+    Changing,
+    #[error("it became empty, as while it is being written; a list that is meant to be empty holds a comment line")]
+    Emptied,
+    #[error("{}", reason(.0))]
+    Io(#[source] io::Error),
+}
+
+/// Words a system's error without its number.
+fn reason(error: &io::Error) -> String {
+    match error.kind() {
+        io::ErrorKind::PermissionDenied => "permission denied".to_owned(),
+        io::ErrorKind::NotADirectory => "a part of its path is a file, not a directory".to_owned(),
+        _ => error.to_string(),
+    }
+}
+
+impl From<io::Error> for ReadError {
+    fn from(error: io::Error) -> Self {
+        match error.kind() {
+            io::ErrorKind::NotFound => Self::NotFound,
+            _ => Self::Io(error),
+        }
+    }
+}
+
+#[cfg(unix)]
+impl From<rustix::io::Errno> for ReadError {
+    fn from(error: rustix::io::Errno) -> Self {
+        io::Error::from(error).into()
+    }
+}
+
+impl ReadError {
+    pub(crate) fn kind(&self) -> ErrorKind {
+        match self {
+            Self::NotFound => ErrorKind::NotFound,
+            Self::NotAFile(_) => ErrorKind::NotAFile,
+            Self::TooLarge { .. } => ErrorKind::TooLarge,
+            Self::Changing | Self::Emptied => ErrorKind::Changing,
+            Self::Io(_) => ErrorKind::Unreadable,
+        }
+    }
+
+    pub(crate) fn is_transient(&self) -> bool {
+        match self {
+            Self::NotFound | Self::NotAFile(_) | Self::TooLarge { .. } => false,
+            Self::Changing | Self::Emptied => true,
+            Self::Io(error) => {
+                !matches!(error.kind(), io::ErrorKind::PermissionDenied | io::ErrorKind::NotADirectory)
+            }
+        }
+    }
+}
+
+#[cfg(all(test, unix))]
+mod tests;

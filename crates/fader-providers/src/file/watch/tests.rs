@@ -1,0 +1,91 @@
+use std::os::unix::fs::symlink;
+
+use super::*;
+
+/// The directories for `path` below `root`, without the root's own path.
+fn below(root: &Path, path: &str) -> Vec<String> {
+    let mut found = BTreeSet::new();
+    walk(&root.join(path), &mut found);
+    let shown = |path: &PathBuf| path.strip_prefix(root).unwrap_or(path).display().to_string();
+    found.iter().map(shown).collect()
+}
+
+fn root() -> (tempfile::TempDir, PathBuf) {
+    let directory = tempfile::tempdir().unwrap();
+    let real = fs::canonicalize(directory.path()).unwrap();
+    (directory, real)
+}
+
+#[test]
+fn a_plain_file_is_told_of_by_its_directory() {
+    let (_guard, root) = root();
+    fs::create_dir(root.join("rules")).unwrap();
+    fs::write(root.join("rules/flags.json"), "{}").unwrap();
+    assert_eq!(below(&root, "rules/flags.json"), ["rules"]);
+    assert_eq!(below(&root, "rules/./../rules/flags.json"), ["rules"]);
+    assert_eq!(below(&root, "rules/not-yet.json"), ["rules"]);
+}
+
+#[test]
+fn each_link_on_the_way_is_watched_where_it_stands() {
+    let (_guard, root) = root();
+    fs::create_dir_all(root.join("mount/..2026_11_20")).unwrap();
+    fs::write(root.join("mount/..2026_11_20/flags.json"), "{}").unwrap();
+    symlink("..2026_11_20", root.join("mount/..data")).unwrap();
+    symlink("..data/flags.json", root.join("mount/flags.json")).unwrap();
+    symlink(root.join("mount"), root.join("current")).unwrap();
+    assert_eq!(below(&root, "mount/flags.json"), ["mount", "mount/..2026_11_20"]);
+    assert_eq!(below(&root, "current/flags.json"), ["", "mount", "mount/..2026_11_20"]);
+}
+
+#[test]
+fn a_path_that_ends_early_is_watched_where_it_ends() {
+    let (_guard, root) = root();
+    assert_eq!(below(&root, "a/b/c/flags.json"), [""]);
+    fs::create_dir_all(root.join("a/b")).unwrap();
+    assert_eq!(below(&root, "a/b/c/flags.json"), ["a/b"]);
+    symlink("gone/flags.json", root.join("a/flags.json")).unwrap();
+    assert_eq!(below(&root, "a/flags.json"), ["a"]);
+}
+
+#[test]
+fn links_in_a_circle_end() {
+    let (_guard, root) = root();
+    symlink("b", root.join("a")).unwrap();
+    symlink("a", root.join("b")).unwrap();
+    assert_eq!(below(&root, "a/flags.json"), [""]);
+}
+
+#[test]
+fn watches_follow_a_directory_that_is_replaced() {
+    let (_guard, root) = root();
+    let (rules, file) = (root.join("rules"), root.join("rules/flags.json"));
+    fs::create_dir(&rules).unwrap();
+    let (hints, inbox) = std::sync::mpsc::sync_channel(64);
+    let mut watch = Watch::new(hints);
+    watch.renew([file.as_path()].into_iter());
+    assert_eq!(watch.trouble(), None);
+
+    for _ in 0..3 {
+        fs::remove_dir_all(&rules).unwrap();
+        watch.renew([file.as_path()].into_iter());
+        fs::create_dir(&rules).unwrap();
+        watch.renew([file.as_path()].into_iter());
+        while inbox.recv_timeout(std::time::Duration::from_millis(50)).is_ok() {}
+        watch.renew([file.as_path()].into_iter());
+        fs::write(&file, "{}").unwrap();
+        assert!(inbox.recv_timeout(std::time::Duration::from_secs(10)).is_ok(), "a watch of the new directory");
+    }
+}
+
+#[test]
+fn reading_is_no_hint() {
+    let (_guard, root) = root();
+    let file = root.join("flags.json");
+    fs::write(&file, "{}").unwrap();
+    let (hints, inbox) = std::sync::mpsc::sync_channel(64);
+    let mut watch = Watch::new(hints);
+    watch.renew([file.as_path()].into_iter());
+    fs::read(&file).unwrap();
+    assert!(inbox.recv_timeout(std::time::Duration::from_millis(200)).is_err());
+}

@@ -1,0 +1,37 @@
+//! Where flags come from: providers that load a document into [`fader::Flags`], follow it while the service runs, and
+//! keep the last good one whatever happens to the source.
+//!
+//! A service needs one line. A broken or missing document is an error here, at start-up; from then on nothing that
+//! goes wrong takes away what is live, and [`Flags::status`](fader::Flags::status) says what happened.
+//!
+//! ```
+//! use fader::Context;
+//!
+//! # let directory = std::env::temp_dir().join(format!("fader-providers-{}", std::process::id()));
+//! # std::fs::create_dir_all(&directory)?;
+//! # let path = directory.join("flags.json");
+//! # std::fs::write(&path, r#"{ "flags": { "new-checkout": true } }"#)?;
+//! let flags = fader_providers::file(&path).open()?;
+//!
+//! assert_eq!(flags.resolve("new-checkout", &Context::new("user-42")).variant(), Some("on"));
+//! # drop(flags);
+//! # std::fs::remove_dir_all(&directory)?;
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
+//!
+//! | feature | gives | follows |
+//! |---|---|---|
+//! | `file` (default) | [`file()`] | a file, the lists that it names, and its overlay |
+//!
+//! No provider needs an async runtime: each one works on a thread of its own, which ends soon after the last
+//! `Flags` is dropped.
+
+#[cfg(feature = "file")]
+mod error;
+#[cfg(feature = "file")]
+mod file;
+
+#[cfg(feature = "file")]
+pub use error::{ErrorKind, ProviderError};
+#[cfg(feature = "file")]
+pub use file::{FileBuilder, file};

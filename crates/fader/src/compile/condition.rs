@@ -1,0 +1,301 @@
+//! Conditions to their cheapest form: names looked up, constants folded.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use crate::attributes::Value;
+use crate::compile::{Index, Input};
+use crate::decision::MAX_ITEMS;
+use crate::document::diagnostic::{DiagnosticKind, Report};
+use crate::document::model::{self, ConditionKind, FlagSet, Name};
+use crate::document::slice;
+use crate::document::suggest::suggest;
+use crate::hash;
+use crate::ruleset::condition::{Equals, Test};
+use crate::ruleset::network::NetworkSet;
+use crate::ruleset::pattern::Pattern;
+use crate::ruleset::text::{TextMatch, TextSet};
+use crate::ruleset::{AttributeId, Condition, FlagId, List, ListId, Registry, Segment, SegmentId, Truth};
+
+/// What a document's names stand for.
+pub(crate) struct Names<'p, 't> {
+    pub(crate) set: &'p FlagSet<'t>,
+    pub(crate) flags: Index<'t>,
+    pub(crate) segments: Index<'t>,
+    pub(crate) lists: Index<'t>,
+}
+
+impl<'p, 't> Names<'p, 't> {
+    pub(crate) fn of(set: &'p FlagSet<'t>) -> Self {
+        fn index<'t>(names: impl Iterator<Item = &'t str>) -> Index<'t> {
+            names.enumerate().map(|(at, name)| (name, at)).collect()
+        }
+        Self {
+            set,
+            flags: index(set.flags.iter().map(|flag| flag.name.value)),
+            segments: index(set.segments.iter().map(|segment| segment.name.value)),
+            lists: index(set.lists.iter().map(|list| list.name.value)),
+        }
+    }
+}
+
+/// A name in one part of the document that another part stands for.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Reference<'t> {
+    pub(crate) from: Part<'t>,
+    pub(crate) to: Part<'t>,
+    pub(crate) at: crate::document::syntax::Span,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(crate) enum Part<'t> {
+    Flag(&'t str),
+    Segment(&'t str),
+    List(&'t str),
+}
+
+/// Compiles conditions, noting what they refer to.
+pub(crate) struct Compiler<'c, 't> {
+    names: &'c Names<'c, 't>,
+    pub(crate) registry: &'c mut Registry,
+    pub(crate) input: &'c Input<'c>,
+    lists: &'c [(ListId, Option<Arc<List>>)],
+    pub(crate) report: &'c mut Report,
+    /// Patterns compiled already: one document tends to repeat them.
+    patterns: HashMap<(Vec<String>, bool), Pattern>,
+    references: Vec<Reference<'t>>,
+    inside: Part<'t>,
+}
+
+impl<'c, 't> Compiler<'c, 't> {
+    pub(crate) fn new(
+        names: &'c Names<'c, 't>,
+        registry: &'c mut Registry,
+        input: &'c Input<'c>,
+        lists: &'c [(ListId, Option<Arc<List>>)],
+        report: &'c mut Report,
+    ) -> Self {
+        let (patterns, references) = (HashMap::new(), Vec::new());
+        Self { names, registry, input, lists, report, patterns, references, inside: Part::Flag("") }
+    }
+
+    pub(crate) fn into_references(self) -> Vec<Reference<'t>> {
+        self.references
+    }
+
+    pub(crate) fn enter(&mut self, part: Part<'t>) {
+        self.inside = part;
+    }
+
+    pub(crate) fn segment(&mut self, model: &model::Segment<'t>, text: &str) -> (SegmentId, Segment) {
+        self.enter(Part::Segment(model.name.value));
+        let id = SegmentId(self.registry.segments.number(model.name.value));
+        let condition = self.condition(&model.condition);
+        let text = hash::identity(slice(text, model.span).as_bytes());
+        (id, Segment { name: model.name.value.into(), text, condition })
+    }
+
+    pub(crate) fn attribute(&mut self, name: &str) -> AttributeId {
+        AttributeId(self.registry.attributes.number(name))
+    }
+
+    pub(crate) fn ambient(&self, name: &str) -> Option<&'c Value> {
+        self.input.ambient.get(name)
+    }
+
+    pub(crate) fn condition(&mut self, model: &model::Condition<'t>) -> Condition {
+        match &model.kind {
+            ConditionKind::All(parts) => {
+                if parts.value.is_empty() {
+                    self.report
+                        .warning(DiagnosticKind::AlwaysHolds, parts.span, "no condition at all always holds")
+                        .help("leave it out, or name a condition");
+                }
+                let parts = parts.value.iter().map(|part| self.condition(part)).collect();
+                fold(parts, Truth::True, Truth::False, Condition::All)
+            }
+            ConditionKind::Any(parts) => {
+                if parts.value.is_empty() {
+                    self.report
+                        .warning(DiagnosticKind::NeverHolds, parts.span, "any of nothing never holds")
+                        .help("name a condition");
+                }
+                let parts = parts.value.iter().map(|part| self.condition(part)).collect();
+                fold(parts, Truth::False, Truth::True, Condition::Any)
+            }
+            ConditionKind::Not(part) => match self.condition(part) {
+                Condition::Constant(truth) => Condition::Constant(truth.not()),
+                part => Condition::Not(Box::new(part)),
+            },
+            ConditionKind::Segment(name) => self.segment_reference(*name),
+            ConditionKind::Flag { flag, variants } => self.prerequisite(*flag, variants),
+            ConditionKind::Time { from, until } => Condition::Time { from: *from, until: *until },
+            ConditionKind::Attribute { name, test } => self.attribute_test(name, test),
+            ConditionKind::Invalid => Condition::Constant(Truth::Unknown),
+        }
+    }
+
+    fn refer(&mut self, to: Part<'t>, name: Name<'t>) {
+        self.references.push(Reference { from: self.inside, to, at: name.span });
+    }
+
+    fn segment_reference(&mut self, name: Name<'t>) -> Condition {
+        if !self.names.segments.contains_key(name.value) {
+            self.report
+                .error(DiagnosticKind::UnknownSegment, name.span, format!("unknown segment `{}`", name.value))
+                .maybe_help(suggest(name.value, self.names.segments.keys().copied()));
+            return Condition::Constant(Truth::Unknown);
+        }
+        self.refer(Part::Segment(name.value), name);
+        Condition::Segment(SegmentId(self.registry.segments.number(name.value)))
+    }
+
+    fn prerequisite(&mut self, name: Name<'t>, variants: &model::At<Vec<Name<'t>>>) -> Condition {
+        let Some(flag) = self.names.flags.get(name.value).and_then(|at| self.names.set.flags.get(*at)) else {
+            self.report
+                .error(DiagnosticKind::UnknownFlag, name.span, format!("unknown flag `{}`", name.value))
+                .maybe_help(suggest(name.value, self.names.flags.keys().copied()));
+            return Condition::Constant(Truth::Unknown);
+        };
+        self.refer(Part::Flag(name.value), name);
+        for variant in &variants.value {
+            // A flag without readable variants has its own mistake.
+            if !flag.variants.is_empty() && !flag.variants.iter().any(|known| known.name == variant.value) {
+                let message = format!("unknown variant `{}` of the flag `{}`", variant.value, name.value);
+                self.report
+                    .error(DiagnosticKind::UnknownVariant, variant.span, message)
+                    .maybe_help(suggest(variant.value, flag.variants.iter().map(|variant| variant.name)));
+            }
+        }
+        if variants.value.is_empty() {
+            self.report
+                .warning(DiagnosticKind::NeverHolds, variants.span, "none of no variants never holds")
+                .help("name a variant");
+        }
+        let variants = variants.value.iter().map(|variant| variant.value.into()).collect();
+        Condition::Flag { flag: FlagId(self.registry.flags.number(name.value)), variants }
+    }
+
+    fn attribute_test(&mut self, name: &'t str, test: &model::At<model::Test<'t>>) -> Condition {
+        let Some(test) = self.test(test) else {
+            return Condition::Constant(Truth::Unknown);
+        };
+        // An ambient attribute is a constant of the process.
+        if let Some(value) = self.ambient(name) {
+            let list = |id| {
+                let (_, list) = self.lists.iter().find(|(known, _)| *known == id)?;
+                list.as_deref().map(|list| &list.ids)
+            };
+            return Condition::Constant(test.holds(value.as_ref(), list));
+        }
+        Condition::Attribute { attribute: self.attribute(name), test }
+    }
+
+    fn test(&mut self, test: &model::At<model::Test<'t>>) -> Option<Test> {
+        let is_empty = match &test.value {
+            model::Test::InNothing => true,
+            model::Test::Text { operands, .. } => operands.is_empty(),
+            model::Test::Matches { patterns, .. } => patterns.is_empty(),
+            model::Test::InNetwork(networks) => networks.is_empty(),
+            model::Test::Version(requirements) => {
+                !requirements.is_empty() && requirements.iter().all(crate::ruleset::version::Requirement::is_empty)
+                    || requirements.is_empty()
+            }
+            _ => false,
+        };
+        if is_empty {
+            self.report.warning(DiagnosticKind::NeverHolds, test.span, "nothing matches this").help("name what should match");
+        }
+        Some(match &test.value {
+            model::Test::Exists(wanted) => Test::Exists(*wanted),
+            model::Test::InNothing => Test::Equals(Equals::Nothing),
+            model::Test::InBools(values) => {
+                Test::Equals(Equals::Bools { yes: values.contains(&true), no: values.contains(&false) })
+            }
+            model::Test::InText { values, ignore_case } => Test::Equals(Equals::Texts(TextSet::new(values, *ignore_case))),
+            model::Test::InNumbers(values) => Test::Equals(Equals::numbers(values.clone())),
+            model::Test::InList(name) => return self.list_test(*name),
+            model::Test::Text { operator, operands, ignore_case } => {
+                Test::Text(TextMatch::new(*operator, operands, *ignore_case))
+            }
+            model::Test::Matches { patterns, ignore_case } => {
+                Test::Matches(self.pattern(patterns, *ignore_case, test.span)?)
+            }
+            model::Test::Order { operator, bound } => Test::Order(*operator, *bound),
+            model::Test::Between(low, high) => Test::Between(*low, *high),
+            model::Test::Before(instant) => Test::Before(*instant),
+            model::Test::After(instant) => Test::After(*instant),
+            model::Test::Version(requirements) => Test::Version(requirements.as_slice().into()),
+            model::Test::InNetwork(networks) => Test::InNetwork(NetworkSet::new(networks)),
+        })
+    }
+
+    fn list_test(&mut self, name: Name<'t>) -> Option<Test> {
+        if !self.names.lists.contains_key(name.value) {
+            self.report
+                .error(DiagnosticKind::UnknownList, name.span, format!("unknown list `{}`", name.value))
+                .maybe_help(suggest(name.value, self.names.lists.keys().copied()));
+            return None;
+        }
+        self.refer(Part::List(name.value), name);
+        Some(Test::InList(ListId(self.registry.lists.number(name.value))))
+    }
+
+    fn pattern(
+        &mut self,
+        patterns: &[Name<'t>],
+        ignore_case: bool,
+        span: crate::document::syntax::Span,
+    ) -> Option<Pattern> {
+        let sources: Vec<&str> = patterns.iter().map(|pattern| pattern.value).collect();
+        let key = (sources.iter().map(|source| (*source).to_owned()).collect(), ignore_case);
+        let pattern = match self.patterns.get(&key) {
+            Some(pattern) => pattern.clone(),
+            None => match Pattern::new(&sources, ignore_case) {
+                Ok(pattern) => self.patterns.entry(key).or_insert(pattern).clone(),
+                Err((at, reason)) => {
+                    let pattern = patterns.get(at).copied();
+                    let span = pattern.map_or(span, |pattern| pattern.span);
+                    let message = format!("`{}` is no pattern: {reason}", pattern.map_or("", |pattern| pattern.value));
+                    self.report
+                        .error(DiagnosticKind::Regex, span, message)
+                        .help("the syntax is that of the `regex` crate: no look-around, no back-references");
+                    return None;
+                }
+            },
+        };
+        if pattern.is_slow() {
+            self.report
+                .warning(DiagnosticKind::SlowRegex, span, "this pattern is too large for the form that never allocates")
+                .help("shorten it: smaller counts in `{…}`, `[0-9]` for `\\d`, `[A-Za-z0-9_]` for `\\w`");
+        }
+        Some(pattern)
+    }
+
+    /// Reports what does not fit a decision's fields.
+    pub(crate) fn check_count(&mut self, count: usize, what: &str, span: crate::document::syntax::Span) {
+        if count > MAX_ITEMS {
+            let message = format!("{count} {what}: a flag has at most {MAX_ITEMS}");
+            self.report.error(DiagnosticKind::TooMany, span, message).help("a large set of ids is a list");
+        }
+    }
+}
+
+/// Folds constants: drops parts that change nothing, and keeps only the part that settles all.
+fn fold(
+    parts: Vec<Condition>,
+    neutral: Truth,
+    settles: Truth,
+    make: fn(Box<[Condition]>) -> Condition,
+) -> Condition {
+    let is = |part: &Condition, truth| matches!(part, Condition::Constant(constant) if *constant == truth);
+    if parts.iter().any(|part| is(part, settles)) {
+        return Condition::Constant(settles);
+    }
+    let mut rest: Vec<_> = parts.into_iter().filter(|part| !is(part, neutral)).collect();
+    match rest.len() {
+        0 => Condition::Constant(neutral),
+        1 => rest.pop().unwrap_or(Condition::Constant(neutral)),
+        _ => make(rest.into()),
+    }
+}

@@ -1,0 +1,367 @@
+//! From a document to a ruleset: the checks that need the whole document, then the cheapest form of each part.
+
+use std::collections::{BTreeMap, HashMap, HashSet};
+use std::sync::Arc;
+
+use jsonc_parser::ast;
+
+use crate::attributes::Value;
+use crate::document::diagnostic::{Diagnostic, DiagnosticKind, Problem, Report, Severity};
+use crate::document::model::{FlagSet, Ids, List};
+use crate::document::syntax::{self, Lines, Span, Syntax};
+use crate::document::{read, slice};
+use crate::hash;
+use crate::ruleset::list::{IdList, ids_of_file};
+use crate::ruleset::{
+    Attribute, Decoders, FlagId, ListId, Registry, Ruleset, Segment, SegmentId, Slot, list,
+};
+use crate::source::Source;
+use crate::time::Timestamp;
+
+mod condition;
+mod flag;
+mod references;
+mod warnings;
+
+use condition::Names;
+use references::Graph;
+
+/// What a compilation reads.
+pub(crate) struct Input<'i> {
+    pub(crate) document: &'i [u8],
+    /// Contents of list files, by the path that the document gives, or why one can't be read.
+    pub(crate) lists: &'i BTreeMap<String, Result<Vec<u8>, String>>,
+    pub(crate) source: &'i Source,
+    /// The ruleset to share unchanged parts with, and to take last good forms from.
+    pub(crate) previous: &'i Ruleset,
+    pub(crate) ambient: &'i BTreeMap<String, Value>,
+    pub(crate) decoders: &'i Decoders,
+    pub(crate) list_seed: u64,
+    pub(crate) now: Timestamp,
+}
+
+/// A ruleset, and what there is to say of it.
+pub(crate) struct Compilation {
+    pub(crate) ruleset: Ruleset,
+    /// Warnings; with errors among them where flags were set aside.
+    pub(crate) diagnostics: Vec<Diagnostic>,
+    /// Flags that have errors, by name.
+    pub(crate) set_aside: Vec<String>,
+}
+
+/// Removes the one BOM that a document may begin with.
+pub(crate) fn text_of(document: &[u8]) -> Result<&str, Diagnostic> {
+    match std::str::from_utf8(document) {
+        Ok(text) => Ok(text.strip_prefix('\u{feff}').unwrap_or(text)),
+        Err(error) => {
+            let good = document.get(..error.valid_up_to()).and_then(|good| std::str::from_utf8(good).ok());
+            let good = good.unwrap_or_default();
+            let good = good.strip_prefix('\u{feff}').unwrap_or(good);
+            let problem = Problem {
+                severity: Severity::Error,
+                kind: DiagnosticKind::Syntax,
+                span: Span::point(good.len()),
+                message: "the text is not UTF-8 here".to_owned(),
+                help: Some("save the file as UTF-8".to_owned()),
+            };
+            Err(place(&problem, &Lines::new(good), String::new()))
+        }
+    }
+}
+
+/// Words a syntax problem as the diagnostic that comes alone.
+pub(crate) fn syntax_diagnostic(problem: syntax::SyntaxProblem, text: &str) -> Diagnostic {
+    let too_deep = problem.message.starts_with("nested deeper");
+    let kind = if too_deep { DiagnosticKind::TooDeep } else { DiagnosticKind::Syntax };
+    let help = problem.help.map(str::to_owned);
+    let problem = Problem { severity: Severity::Error, kind, span: problem.span, message: problem.message, help };
+    place(&problem, &Lines::new(text), String::new())
+}
+
+fn place(problem: &Problem, lines: &Lines<'_>, path: String) -> Diagnostic {
+    let (line, column) = lines.place(problem.span.start);
+    Diagnostic {
+        severity: problem.severity,
+        kind: problem.kind,
+        path,
+        line,
+        column,
+        message: problem.message.clone(),
+        help: problem.help.clone(),
+    }
+}
+
+/// Turns problems into diagnostics, in the order of the text.
+pub(crate) fn diagnostics(mut problems: Vec<Problem>, root: &ast::Value<'_>, text: &str) -> Vec<Diagnostic> {
+    if problems.is_empty() {
+        return Vec::new();
+    }
+    problems.sort_by_key(|problem| (problem.span.start, problem.severity));
+    let lines = Lines::new(text);
+    problems.iter().map(|problem| place(problem, &lines, syntax::path(root, problem.span.start))).collect()
+}
+
+/// Compiles a document; on an error that can't be set aside returns everything found.
+pub(crate) fn compile(input: &Input<'_>, registry: &mut Registry) -> Result<Compilation, Vec<Diagnostic>> {
+    let text = text_of(input.document).map_err(|diagnostic| vec![diagnostic])?;
+    let root = syntax::parse(text, Syntax::Document).map_err(|problem| vec![syntax_diagnostic(problem, text)])?;
+    let mut report = Report::default();
+    let set = read(&root, &mut report);
+    check_revision(&set, input, &mut report);
+
+    let names = Names::of(&set);
+    let mut lists = Vec::with_capacity(set.lists.len());
+    for list in &set.lists {
+        lists.push(compile_list(list, input, text, registry, &mut report));
+    }
+    let mut compiler = condition::Compiler::new(&names, registry, input, &lists, &mut report);
+    let segments: Vec<_> = set.segments.iter().map(|segment| compiler.segment(segment, text)).collect();
+    let flags: Vec<_> = set.flags.iter().map(|flag| flag::compile_flag(flag, text, &mut compiler)).collect();
+    let edges = compiler.into_references();
+
+    let graph = Graph::of_document(&set, &edges);
+    let cyclic = graph.report_cycles(&mut report);
+    flag::check_guarded_ramps(&set, &mut report);
+    warnings::check(&set, &edges, input.now, &mut report);
+
+    let broken = Broken::find(&set, &root, &graph, &cyclic, &report);
+    let fatal = broken.document || (input.source.is_strict() && report.errors().next().is_some());
+    let parts = Parts { set: &set, lists, segments, flags };
+    let problems = std::mem::take(&mut report.problems);
+    let diagnostics = diagnostics(problems, &root, text);
+    if fatal {
+        return Err(diagnostics);
+    }
+    let (ruleset, set_aside) = assemble(parts, &broken, input, registry, &Lines::new(text));
+    Ok(Compilation { ruleset, diagnostics, set_aside })
+}
+
+fn check_revision(set: &FlagSet<'_>, input: &Input<'_>, report: &mut Report) {
+    let (Some(revision), Some(live)) = (set.revision, input.previous.revision) else {
+        return;
+    };
+    if revision.value < live {
+        let message = format!("revision {} is below the live one, {live}", revision.value);
+        if input.source.is_network() {
+            report
+                .error(DiagnosticKind::Revision, revision.span, message)
+                .help("an older answer came late, or a revert kept its number: raise the revision");
+        } else {
+            report.warning(DiagnosticKind::Revision, revision.span, message);
+        }
+    }
+}
+
+fn compile_list(
+    model: &List<'_>,
+    input: &Input<'_>,
+    text: &str,
+    registry: &mut Registry,
+    report: &mut Report,
+) -> (ListId, Option<Arc<crate::ruleset::List>>) {
+    let id = ListId(registry.lists.number(model.name.value));
+    let written = slice(text, model.span);
+    let file = match &model.ids {
+        Ids::File(path) => match input.lists.get(path.value) {
+            Some(Ok(content)) => Some((path, content)),
+            failed => {
+                let reason = match failed {
+                    Some(Err(reason)) => reason,
+                    _ => "it was not delivered with the document",
+                };
+                let message = format!("the list file `{}` can't be read: {reason}", path.value);
+                report
+                    .error(DiagnosticKind::ListFile, path.span, message)
+                    .help("the path is relative to the document's directory");
+                return (id, None);
+            }
+        },
+        Ids::Inline(_) => None,
+        Ids::Invalid => return (id, None),
+    };
+    let identity = hash::identity_of(written.as_bytes(), file.map_or(&[], |(_, content)| content.as_slice()));
+    if let Some(list) = input.previous.list(id).filter(|list| list.text == identity) {
+        return (id, Some(Arc::clone(list)));
+    }
+    let ids = match (&model.ids, file) {
+        (_, Some((path, content))) => match ids_of_file(content) {
+            Ok(ids) => IdList::new(ids, model.exact, input.list_seed),
+            Err(line) => {
+                let message = format!("the list file `{}` is not UTF-8 in line {line}", path.value);
+                report.error(DiagnosticKind::ListFile, path.span, message).help("save the file as UTF-8");
+                return (id, None);
+            }
+        },
+        (Ids::Inline(ids), _) => IdList::new(ids.iter().map(|id| &**id), model.exact, input.list_seed),
+        _ => return (id, None),
+    };
+    (id, Some(Arc::new(list::named(model.name.value, identity, ids))))
+}
+
+/// What has errors and is to be set aside.
+struct Broken<'t> {
+    /// An error outside flags, segments and lists.
+    document: bool,
+    flags: HashSet<&'t str>,
+    segments: HashSet<&'t str>,
+    lists: HashSet<&'t str>,
+}
+
+impl<'t> Broken<'t> {
+    fn find(
+        set: &FlagSet<'t>,
+        root: &ast::Value<'_>,
+        graph: &Graph<'t>,
+        cyclic: &[references::Node<'t>],
+        report: &Report,
+    ) -> Self {
+        let mut broken =
+            Self { document: false, flags: HashSet::new(), segments: HashSet::new(), lists: HashSet::new() };
+        for problem in report.errors() {
+            let at = problem.span.start;
+            match syntax::owner(root, at) {
+                Some(("flags", name)) => broken.flags.extend(set.flags.iter().map(|f| f.name.value).find(|n| *n == name)),
+                Some(("segments", name)) => {
+                    broken.segments.extend(set.segments.iter().map(|s| s.name.value).find(|n| *n == name));
+                }
+                Some(("lists", name)) => broken.lists.extend(set.lists.iter().map(|l| l.name.value).find(|n| *n == name)),
+                _ => broken.document = true,
+            }
+        }
+        for node in cyclic {
+            match node {
+                references::Node::Flag(name) => broken.flags.insert(name),
+                references::Node::Segment(name) => broken.segments.insert(name),
+            };
+        }
+        graph.spread(&mut broken.flags, &mut broken.segments, &broken.lists);
+        broken
+    }
+}
+
+/// The compiled parts of a document, beside the model that they came from.
+struct Parts<'p, 't> {
+    set: &'p FlagSet<'t>,
+    lists: Vec<(ListId, Option<Arc<crate::ruleset::List>>)>,
+    segments: Vec<(SegmentId, Segment)>,
+    flags: Vec<(FlagId, crate::ruleset::Flag)>,
+}
+
+/// Puts a ruleset together. What is broken keeps its last good form: a flag its rules, a segment its condition, a list
+/// its ids (ADR 0003). Returns the names of the flags set aside with it.
+fn assemble(
+    parts: Parts<'_, '_>,
+    broken: &Broken<'_>,
+    input: &Input<'_>,
+    registry: &mut Registry,
+    lines: &Lines<'_>,
+) -> (Ruleset, Vec<String>) {
+    let Parts { set, lists, segments, flags } = parts;
+    let previous = input.previous;
+    let any_kept = !broken.flags.is_empty();
+
+    let mut list_slots = vec![None; registry.lists.len()];
+    let mut segment_slots = vec![None; registry.segments.len()];
+    if any_kept {
+        // A kept flag may name segments and lists that the document no longer has.
+        list_slots.iter_mut().zip(&previous.lists).for_each(|(slot, old)| slot.clone_from(old));
+        segment_slots.iter_mut().zip(&previous.segments).for_each(|(slot, old)| slot.clone_from(old));
+    }
+    for ((id, list), model) in lists.into_iter().zip(&set.lists) {
+        if let (false, Some(slot)) = (broken.lists.contains(model.name.value), list_slots.get_mut(id.index())) {
+            *slot = list;
+        }
+    }
+    for ((id, segment), model) in segments.into_iter().zip(&set.segments) {
+        if let (false, Some(slot)) = (broken.segments.contains(model.name.value), segment_slots.get_mut(id.index())) {
+            let unchanged = previous.segment(id).filter(|old| old.text == segment.text);
+            *slot = Some(unchanged.map_or_else(|| Arc::new(segment), Arc::clone));
+        }
+    }
+    let mut slots = vec![Slot::Vacant; registry.flags.len()];
+    let mut order = Vec::with_capacity(flags.len());
+    let mut kept = Vec::new();
+    let mut set_aside = Vec::new();
+    let mut places = Vec::new();
+    for ((id, flag), model) in flags.into_iter().zip(&set.flags) {
+        order.push(id);
+        let slot = if broken.flags.contains(model.name.value) {
+            kept.push(id);
+            set_aside.push(model.name.value.to_owned());
+            previous.slot(id).clone()
+        } else {
+            places.extend(flag::percent_places(id, model, lines));
+            let unchanged = previous.flag(id).filter(|old| old.text == flag.text);
+            let flag = unchanged.map_or_else(|| Arc::new(flag), Arc::clone);
+            Slot::Flag { flag, revisits: false, meaning: 0 }
+        };
+        if let Some(place) = slots.get_mut(id.index()) {
+            *place = if matches!(slot, Slot::Vacant) { Slot::SetAside } else { slot };
+        }
+    }
+    let mut ruleset = Ruleset {
+        version: version_of(set, input),
+        revision: set.revision.map(|revision| revision.value),
+        metadata: set.metadata.clone(),
+        names: order.iter().filter_map(|id| Some((Arc::clone(registry.flags.name(id.0)?), *id))).collect(),
+        flag_names: (0..).map_while(|number| registry.flags.name(number).cloned()).collect(),
+        flags: slots.into(),
+        order: order.into(),
+        segments: segment_slots.into(),
+        lists: list_slots.into(),
+        attributes: attributes(registry),
+        wanted: Box::default(),
+        reads_time: false,
+        places: places.into(),
+    };
+    references::link(&mut ruleset, &kept);
+    (ruleset, set_aside)
+}
+
+fn attributes(registry: &Registry) -> Box<[Attribute]> {
+    let names = (0..).map_while(|number| registry.attributes.name(number));
+    names.map(|name| Attribute { name: Arc::clone(name), hash: hash::attribute(name) }).collect()
+}
+
+/// The revision, or a hash of the document's bytes followed by those of its list files in document order.
+fn version_of(set: &FlagSet<'_>, input: &Input<'_>) -> Arc<str> {
+    if let Some(revision) = set.revision {
+        return revision.value.to_string().into();
+    }
+    let files = set.lists.iter().filter_map(|list| match &list.ids {
+        Ids::File(path) => input.lists.get(path.value)?.as_deref().ok(),
+        _ => None,
+    });
+    hash::version(std::iter::once(input.document).chain(files)).into()
+}
+
+/// Returns the paths of a document's list files, as the document gives them and in its order; none for a document that
+/// can't be parsed.
+///
+/// A provider reads them beside the document and delivers all together.
+#[must_use]
+pub fn list_files(document: &[u8]) -> Vec<String> {
+    let Some(ast::Value::Object(root)) =
+        text_of(document).ok().and_then(|text| syntax::parse(text, Syntax::Document).ok())
+    else {
+        return Vec::new();
+    };
+    let Some(lists) = root.get_object("lists") else {
+        return Vec::new();
+    };
+    let mut files = Vec::new();
+    for property in &lists.properties {
+        if let ast::Value::Object(list) = &property.value {
+            if let Some(file) = list.get_string("file") {
+                let path = file.value.to_string();
+                if !files.contains(&path) {
+                    files.push(path);
+                }
+            }
+        }
+    }
+    files
+}
+
+/// Names to indices.
+pub(crate) type Index<'t> = HashMap<&'t str, usize>;

@@ -1,0 +1,259 @@
+//! A context built by hand or read from JSON.
+
+use std::fmt;
+
+use jsonc_parser::ast;
+
+use crate::attributes::{AttributeName, Attributes, TARGETING_KEY, Value, ValueRef};
+use crate::document::syntax::{self, Syntax};
+use crate::number::Literal;
+
+/// Who or what a decision is about: a set of named attributes, usually with a targeting key among them.
+///
+/// ```
+/// use fader::Context;
+///
+/// let context = Context::new("user-42").with("app.id", "acme-pos").with("country", "NL");
+/// let same = Context::from_json(r#"{ "targetingKey": "user-42", "app": { "id": "acme-pos" }, "country": "NL" }"#)?;
+/// assert_eq!(context, same);
+/// # Ok::<(), fader::ContextError>(())
+/// ```
+///
+/// Setting an attribute costs one allocation for its name and one for a text; reading one costs a search over sorted
+/// hashes.
+#[derive(Clone, Default)]
+pub struct Context {
+    /// Sorted by the hash of the name, then by the name.
+    entries: Vec<Entry>,
+}
+
+#[derive(Clone, PartialEq)]
+struct Entry {
+    hash: u64,
+    name: Box<str>,
+    value: Value,
+}
+
+impl Entry {
+    fn name(&self) -> AttributeName<'_> {
+        AttributeName::with_hash(&self.name, self.hash)
+    }
+}
+
+impl Context {
+    /// Makes a context of one attribute, the targeting key: a user, an account, an instance.
+    #[must_use]
+    pub fn new(targeting_key: impl Into<Value>) -> Self {
+        Self::anonymous().with(TARGETING_KEY, targeting_key)
+    }
+
+    /// Makes a context without any attribute; rules that hash a unit decide nothing for it.
+    #[must_use]
+    pub const fn anonymous() -> Self {
+        Self { entries: Vec::new() }
+    }
+
+    /// Sets an attribute, replacing an earlier one of the same name.
+    #[must_use]
+    pub fn with(mut self, name: &str, value: impl Into<Value>) -> Self {
+        self.set(name, value);
+        self
+    }
+
+    /// Sets an attribute, replacing an earlier one of the same name.
+    pub fn set(&mut self, name: &str, value: impl Into<Value>) {
+        let name = AttributeName::new(name);
+        let value = value.into();
+        match self.search(name) {
+            Ok(at) => {
+                if let Some(entry) = self.entries.get_mut(at) {
+                    entry.value = value;
+                }
+            }
+            Err(at) => self.entries.insert(at, Entry { hash: name.hash(), name: name.as_str().into(), value }),
+        }
+    }
+
+    /// Removes an attribute, so that it is missing.
+    pub fn remove(&mut self, name: &str) {
+        if let Ok(at) = self.search(AttributeName::new(name)) {
+            self.entries.remove(at);
+        }
+    }
+
+    /// Returns the attributes, in no particular order.
+    pub fn iter(&self) -> impl Iterator<Item = (&str, ValueRef<'_>)> {
+        self.entries.iter().map(|entry| (&*entry.name, entry.value.as_ref()))
+    }
+
+    /// Reads a JSON object. Nested objects flatten to dotted names, null is missing, an array is one list of values,
+    /// and where a name comes twice, also once flat and once nested, the later one counts. It is strict JSON, nested
+    /// at most 128 deep.
+    ///
+    /// # Errors
+    ///
+    /// The text is no JSON object, or holds a number beyond f64's range.
+    pub fn from_json(text: &str) -> Result<Self, ContextError> {
+        let value = syntax::parse(text, Syntax::Json)
+            .map_err(|problem| ContextError(format!("{} at byte {}", problem.message, problem.span.start)))?;
+        let ast::Value::Object(object) = value else {
+            return Err(ContextError("a context is an object such as {\"targetingKey\": \"user-42\"}".to_owned()));
+        };
+        let mut leaves = Vec::new();
+        flatten(&object, "", &mut leaves)?;
+        let mut entries: Vec<_> = leaves
+            .into_iter()
+            .enumerate()
+            .map(|(order, (name, value))| (crate::hash::attribute(&name), name, std::cmp::Reverse(order), value))
+            .collect();
+        entries.sort_by(|a, b| (a.0, &a.1, a.2).cmp(&(b.0, &b.1, b.2)));
+        entries.dedup_by(|later, first| later.1 == first.1);
+        let entries = entries
+            .into_iter()
+            .filter_map(|(hash, name, _, value)| Some(Entry { hash, name: name.into(), value: value? }))
+            .collect();
+        Ok(Self { entries })
+    }
+
+    fn search(&self, name: AttributeName<'_>) -> Result<usize, usize> {
+        self.entries.binary_search_by(|entry| (entry.hash, &*entry.name).cmp(&(name.hash(), name.as_str())))
+    }
+}
+
+/// Collects the leaves in the order of the text; null as `None`, since a later null removes.
+fn flatten(
+    object: &ast::Object<'_>,
+    prefix: &str,
+    leaves: &mut Vec<(String, Option<Value>)>,
+) -> Result<(), ContextError> {
+    for (key, value) in syntax::last_of_each_key(object) {
+        let name = if prefix.is_empty() { key.to_owned() } else { format!("{prefix}.{key}") };
+        match value {
+            ast::Value::Object(inner) => flatten(inner, &name, leaves)?,
+            ast::Value::NullKeyword(_) => leaves.push((name, None)),
+            ast::Value::Array(array) => {
+                let values = array.elements.iter().map(scalar).collect::<Result<_, _>>()?;
+                leaves.push((name, Some(Value::List(values))));
+            }
+            leaf => leaves.push((name, Some(scalar(leaf)?))),
+        }
+    }
+    Ok(())
+}
+
+fn scalar(value: &ast::Value<'_>) -> Result<Value, ContextError> {
+    Ok(match value {
+        ast::Value::StringLit(text) => Value::Text((&*text.value).into()),
+        ast::Value::BooleanLit(value) => Value::Bool(value.value),
+        ast::Value::NumberLit(number) => match Literal::parse(number.value) {
+            Some(Literal::Integer(value)) => Value::Integer(value),
+            Some(Literal::Float(value)) => Value::Float(value),
+            None => return Err(ContextError(format!("the number `{}` is beyond the range of f64", number.value))),
+        },
+        ast::Value::Object(_) | ast::Value::Array(_) | ast::Value::NullKeyword(_) => Value::Opaque,
+    })
+}
+
+impl Attributes for Context {
+    #[inline]
+    fn get(&self, name: AttributeName<'_>) -> Option<ValueRef<'_>> {
+        // A handful of attributes is walked faster than halved.
+        if self.entries.len() <= 16 {
+            return self.entries.iter().find(|entry| entry.name() == name).map(|entry| entry.value.as_ref());
+        }
+        self.entries.get(self.search(name).ok()?).map(|entry| entry.value.as_ref())
+    }
+}
+
+impl PartialEq for Context {
+    fn eq(&self, other: &Self) -> bool {
+        self.entries == other.entries
+    }
+}
+
+impl fmt::Debug for Context {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_map().entries(self.iter()).finish()
+    }
+}
+
+impl<N: AsRef<str>, V: Into<Value>> FromIterator<(N, V)> for Context {
+    fn from_iter<I: IntoIterator<Item = (N, V)>>(attributes: I) -> Self {
+        let mut context = Self::anonymous();
+        context.extend(attributes);
+        context
+    }
+}
+
+impl<N: AsRef<str>, V: Into<Value>> Extend<(N, V)> for Context {
+    fn extend<I: IntoIterator<Item = (N, V)>>(&mut self, attributes: I) {
+        for (name, value) in attributes {
+            self.set(name.as_ref(), value);
+        }
+    }
+}
+
+/// Why a text is no context.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ContextError(String);
+
+impl fmt::Display for ContextError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl std::error::Error for ContextError {}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn read(text: &str) -> Context {
+        Context::from_json(text).unwrap()
+    }
+
+    #[test]
+    fn only_leaves_are_attributes() {
+        let context = read(r#"{ "user": { "id": "u", "none": {}, "tags": ["a", 1, null, {}] }, "gone": null }"#);
+        let tags = Value::List(vec!["a".into(), 1.into(), Value::Opaque, Value::Opaque]);
+        assert_eq!(context, Context::anonymous().with("user.id", "u").with("user.tags", tags));
+    }
+
+    #[test]
+    fn the_later_in_the_text_wins() {
+        let one = |value: i32| Context::anonymous().with("a.b", value);
+        assert_eq!(read(r#"{ "a.b": 1, "a": { "b": 2 } }"#), one(2));
+        assert_eq!(read(r#"{ "a": { "b": 2 }, "a.b": 1 }"#), one(1));
+        assert_eq!(read(r#"{ "a": { "b": 1, "b": 2 } }"#), one(2));
+        assert_eq!(read(r#"{ "a": { "c": 1 }, "a": { "b": 2 } }"#), one(2));
+        assert_eq!(read(r#"{ "a.b": 1, "a": { "b": null } }"#), Context::anonymous());
+        assert_eq!(read(r#"{ "a.b": 1, "a": {} }"#), one(1));
+    }
+
+    #[test]
+    fn integers_are_told_from_floats() {
+        let context = read(r#"{ "a": 1, "b": 1.0, "c": -0, "d": 1e3, "e": 9223372036854775808 }"#);
+        let kinds: Vec<_> = ["a", "b", "c", "d", "e"]
+            .map(|name| matches!(context.get(AttributeName::new(name)), Some(ValueRef::Integer(_))))
+            .into();
+        assert_eq!(kinds, [true, false, true, false, false]);
+    }
+
+    #[test]
+    fn many_attributes_are_found_too() {
+        let context: Context = (0..100).map(|n| (n.to_string(), n)).collect();
+        for n in 0..100 {
+            let name = n.to_string();
+            assert_eq!(context.get(AttributeName::new(&name)), Some(ValueRef::Integer(n)));
+        }
+        assert_eq!(context.get(AttributeName::new("100")), None);
+    }
+
+    #[test]
+    fn refuses_what_is_no_object() {
+        for text in ["", "[]", "1", "{", "{\"a\": 1e999}", "{\"a\": 1,}", "{} // comment", "{'a': 1}"] {
+            assert!(Context::from_json(text).is_err(), "{text}");
+        }
+    }
+}

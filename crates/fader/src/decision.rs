@@ -1,0 +1,339 @@
+//! What evaluation answers: a decision in one word, and the resolution made of it.
+
+use std::fmt;
+use std::sync::Arc;
+
+use crate::ruleset::Flag;
+
+/// Why a flag resolved as it did: the reasons of [OpenFeature], spelled the same.
+///
+/// [OpenFeature]: https://openfeature.dev/specification/types#resolution-reason
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum Reason {
+    /// The flag is enabled and has no rules.
+    Static,
+    /// There are rules and none decided.
+    Default,
+    /// A rule without a percent, ramp or weights decided.
+    TargetingMatch,
+    /// A rule with a percent, ramp or weights decided.
+    Split,
+    /// The flag is disabled or killed.
+    Disabled,
+    /// The value may be out of date. Evaluation never gives it; [`Flags::status`](crate::Flags::status) tells.
+    Stale,
+    /// There is an error code.
+    Error,
+    /// An override decided, in a test.
+    Forced,
+}
+
+impl Reason {
+    /// Returns the reason's name, such as `TARGETING_MATCH`.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Static => "STATIC",
+            Self::Default => "DEFAULT",
+            Self::TargetingMatch => "TARGETING_MATCH",
+            Self::Split => "SPLIT",
+            Self::Disabled => "DISABLED",
+            Self::Stale => "STALE",
+            Self::Error => "ERROR",
+            Self::Forced => "FORCED",
+        }
+    }
+}
+
+impl fmt::Display for Reason {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+/// What went wrong where the reason is [`Reason::Error`]: OpenFeature's codes, spelled the same.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum ErrorCode {
+    /// The document has no such flag.
+    FlagNotFound,
+    /// The flag has errors in the document and never had a good form.
+    ParseError,
+    /// No document has been loaded.
+    ProviderNotReady,
+    /// The context could not be read.
+    InvalidContext,
+}
+
+impl ErrorCode {
+    /// Returns the code's name, such as `FLAG_NOT_FOUND`.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::FlagNotFound => "FLAG_NOT_FOUND",
+            Self::ParseError => "PARSE_ERROR",
+            Self::ProviderNotReady => "PROVIDER_NOT_READY",
+            Self::InvalidContext => "INVALID_CONTEXT",
+        }
+    }
+}
+
+impl fmt::Display for ErrorCode {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+/// An answer in one word, so that a scope can keep it in one atomic: reason, variant, rule, draw.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Decision(u64);
+
+/// The most rules or variants that a flag may have: their numbers, one above, fit 16 bits.
+pub(crate) const MAX_ITEMS: usize = u16::MAX as usize - 1;
+
+const VARIANT: u32 = 4;
+const RULE: u32 = 20;
+const DRAWN: u32 = 36;
+const ENROLLED: u64 = 1 << 52;
+
+impl Decision {
+    /// Set by a scope when its owner asked for the flag, rather than another flag's rule.
+    pub(crate) const ASKED: u64 = 1 << 63;
+
+    #[inline]
+    pub(crate) fn new(code: Code, variant: Option<u16>, rule: Option<u16>, draw: Option<(u16, bool)>) -> Self {
+        let field = |number: Option<u16>, shift: u32| number.map_or(0, |number| (u64::from(number) + 1) << shift);
+        let enrolled = if draw.is_some_and(|(_, enrolled)| enrolled) { ENROLLED } else { 0 };
+        let drawn = field(draw.map(|(rule, _)| rule), DRAWN);
+        Self(code as u64 | field(variant, VARIANT) | field(rule, RULE) | drawn | enrolled)
+    }
+
+    pub(crate) fn error(code: Code) -> Self {
+        Self::new(code, None, None, None)
+    }
+
+    #[inline]
+    pub(crate) fn to_word(self) -> u64 {
+        self.0
+    }
+
+    /// Reads a kept word; 0 is none.
+    #[inline]
+    pub(crate) fn from_word(word: u64) -> Option<Self> {
+        (word != 0).then_some(Self(word))
+    }
+
+    pub(crate) fn was_asked(self) -> bool {
+        self.0 & Self::ASKED != 0
+    }
+
+    #[inline]
+    fn field(self, shift: u32) -> Option<u16> {
+        #[expect(clippy::cast_possible_truncation, reason = "a field of 16 bits")]
+        let number = (self.0 >> shift) as u16;
+        number.checked_sub(1)
+    }
+
+    #[inline]
+    pub(crate) fn variant(self) -> Option<u16> {
+        self.field(VARIANT)
+    }
+
+    pub(crate) fn rule(self) -> Option<u16> {
+        self.field(RULE)
+    }
+
+    pub(crate) fn draw(self) -> Option<(u16, bool)> {
+        self.field(DRAWN).map(|rule| (rule, self.0 & ENROLLED != 0))
+    }
+
+    pub(crate) fn code(self) -> Code {
+        match self.0 & 15 {
+            1 => Code::Static,
+            2 => Code::Default,
+            3 => Code::TargetingMatch,
+            4 => Code::Split,
+            5 => Code::Disabled,
+            6 => Code::NotFound,
+            7 => Code::SetAside,
+            _ => Code::NotReady,
+        }
+    }
+}
+
+/// How a decision came about.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Code {
+    Static = 1,
+    Default = 2,
+    TargetingMatch = 3,
+    Split = 4,
+    Disabled = 5,
+    NotFound = 6,
+    SetAside = 7,
+    NotReady = 8,
+}
+
+impl Code {
+    fn reason(self) -> Reason {
+        match self {
+            Self::Static => Reason::Static,
+            Self::Default => Reason::Default,
+            Self::TargetingMatch => Reason::TargetingMatch,
+            Self::Split => Reason::Split,
+            Self::Disabled => Reason::Disabled,
+            Self::NotFound | Self::SetAside | Self::NotReady => Reason::Error,
+        }
+    }
+
+    fn error_code(self) -> Option<ErrorCode> {
+        match self {
+            Self::NotFound => Some(ErrorCode::FlagNotFound),
+            Self::SetAside => Some(ErrorCode::ParseError),
+            Self::NotReady => Some(ErrorCode::ProviderNotReady),
+            _ => None,
+        }
+    }
+}
+
+/// The last rule of a flag that hashed a unit, and whether the unit was among those it takes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Draw<'a> {
+    /// The rule's name, or its place, such as `rules[2]`.
+    pub rule: &'a str,
+    /// Whether the unit was enrolled.
+    pub enrolled: bool,
+}
+
+/// How a flag resolved: value and variant, and how that came about.
+///
+/// It stays good for as long as it is held, whatever is loaded meanwhile. It shares the flag with the ruleset; making
+/// one copies no text and allocates nothing.
+#[derive(Clone)]
+pub struct Resolution {
+    pub(crate) answer: Answer,
+    pub(crate) version: Arc<str>,
+}
+
+#[derive(Clone)]
+pub(crate) enum Answer {
+    Decided { flag: Arc<Flag>, decision: Decision },
+    Failed(Decision),
+    Forced(Arc<crate::overrides::Forced>),
+}
+
+impl Resolution {
+    fn decision(&self) -> Option<Decision> {
+        match &self.answer {
+            Answer::Decided { decision, .. } | Answer::Failed(decision) => Some(*decision),
+            Answer::Forced(_) => None,
+        }
+    }
+
+    fn flag(&self) -> Option<&Flag> {
+        match &self.answer {
+            Answer::Decided { flag, .. } => Some(flag),
+            _ => None,
+        }
+    }
+
+    /// Returns the value; `None` where the caller's default holds: the flag is unknown, set aside, or disabled without
+    /// an `off` variant.
+    #[must_use]
+    pub fn value(&self) -> Option<&serde_json::Value> {
+        match &self.answer {
+            Answer::Decided { flag, decision } => Some(&flag.variant(decision.variant()?)?.value),
+            Answer::Failed(_) => None,
+            Answer::Forced(forced) => Some(&forced.value),
+        }
+    }
+
+    /// Returns the variant's name; `None` where the caller's default holds.
+    #[must_use]
+    pub fn variant(&self) -> Option<&str> {
+        match &self.answer {
+            Answer::Decided { flag, decision } => Some(&flag.variant(decision.variant()?)?.name),
+            Answer::Failed(_) => None,
+            Answer::Forced(forced) => forced.variant.as_deref(),
+        }
+    }
+
+    /// Returns why the flag resolved so.
+    #[must_use]
+    pub fn reason(&self) -> Reason {
+        self.decision().map_or(Reason::Forced, |decision| decision.code().reason())
+    }
+
+    /// Returns what went wrong, where the reason is [`Reason::Error`].
+    #[must_use]
+    pub fn error_code(&self) -> Option<ErrorCode> {
+        self.decision()?.code().error_code()
+    }
+
+    /// Returns the deciding rule's name or, where it has none, its place, such as `rules[2]`.
+    #[must_use]
+    pub fn rule(&self) -> Option<&str> {
+        self.label(self.decision()?.rule()?)
+    }
+
+    /// Returns the last rule that hashed a unit: also one that then did not decide, because the unit was not enrolled.
+    #[must_use]
+    pub fn draw(&self) -> Option<Draw<'_>> {
+        let (rule, enrolled) = self.decision()?.draw()?;
+        Some(Draw { rule: self.label(rule)?, enrolled })
+    }
+
+    /// Returns the version of the document that answered: its revision, or 16 hex digits of a hash of its bytes; empty
+    /// before a document has been loaded.
+    #[must_use]
+    pub fn version(&self) -> &str {
+        &self.version
+    }
+
+    /// Returns the flag's free-form metadata.
+    #[must_use]
+    pub fn metadata(&self) -> Option<&serde_json::Value> {
+        self.flag()?.about.metadata.as_ref()
+    }
+
+    fn label(&self, rule: u16) -> Option<&str> {
+        Some(&self.flag()?.rules.get(usize::from(rule))?.label)
+    }
+}
+
+impl fmt::Debug for Resolution {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Resolution")
+            .field("value", &self.value())
+            .field("variant", &self.variant())
+            .field("reason", &self.reason())
+            .field("error_code", &self.error_code())
+            .field("rule", &self.rule())
+            .field("version", &self.version())
+            .field("draw", &self.draw())
+            .finish_non_exhaustive()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_word_keeps_every_part() {
+        let last = u16::try_from(MAX_ITEMS).unwrap();
+        for number in [None, Some(0), Some(7), Some(last)] {
+            for draw in [None, Some((0, false)), Some((last, true))] {
+                for code in [Code::Static, Code::Split, Code::NotReady] {
+                    let decision = Decision::from_word(Decision::new(code, number, number, draw).to_word()).unwrap();
+                    assert_eq!((decision.variant(), decision.rule(), decision.draw()), (number, number, draw));
+                    assert!(decision.code() == code && !decision.was_asked());
+                    let asked = Decision::from_word(decision.to_word() | Decision::ASKED).unwrap();
+                    assert!(asked.was_asked() && asked.draw() == draw);
+                }
+            }
+        }
+    }
+}

@@ -1,0 +1,339 @@
+//! Text to syntax tree: `jsonc-parser`, held to what a document may be.
+//!
+//! The parser accepts more than JSON with comments and trailing commas, some of it whatever its options: other white
+//! space and raw control characters in strings. [`stray`] finds those, and the nesting, in one pass over the bytes.
+
+use jsonc_parser::ast;
+use jsonc_parser::common::Ranged;
+use jsonc_parser::errors::ParseErrorKind;
+use jsonc_parser::{CollectOptions, ParseOptions, parse_to_ast};
+
+/// How deep a document may nest.
+pub(crate) const MAX_NESTING: usize = 128;
+
+/// A stretch of the text, in bytes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
+pub(crate) struct Span {
+    pub(crate) start: usize,
+    pub(crate) end: usize,
+}
+
+impl Span {
+    pub(crate) fn of(node: &impl Ranged) -> Self {
+        let range = node.range();
+        Self { start: range.start, end: range.end }
+    }
+
+    pub(crate) fn point(at: usize) -> Self {
+        Self { start: at, end: at }
+    }
+}
+
+/// What is wrong with a text, and where.
+pub(crate) struct SyntaxProblem {
+    pub(crate) span: Span,
+    pub(crate) message: String,
+    pub(crate) help: Option<&'static str>,
+}
+
+/// Which language a text is in.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Syntax {
+    /// RFC 8259.
+    Json,
+    /// The same with comments and trailing commas.
+    Document,
+}
+
+/// Parses a text without a BOM.
+pub(crate) fn parse(text: &str, syntax: Syntax) -> Result<ast::Value<'_>, SyntaxProblem> {
+    let relaxed = syntax == Syntax::Document;
+    let options = ParseOptions {
+        allow_comments: relaxed,
+        allow_trailing_commas: relaxed,
+        allow_loose_object_property_names: false,
+        allow_missing_commas: false,
+        allow_single_quoted_strings: false,
+        allow_hexadecimal_numbers: false,
+        allow_unary_plus_numbers: false,
+        allow_bare_decimal_point_numbers: false,
+        allow_non_finite_numbers: false,
+        allow_extended_string_escapes: false,
+    };
+    let parsed = match parse_to_ast(text, &CollectOptions::default(), &options) {
+        Ok(result) => result.value.ok_or_else(|| SyntaxProblem {
+            span: Span::point(text.len()),
+            message: "the text is empty".to_owned(),
+            help: Some("an object is expected, such as {\"flags\": {}}"),
+        }),
+        Err(error) => Err(refusal(&error, text)),
+    };
+    match (parsed, stray(text)) {
+        (Ok(value), None) => Ok(value),
+        (Err(problem), Some(stray)) if problem.span.start < stray.span.start => Err(problem),
+        (_, Some(stray)) => Err(stray),
+        (Err(problem), None) => Err(problem),
+    }
+}
+
+/// Words a parser's error as ours.
+fn refusal(error: &jsonc_parser::errors::ParseError, text: &str) -> SyntaxProblem {
+    use jsonc_parser::ParseStringErrorKind as InString;
+
+    let mut span = Span::of(&error.range());
+    let found = text.get(span.start..).and_then(|rest| rest.chars().next());
+    let (message, help) = match error.kind() {
+        ParseErrorKind::ExpectedComma => ("a comma is missing", Some("separate entries by `,`")),
+        ParseErrorKind::TrailingCommasNotAllowed => ("a trailing comma is not JSON", None),
+        ParseErrorKind::CommentsNotAllowed => ("a comment is not JSON", None),
+        ParseErrorKind::SingleQuotedStringsNotAllowed => ("single quotes are not JSON", Some("use double quotes")),
+        ParseErrorKind::HexadecimalNumbersNotAllowed => ("a hexadecimal number is not JSON", Some("write it in decimal")),
+        ParseErrorKind::UnaryPlusNumbersNotAllowed => ("a number has no leading `+`", Some("leave the `+` out")),
+        ParseErrorKind::BareDecimalPointNumbersNotAllowed => {
+            ("a decimal point needs digits on both sides", Some("write `0.5`, `5.0`"))
+        }
+        ParseErrorKind::NonFiniteNumbersNotAllowed => ("NaN and Infinity are not JSON", None),
+        ParseErrorKind::ExpectedStringObjectProperty => {
+            ("a name needs double quotes", Some("write it as \"name\": value"))
+        }
+        ParseErrorKind::ExpectedColonAfterObjectKey => ("a `:` is missing after the name", None),
+        ParseErrorKind::ExpectedObjectValue => ("a value is missing after the `:`", None),
+        ParseErrorKind::MultipleRootJsonValues => ("there is more text after the document's end", None),
+        ParseErrorKind::UnterminatedArray => ("this array is not closed", Some("add `]`")),
+        ParseErrorKind::UnterminatedObject => ("this object is not closed", Some("add `}`")),
+        ParseErrorKind::UnterminatedCommentBlock => ("this comment is not closed", Some("add `*/`")),
+        ParseErrorKind::NestingDepthExceeded => return too_deep(depth_limit(text).unwrap_or(span.start)),
+        ParseErrorKind::String(InString::UnterminatedStringLiteral) => {
+            ("this string is not closed", Some("add the closing `\"`"))
+        }
+        ParseErrorKind::String(InString::InvalidUnicodeEscapeSequence(_)) => {
+            ("a \\u escape that is half of a surrogate pair is no character", Some("write the pair, or the character itself"))
+        }
+        ParseErrorKind::String(InString::ExpectedFourHexDigits) => ("\\u needs four hexadecimal digits", None),
+        ParseErrorKind::String(_) => ("an escape that JSON does not know", Some("a backslash itself is `\\\\`")),
+        _ => {
+            let message = match found {
+                Some(found) => format!("unexpected `{}`", found.escape_default()),
+                None => {
+                    span = Span::point(text.len());
+                    "the text ends too early".to_owned()
+                }
+            };
+            return SyntaxProblem { span, message, help: None };
+        }
+    };
+    SyntaxProblem { span, message: message.to_owned(), help }
+}
+
+fn too_deep(at: usize) -> SyntaxProblem {
+    SyntaxProblem {
+        span: Span::point(at),
+        message: format!("nested deeper than {MAX_NESTING} levels"),
+        help: Some("flatten the structure; conditions can share segments"),
+    }
+}
+
+fn depth_limit(text: &str) -> Option<usize> {
+    stray(text).map(|problem| problem.span.start)
+}
+
+/// Finds the first byte that JSON does not allow where it stands, or the bracket that nests too deep.
+fn stray(text: &str) -> Option<SyntaxProblem> {
+    let problem = |at: usize, message: String, help| Some(SyntaxProblem { span: Span::point(at), message, help });
+    let mut depth = 0_usize;
+    let mut bytes = text.bytes().enumerate();
+    while let Some((at, byte)) = bytes.next() {
+        match byte {
+            b'"' => loop {
+                match bytes.next() {
+                    None | Some((_, b'"')) => break,
+                    Some((_, b'\\')) => {
+                        bytes.next();
+                    }
+                    Some((at, byte @ 0..0x20)) => {
+                        let message = format!("a raw control character (U+{byte:04X}) in a string");
+                        return problem(at, message, Some("write it as an escape, such as \\n or \\t"));
+                    }
+                    Some(_) => {}
+                }
+            },
+            // A comment may hold anything; a lone slash is the parser's to refuse.
+            b'/' => match text.as_bytes().get(at + 1) {
+                Some(b'/') => while !matches!(bytes.next(), None | Some((_, b'\n' | b'\r'))) {},
+                Some(b'*') => {
+                    bytes.next();
+                    let mut last = 0;
+                    for (_, byte) in bytes.by_ref() {
+                        if last == b'*' && byte == b'/' {
+                            break;
+                        }
+                        last = byte;
+                    }
+                }
+                _ => {}
+            },
+            b'{' | b'[' => {
+                depth += 1;
+                if depth > MAX_NESTING {
+                    return Some(too_deep(at));
+                }
+            }
+            b'}' | b']' => depth = depth.saturating_sub(1),
+            0x0B | 0x0C | 0x80.. => {
+                let found = text.get(at..).and_then(|rest| rest.chars().next()).unwrap_or_default();
+                let message = format!("unexpected character `{}` (U+{:04X})", found.escape_debug(), u32::from(found));
+                return problem(at, message, Some("outside strings JSON has only its own signs and white space"));
+            }
+            _ => {}
+        }
+    }
+    None
+}
+
+/// Returns the entries of an object, of each key the last.
+pub(crate) fn last_of_each_key<'t, 'a>(
+    object: &'t ast::Object<'a>,
+) -> impl Iterator<Item = (&'t str, &'t ast::Value<'a>)> {
+    let mut last = std::collections::HashMap::with_capacity(object.properties.len());
+    for (at, property) in object.properties.iter().enumerate() {
+        last.insert(property.name.as_str(), at);
+    }
+    object.properties.iter().enumerate().filter_map(move |(at, property)| {
+        let key = property.name.as_str();
+        (last.get(key) == Some(&at)).then_some((key, &property.value))
+    })
+}
+
+/// Turns places of a text into lines and columns, both from 1, columns in characters.
+pub(crate) struct Lines<'t> {
+    text: &'t str,
+    starts: Vec<usize>,
+}
+
+impl<'t> Lines<'t> {
+    pub(crate) fn new(text: &'t str) -> Self {
+        let starts =
+            std::iter::once(0).chain(text.bytes().enumerate().filter(|(_, b)| *b == b'\n').map(|(at, _)| at + 1));
+        Self { text, starts: starts.collect() }
+    }
+
+    pub(crate) fn place(&self, at: usize) -> (u32, u32) {
+        let line = self.starts.partition_point(|start| *start <= at);
+        let start = line.checked_sub(1).and_then(|line| self.starts.get(line)).copied().unwrap_or(0);
+        let column = self.text.get(start..at).map_or(0, |before| before.chars().count()) + 1;
+        (u32::try_from(line).unwrap_or(u32::MAX), u32::try_from(column).unwrap_or(u32::MAX))
+    }
+}
+
+/// Writes the path of the node at a place, such as `flags.checkout.rules[2].serve`; the root is empty.
+pub(crate) fn path(root: &ast::Value<'_>, at: usize) -> String {
+    let mut path = String::new();
+    let mut node = root;
+    loop {
+        match node {
+            ast::Value::Object(object) => {
+                let inside = |range: &dyn Ranged| range.start() <= at && at < range.end();
+                let Some(property) = object.properties.iter().find(|property| inside(*property)) else {
+                    return path;
+                };
+                push_name(&mut path, property.name.as_str());
+                if at < property.value.start() {
+                    return path;
+                }
+                node = &property.value;
+            }
+            ast::Value::Array(array) => {
+                let found = array.elements.iter().enumerate().find(|(_, item)| item.start() <= at && at < item.end());
+                let Some((index, element)) = found else {
+                    return path;
+                };
+                path.push_str(&format!("[{index}]"));
+                node = element;
+            }
+            _ => return path,
+        }
+    }
+}
+
+/// Finds the entry of the document's sections that a place is in: a section's name and the entry's.
+pub(crate) fn owner<'t>(root: &'t ast::Value<'_>, at: usize) -> Option<(&'t str, &'t str)> {
+    let inside = |object: &'t ast::Object<'_>| {
+        object.properties.iter().find(|property| property.start() <= at && at < property.end())
+    };
+    let section = inside(root.as_object()?)?;
+    let entry = inside(section.value.as_object()?)?;
+    Some((section.name.as_str(), entry.name.as_str()))
+}
+
+/// Writes a name as a step of a path, `.a` or `["a.b"]`.
+pub(crate) fn step(name: &str) -> String {
+    let mut path = "x".to_owned();
+    push_name(&mut path, name);
+    path.split_off(1)
+}
+
+fn push_name(path: &mut String, name: &str) {
+    let plain = !name.is_empty() && name.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"_$-".contains(&byte));
+    if plain {
+        if !path.is_empty() {
+            path.push('.');
+        }
+        path.push_str(name);
+    } else {
+        path.push_str(&format!("[{}]", serde_json::Value::from(name)));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn accepts(text: &str) -> bool {
+        parse(text, Syntax::Document).is_ok()
+    }
+
+    #[test]
+    fn accepts_comments_and_trailing_commas_and_nothing_else_beyond_json() {
+        for text in ["{}", "[1, 2,]", "{\"a\": 1,} // end", "/* a */ 1", "\t\r\n 1", "\"é\\ud83d\\ude00\"", "-0.5e-3"] {
+            assert!(accepts(text), "{text}");
+        }
+        for text in [
+            "", "{", "[1 2]", "{\"a\" 1}", "{a: 1}", "{'a': 1}", "['a']", "0x1", "+1", "01", "-", ".5", "5.", "1e",
+            "NaN", "-Infinity", "tru", "[,]", "[1,,]", "{,}", "{} {}", "\"\\ud800\"", "\"\\x41\"", "\"\\'\"", "\"a\nb\"",
+            "\"\t\"", "\u{b}1", "\u{a0}1", "1\u{2028}", "/* open", "/", "\"open", "[1] ,", "{\"a\": 1 \"b\": 2}",
+            "[{} {}]", "{\"a\": {} \"b\": 2}", "\u{feff}1", "nul", "[1}", "{]", "1//\u{1}\n2", "{\"a\":}", "{\"a\"}",
+        ] {
+            assert!(!accepts(text), "{text:?}");
+        }
+    }
+
+    #[test]
+    fn nests_128_levels_and_no_more() {
+        for (levels, good) in [(128, true), (129, false), (400, false), (100_000, false)] {
+            let text = format!("{}{}", "[".repeat(levels), "]".repeat(levels));
+            assert_eq!(accepts(&text), good, "{levels}");
+            let text = format!("{}1{}", "{\"a\":".repeat(levels), "}".repeat(levels));
+            assert_eq!(accepts(&text), good, "{levels}");
+        }
+    }
+
+    #[test]
+    fn names_the_path_of_a_place() {
+        let text = r#"{ "flags": { "a.b": { "rules": [ 1, { "serve": "x" } ] } }, "": 1 }"#;
+        let root = parse(text, Syntax::Document).ok().unwrap();
+        let at = |part: &str| path(&root, text.find(part).unwrap());
+        assert_eq!(at("\"x\""), r#"flags["a.b"].rules[1].serve"#);
+        assert_eq!(at("{ \"serve"), r#"flags["a.b"].rules[1]"#);
+        assert_eq!(at("\"rules"), r#"flags["a.b"].rules"#);
+        assert_eq!(at("\"\""), r#"[""]"#);
+        assert_eq!(path(&root, 0), "");
+    }
+
+    #[test]
+    fn counts_columns_in_characters() {
+        let lines = Lines::new("é1\r\n23");
+        assert_eq!(lines.place(2), (1, 2));
+        assert_eq!(lines.place(5), (2, 1));
+        assert_eq!(lines.place(6), (2, 2));
+    }
+}

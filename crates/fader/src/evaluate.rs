@@ -1,0 +1,371 @@
+//! Evaluation: from a flag and attributes to a decision, without lock, allocation or panic.
+//!
+//! A flag is decided in this order: kill, `enabled: false`, rules, default. Rules are tried in turn and the first that
+//! decides wins: its condition holds and, if it draws, the unit is enrolled.
+//!
+//! One evaluation serves all callers. What it may remember is a [`Memo`], what is told of it goes to an [`Observer`];
+//! both are type parameters, so that an answer without them costs nothing and an explanation can't differ from it.
+
+use std::cell::Cell;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use crate::attributes::{Attributes, ValueRef};
+use crate::decision::{Code, Decision};
+use crate::hash::Reach;
+use crate::ruleset::condition::with_unit;
+use crate::ruleset::{AttributeId, Condition, DrawRule, Flag, FlagId, Rule, SegmentId, Serve, Share, Slot, Truth, Unit};
+use crate::ruleset::{Ruleset, ramp};
+use crate::snapshot::{FlagOverlay, Live};
+use crate::time::Timestamp;
+
+/// One evaluation over a snapshot.
+pub(crate) struct Evaluation<'e, A: ?Sized, M, O> {
+    pub(crate) live: &'e Live,
+    pub(crate) attributes: &'e A,
+    pub(crate) now: Timestamp,
+    pub(crate) memo: &'e M,
+    pub(crate) observer: O,
+}
+
+impl<A: Attributes + ?Sized, M: Memo, O: Observer> Evaluation<'_, A, M, O> {
+    /// Decides a flag, once.
+    #[inline]
+    pub(crate) fn flag(&mut self, id: FlagId) -> Decision {
+        if let Some(decision) = self.memo.flag(id) {
+            return decision;
+        }
+        let decision = match self.live.ruleset.slot(id) {
+            Slot::Flag { flag, .. } => self.decide(flag, self.live.overlay_of(id)),
+            Slot::Vacant => Decision::error(Code::NotFound),
+            Slot::SetAside => Decision::error(Code::SetAside),
+        };
+        self.memo.keep_flag(id, decision);
+        decision
+    }
+
+    fn decide(&mut self, flag: &Flag, overlay: Option<&FlagOverlay>) -> Decision {
+        if !flag.enabled || overlay.is_some_and(|overlay| overlay.killed) {
+            return Decision::new(Code::Disabled, flag.off, None, None);
+        }
+        if flag.rules.is_empty() {
+            return Decision::new(Code::Static, Some(flag.default), None, None);
+        }
+        let mut last_draw = None;
+        for (index, rule) in (0..).zip(&flag.rules) {
+            self.observer.rule(flag, index);
+            let truth = self.condition(&rule.condition);
+            if truth != Truth::True {
+                self.observer.outcome(Outcome::NotMatched(truth));
+                continue;
+            }
+            let Some(draw) = &rule.draw else {
+                self.observer.outcome(Outcome::Decided);
+                return Decision::new(Code::TargetingMatch, rule.serve.one(), Some(index), last_draw);
+            };
+            let reach = self.reach(draw, overlay.and_then(|overlay| overlay.reach(index)));
+            match self.draw(rule, draw, reach) {
+                None => self.observer.outcome(Outcome::NoUnit),
+                Some(None) => last_draw = Some((index, false)),
+                Some(variant) => return Decision::new(Code::Split, variant, Some(index), Some((index, true))),
+            }
+        }
+        Decision::new(Code::Default, Some(flag.default), None, last_draw)
+    }
+
+    /// Returns how far a draw reaches at this moment.
+    fn reach(&self, draw: &DrawRule, overlay: Option<Reach>) -> Reach {
+        match (&draw.share, overlay) {
+            (Share::Staged, _) => Reach::Below(0),
+            (_, Some(reach)) => reach,
+            (Share::Percent(reach), None) => *reach,
+            (Share::Clock(ramp), None) => ramp::percent_at(ramp, self.now).map_or(Reach::Below(0), Reach::of),
+        }
+    }
+
+    /// Draws: `None` without a unit, else the variant for a unit that is enrolled.
+    #[inline]
+    fn draw(&mut self, rule: &Rule, draw: &DrawRule, reach: Reach) -> Option<Option<u16>> {
+        let (live, attributes) = (self.live, self.attributes);
+        let value = match &draw.unit {
+            Unit::Attribute(id) => ask(&live.ruleset, attributes, *id)?,
+            Unit::Constant(value) => value.as_ref(),
+        };
+        with_unit(value, |unit| {
+            let position = || draw.salt.position(unit);
+            let enrolled = reach == Reach::Everyone || reach.covers(position());
+            if O::RECORDS {
+                self.observer.outcome(Outcome::Drew { enrolled, position: position(), reach });
+            }
+            enrolled.then(|| match &rule.serve {
+                Serve::One(variant) => *variant,
+                Serve::Split(parts) => split(parts, draw.salt.place(unit)),
+            })
+        })
+    }
+
+    fn condition(&mut self, condition: &Condition) -> Truth {
+        if O::RECORDS {
+            self.observer.enter();
+        }
+        let truth = match condition {
+            Condition::Constant(truth) => *truth,
+            Condition::All(parts) => self.fold(parts, Truth::True, Truth::False, Truth::min),
+            Condition::Any(parts) => self.fold(parts, Truth::False, Truth::True, Truth::max),
+            Condition::Not(part) => self.condition(part).not(),
+            Condition::Segment(id) => self.segment(*id),
+            Condition::Flag { flag, variants } => self.prerequisite(*flag, variants),
+            Condition::Time { from, until } => {
+                (from.is_none_or(|from| from <= self.now) && until.is_none_or(|until| self.now < until)).into()
+            }
+            Condition::Attribute { attribute, test } => {
+                let ruleset = &self.live.ruleset;
+                match (ask(ruleset, self.attributes, *attribute), test) {
+                    (Some(value), test) => test.holds(value, |id| ruleset.list(id).map(|list| &list.ids)),
+                    (None, crate::ruleset::condition::Test::Exists(wanted)) => (!*wanted).into(),
+                    (None, _) => Truth::Unknown,
+                }
+            }
+        };
+        if O::RECORDS {
+            let found = match condition {
+                Condition::Attribute { attribute, .. } => ask(&self.live.ruleset, self.attributes, *attribute),
+                _ => None,
+            };
+            self.observer.leave(&self.live.ruleset, condition, truth, found);
+        }
+        truth
+    }
+
+    /// Folds parts by Kleene's logic, up to the first that settles it.
+    fn fold(&mut self, parts: &[Condition], start: Truth, settled: Truth, combine: fn(Truth, Truth) -> Truth) -> Truth {
+        let mut truth = start;
+        for part in parts {
+            truth = combine(truth, self.condition(part));
+            if truth == settled {
+                break;
+            }
+        }
+        truth
+    }
+
+    fn segment(&mut self, id: SegmentId) -> Truth {
+        if let Some(truth) = self.memo.segment(id) {
+            return truth;
+        }
+        // A segment that is gone is known only to a flag that kept an earlier form (ADR 0003).
+        let live = self.live;
+        let truth = live.ruleset.segment(id).map_or(Truth::Unknown, |segment| self.condition(&segment.condition));
+        self.memo.keep_segment(id, truth);
+        truth
+    }
+
+    /// Holds if the flag serves one of the variants; unknown if it serves none.
+    fn prerequisite(&mut self, id: FlagId, variants: &[Box<str>]) -> Truth {
+        self.observer.enter_flag();
+        let decision = self.flag(id);
+        self.observer.leave_flag();
+        let live = self.live;
+        let served = decision.variant().and_then(|index| live.ruleset.flag(id)?.variant(index));
+        served.map(|variant| variants.contains(&variant.name)).into()
+    }
+}
+
+#[inline]
+fn ask<'a, A: Attributes + ?Sized>(ruleset: &Ruleset, attributes: &'a A, id: AttributeId) -> Option<ValueRef<'a>> {
+    attributes.get(ruleset.attribute(id)?.as_name())
+}
+
+fn split(parts: &[(Reach, u16)], place: u64) -> u16 {
+    // INVARIANT: weights sum to 100, so the last part that has any covers every place.
+    parts.iter().find(|(reach, _)| reach.covers(place)).map_or(0, |(_, variant)| *variant)
+}
+
+impl Serve {
+    fn one(&self) -> Option<u16> {
+        match self {
+            Self::One(variant) => Some(*variant),
+            Self::Split(parts) => parts.first().map(|(_, variant)| *variant),
+        }
+    }
+}
+
+/// What an evaluation remembers of itself.
+pub(crate) trait Memo {
+    fn flag(&self, id: FlagId) -> Option<Decision>;
+    fn keep_flag(&self, id: FlagId, decision: Decision);
+    fn segment(&self, id: SegmentId) -> Option<Truth>;
+    fn keep_segment(&self, id: SegmentId, truth: Truth);
+}
+
+/// Remembers nothing: for a flag that comes to everything once.
+pub(crate) struct NoMemo;
+
+impl Memo for NoMemo {
+    #[inline]
+    fn flag(&self, _: FlagId) -> Option<Decision> {
+        None
+    }
+    #[inline]
+    fn keep_flag(&self, _: FlagId, _: Decision) {}
+    #[inline]
+    fn segment(&self, _: SegmentId) -> Option<Truth> {
+        None
+    }
+    #[inline]
+    fn keep_segment(&self, _: SegmentId, _: Truth) {}
+}
+
+/// Remembers the latest answers on the stack. Without it a chain of segments that each name the one before it twice
+/// would take time 2ⁿ; with it the one before is always among the latest.
+pub(crate) struct StackMemo {
+    flags: [Cell<(u32, u64)>; Self::SIZE],
+    segments: [Cell<(u32, Truth)>; Self::SIZE],
+}
+
+impl StackMemo {
+    const SIZE: usize = 64;
+    const NONE: u32 = u32::MAX;
+
+    pub(crate) const fn new() -> Self {
+        Self {
+            flags: [const { Cell::new((Self::NONE, 0)) }; Self::SIZE],
+            segments: [const { Cell::new((Self::NONE, Truth::Unknown)) }; Self::SIZE],
+        }
+    }
+}
+
+impl Memo for StackMemo {
+    fn flag(&self, id: FlagId) -> Option<Decision> {
+        let (kept, word) = self.flags.get(id.index() % Self::SIZE)?.get();
+        if kept == id.0 { Decision::from_word(word) } else { None }
+    }
+
+    fn keep_flag(&self, id: FlagId, decision: Decision) {
+        if let Some(cell) = self.flags.get(id.index() % Self::SIZE) {
+            cell.set((id.0, decision.to_word()));
+        }
+    }
+
+    fn segment(&self, id: SegmentId) -> Option<Truth> {
+        let (kept, truth) = self.segments.get(id.index() % Self::SIZE)?.get();
+        (kept == id.0).then_some(truth)
+    }
+
+    fn keep_segment(&self, id: SegmentId, truth: Truth) {
+        if let Some(cell) = self.segments.get(id.index() % Self::SIZE) {
+            cell.set((id.0, truth));
+        }
+    }
+}
+
+/// Remembers every answer of a scope: one word a flag, two bits a segment, in one allocation.
+///
+/// The words are atomic so that a scope can be shared. Two threads that decide the same flag at once come to the same
+/// decision, and the first to store it wins.
+#[derive(Debug)]
+pub(crate) struct ScopeMemo {
+    words: Box<[AtomicU64]>,
+    flags: usize,
+}
+
+impl ScopeMemo {
+    const SEGMENTS_A_WORD: usize = 32;
+
+    pub(crate) fn new(ruleset: &Ruleset) -> Self {
+        let flags = ruleset.flags.len();
+        let words = flags + ruleset.segments.len().div_ceil(Self::SEGMENTS_A_WORD);
+        Self { words: (0..words).map(|_| AtomicU64::new(0)).collect(), flags }
+    }
+
+    fn word(&self, id: FlagId) -> Option<&AtomicU64> {
+        self.words.get(..self.flags)?.get(id.index())
+    }
+
+    fn segment_bits(&self, id: SegmentId) -> Option<(&AtomicU64, usize)> {
+        let word = self.words.get(self.flags + id.index() / Self::SEGMENTS_A_WORD)?;
+        Some((word, id.index() % Self::SEGMENTS_A_WORD * 2))
+    }
+
+    /// Notes that the scope's owner asked for a flag.
+    pub(crate) fn mark_asked(&self, id: FlagId) {
+        if let Some(word) = self.word(id) {
+            word.fetch_or(Decision::ASKED, Ordering::Relaxed);
+        }
+    }
+
+    /// Returns the decision on a flag that the scope's owner asked for.
+    pub(crate) fn asked(&self, id: FlagId) -> Option<Decision> {
+        self.flag(id).filter(|decision| decision.was_asked())
+    }
+}
+
+impl Memo for ScopeMemo {
+    #[inline]
+    fn flag(&self, id: FlagId) -> Option<Decision> {
+        Decision::from_word(self.word(id)?.load(Ordering::Relaxed))
+    }
+
+    fn keep_flag(&self, id: FlagId, decision: Decision) {
+        if let Some(word) = self.word(id) {
+            // The first stays, should attributes answer differently against their contract.
+            let _ = word.compare_exchange(0, decision.to_word(), Ordering::Relaxed, Ordering::Relaxed);
+        }
+    }
+
+    fn segment(&self, id: SegmentId) -> Option<Truth> {
+        let (word, shift) = self.segment_bits(id)?;
+        match word.load(Ordering::Relaxed) >> shift & 3 {
+            1 => Some(Truth::False),
+            2 => Some(Truth::Unknown),
+            3 => Some(Truth::True),
+            _ => None,
+        }
+    }
+
+    fn keep_segment(&self, id: SegmentId, truth: Truth) {
+        if let Some((word, shift)) = self.segment_bits(id) {
+            let bits: u64 = match truth {
+                Truth::False => 1,
+                Truth::Unknown => 2,
+                Truth::True => 3,
+            };
+            let mut current = word.load(Ordering::Relaxed);
+            // The first stays here as well.
+            while current >> shift & 3 == 0 {
+                match word.compare_exchange_weak(current, current | bits << shift, Ordering::Relaxed, Ordering::Relaxed) {
+                    Ok(_) => return,
+                    Err(now) => current = now,
+                }
+            }
+        }
+    }
+}
+
+/// How a rule came out.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Outcome {
+    Decided,
+    NotMatched(Truth),
+    NoUnit,
+    Drew { enrolled: bool, position: u64, reach: Reach },
+}
+
+/// Is told what an evaluation does, in its order.
+pub(crate) trait Observer {
+    /// Whether anything is made of it.
+    const RECORDS: bool;
+
+    fn rule(&mut self, _: &Flag, _: u16) {}
+    fn outcome(&mut self, _: Outcome) {}
+    fn enter(&mut self) {}
+    fn leave(&mut self, _: &Ruleset, _: &Condition, _: Truth, _: Option<ValueRef<'_>>) {}
+    fn enter_flag(&mut self) {}
+    fn leave_flag(&mut self) {}
+}
+
+/// Makes nothing of it.
+pub(crate) struct NoObserver;
+
+impl Observer for NoObserver {
+    const RECORDS: bool = false;
+}

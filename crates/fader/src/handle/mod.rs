@@ -1,0 +1,16 @@
+//! The swappable handle: what is live, how it changes, and what code holds of it.
+
+mod builder;
+mod events;
+mod flags;
+mod scope;
+mod status;
+mod swap;
+mod writer;
+
+pub use builder::FlagsBuilder;
+pub use events::{Change, Event, Subscription};
+pub use flags::{Flags, KeyReport, WeakFlags};
+pub use scope::Scope;
+pub use status::{SourceStatus, State, Status};
+pub use writer::{Loaded, RollbackError, Version};

@@ -1,0 +1,424 @@
+//! How something new goes live: one writer at a time, readers never wait.
+
+use std::collections::{BTreeMap, VecDeque};
+use std::fmt;
+use std::sync::Arc;
+
+use crate::attributes::Value;
+use crate::compile::{self, Compilation, Input};
+use crate::document::diagnostic::{CompileError, Diagnostic, Severity};
+use crate::document::overlay::read_overlay;
+use crate::handle::builder::FlagsBuilder;
+use crate::handle::events::{Change, Event};
+use crate::handle::status::{SourceStatus, State, Status};
+use crate::handle::swap::Swap;
+use crate::hash;
+use crate::overlay::Overlay;
+use crate::ruleset::{Decoders, Registry, Ruleset, Slot};
+use crate::snapshot::{Live, Notes};
+use crate::source::{Delivery, Source};
+use crate::time::Timestamp;
+
+/// What only the writer knows, behind the handle's mutex.
+#[derive(Debug)]
+pub(crate) struct Writer {
+    registry: Registry,
+    ambient: BTreeMap<String, Value>,
+    decoders: Decoders,
+    list_seed: u64,
+    /// Replaced rulesets that a roll-back can bring back, the latest last.
+    history: VecDeque<Arc<Live>>,
+    keep: usize,
+    /// What was replaced for good. It is dropped here once nobody else holds it, so that no request frees a ruleset.
+    retired: Vec<Arc<Live>>,
+    sources: Vec<SourceStatus>,
+    overlay_content: Option<u128>,
+    rolled_back: Option<RolledBack>,
+}
+
+/// What a roll-back took away: it holds until the source delivers something else.
+#[derive(Debug)]
+struct RolledBack {
+    content: u128,
+    version: Arc<str>,
+}
+
+/// What came of a delivery that was taken.
+#[derive(Clone, Debug)]
+pub struct Loaded {
+    is_new: bool,
+    version: Arc<str>,
+    changed: Vec<Arc<str>>,
+    warnings: Arc<[Diagnostic]>,
+    overlay_error: Option<CompileError>,
+}
+
+impl Loaded {
+    /// Returns whether anything new went live; identical content changes nothing.
+    #[must_use]
+    pub fn is_new(&self) -> bool {
+        self.is_new
+    }
+
+    /// Returns the version that is live now.
+    #[must_use]
+    pub fn version(&self) -> &str {
+        &self.version
+    }
+
+    /// Returns the flags that are new, gone, or may answer differently, by name.
+    #[must_use]
+    pub fn changed(&self) -> &[Arc<str>] {
+        &self.changed
+    }
+
+    /// Returns the warnings of what is live now; from a source that quarantines also the errors of flags set aside.
+    #[must_use]
+    pub fn warnings(&self) -> &[Diagnostic] {
+        &self.warnings
+    }
+
+    /// Returns why the overlay that came with the document was refused; the last good one stays.
+    #[must_use]
+    pub fn overlay_error(&self) -> Option<&CompileError> {
+        self.overlay_error.as_ref()
+    }
+}
+
+/// A version of the document that can be brought back.
+#[derive(Clone, Debug)]
+pub struct Version {
+    version: Arc<str>,
+    loaded_at: Option<Timestamp>,
+}
+
+impl Version {
+    /// Returns the version: the revision, or 16 hex digits.
+    #[must_use]
+    pub fn version(&self) -> &str {
+        &self.version
+    }
+
+    /// Returns when it went live.
+    #[must_use]
+    pub fn loaded_at(&self) -> Option<Timestamp> {
+        self.loaded_at
+    }
+}
+
+/// Why nothing was rolled back: no earlier ruleset is kept.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct RollbackError;
+
+impl fmt::Display for RollbackError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("no earlier ruleset is kept")
+    }
+}
+
+impl std::error::Error for RollbackError {}
+
+impl Writer {
+    pub(crate) fn new(builder: &mut FlagsBuilder) -> Self {
+        Self {
+            registry: Registry::default(),
+            ambient: std::mem::take(&mut builder.ambient),
+            decoders: std::mem::take(&mut builder.decoders),
+            list_seed: builder.list_seed,
+            history: VecDeque::new(),
+            keep: builder.history,
+            retired: Vec::new(),
+            sources: Vec::new(),
+            overlay_content: None,
+            rolled_back: None,
+        }
+    }
+
+    /// Takes or refuses a delivery: its document and its overlay each by itself, what is taken swapped as one.
+    pub(crate) fn load(
+        &mut self,
+        swap: &Swap<Live>,
+        delivery: &Delivery,
+        source: &Source,
+        now: Timestamp,
+        events: &mut Vec<Event>,
+    ) -> Result<Loaded, CompileError> {
+        let live = swap.load();
+        let content = delivery.identity();
+        let document = self.take_document(&live, delivery, content, source, now, events);
+        let overlay = self.take_overlay(delivery, source, now, events);
+        let (overlay, overlay_error) = match overlay {
+            Ok(overlay) => (overlay, None),
+            Err(error) => (None, Some(error)),
+        };
+        let (compilation, refusal) = match document {
+            Ok(compilation) => (compilation, None),
+            Err(error) => (None, Some(error)),
+        };
+        let is_new = compilation.is_some() || overlay.is_some();
+        let overlaid_only = compilation.is_none();
+        let overlay = overlay.map_or_else(|| Arc::clone(&live.overlay), Arc::new);
+        let next = match compilation {
+            Some(Compilation { ruleset, diagnostics, set_aside }) => {
+                let notes = Notes { loaded_at: Some(now), warnings: diagnostics, set_aside };
+                Some(Live::new(Arc::new(ruleset), overlay, content, Arc::new(notes)))
+            }
+            None if is_new => Some(live.with_overlay(overlay)),
+            None => None,
+        };
+        let mut changed = Vec::new();
+        let next = match next {
+            Some(next) => {
+                let change = self.go_live(swap, next, source);
+                changed.clone_from(&change.keys);
+                events.push(if overlaid_only { Event::Overlaid(change) } else { Event::Loaded(change) });
+                swap.load()
+            }
+            None => live,
+        };
+        if let Some(refusal) = refusal {
+            return Err(refusal);
+        }
+        let (version, warnings) = (Arc::clone(&next.ruleset.version), next.warnings().into());
+        Ok(Loaded { is_new, version, changed, warnings, overlay_error })
+    }
+
+    /// Compiles a document, unless it is the live one or the one that a roll-back took away.
+    fn take_document(
+        &mut self,
+        live: &Live,
+        delivery: &Delivery,
+        content: u128,
+        source: &Source,
+        now: Timestamp,
+        events: &mut Vec<Event>,
+    ) -> Result<Option<Compilation>, CompileError> {
+        let is_live = live.loaded && live.content == content;
+        if is_live || self.rolled_back.as_ref().is_some_and(|rolled_back| rolled_back.content == content) {
+            if is_live {
+                self.rolled_back = None;
+            }
+            if !live.notes.set_aside.is_empty() && is_live {
+                return Ok(None);
+            }
+            self.source_is_good(&source.shared_name(), now, true, events);
+            return Ok(None);
+        }
+        let input = Input {
+            document: &delivery.document,
+            lists: &delivery.lists,
+            source,
+            previous: &live.ruleset,
+            ambient: &self.ambient,
+            decoders: &self.decoders,
+            list_seed: self.list_seed,
+            now,
+        };
+        match compile::compile(&input, &mut self.registry) {
+            Ok(compilation) => {
+                self.rolled_back = None;
+                self.source_is_good(&source.shared_name(), now, false, events);
+                if let Some(first) = compilation.diagnostics.iter().find(|found| found.severity == Severity::Error) {
+                    let error = format!("set aside: {}; {first}", compilation.set_aside.join(", "));
+                    self.source_is_bad(&source.shared_name(), &error, Some(content), now);
+                }
+                Ok(Some(compilation))
+            }
+            Err(diagnostics) => {
+                let error = CompileError::new(source.shared_name(), diagnostics);
+                if self.source_is_bad(&source.shared_name(), &error.to_string(), Some(content), now) {
+                    events.push(Event::Refused(error.clone()));
+                }
+                Err(error)
+            }
+        }
+    }
+
+    fn take_overlay(
+        &mut self,
+        delivery: &Delivery,
+        source: &Source,
+        now: Timestamp,
+        events: &mut Vec<Event>,
+    ) -> Result<Option<Overlay>, CompileError> {
+        let Some((name, bytes)) = &delivery.overlay else {
+            return Ok(None);
+        };
+        let own_name = **name != *source.name();
+        let content = hash::identity(bytes);
+        if self.overlay_content == Some(content) {
+            if own_name {
+                self.source_is_good(name, now, true, events);
+            }
+            return Ok(None);
+        }
+        match read_overlay(bytes) {
+            Ok(overlay) => {
+                self.overlay_content = Some(content);
+                if own_name {
+                    self.source_is_good(name, now, false, events);
+                }
+                Ok(Some(overlay))
+            }
+            Err(diagnostics) => {
+                let error = CompileError::new(Arc::clone(name), diagnostics);
+                if self.source_is_bad(name, &error.to_string(), Some(content), now) {
+                    events.push(Event::Refused(error.clone()));
+                }
+                Err(error)
+            }
+        }
+    }
+
+    /// Puts an overlay on top of what is live.
+    pub(crate) fn apply(&mut self, swap: &Swap<Live>, overlay: Overlay, events: &mut Vec<Event>) -> Change {
+        let next = swap.load().with_overlay(Arc::new(overlay));
+        let change = self.go_live(swap, next, &Source::new("overlay"));
+        events.push(Event::Overlaid(change.clone()));
+        change
+    }
+
+    /// Brings the latest replaced ruleset back, under the present overlay.
+    pub(crate) fn rollback(&mut self, swap: &Swap<Live>, events: &mut Vec<Event>) -> Result<Change, RollbackError> {
+        let earlier = self.history.pop_back().ok_or(RollbackError)?;
+        let live = swap.load();
+        let next = earlier.with_overlay(Arc::clone(&live.overlay));
+        self.retired.push(earlier);
+        let change = describe_change(&live, &next, &Source::new("roll-back"));
+        self.rolled_back.get_or_insert(RolledBack { content: live.content, version: Arc::clone(&live.ruleset.version) });
+        let replaced = swap.swap(Arc::new(next));
+        self.retired.extend([replaced, live]);
+        self.reclaim();
+        events.push(Event::RolledBack(change.clone()));
+        Ok(change)
+    }
+
+    fn go_live(&mut self, swap: &Swap<Live>, next: Live, source: &Source) -> Change {
+        let next = Arc::new(next);
+        let old = swap.swap(Arc::clone(&next));
+        let change = describe_change(&old, &next, source);
+        let replaced_ruleset = old.loaded && !Arc::ptr_eq(&old.ruleset, &next.ruleset);
+        if replaced_ruleset {
+            self.history.push_back(old);
+            while self.history.len() > self.keep {
+                self.retired.extend(self.history.pop_front());
+            }
+        } else {
+            self.retired.push(old);
+        }
+        self.reclaim();
+        change
+    }
+
+    /// Drops what was replaced and nobody else holds any more.
+    pub(crate) fn reclaim(&mut self) {
+        self.retired.retain(|retired| Arc::strong_count(retired) > 1);
+    }
+
+    /// Notes that a source is good; tells that it recovered if it had been failing, or refused and is now as before.
+    fn source_is_good(&mut self, name: &Arc<str>, now: Timestamp, unchanged: bool, events: &mut Vec<Event>) {
+        match self.sources.iter_mut().find(|known| known.name == *name) {
+            None => {
+                let status = SourceStatus { name: Arc::clone(name), error: None, since: now, refused: None };
+                self.sources.push(status);
+            }
+            Some(known) if known.error.is_some() => {
+                if unchanged || known.refused.is_none() {
+                    events.push(Event::Recovered { source: name.to_string() });
+                }
+                (known.error, known.refused, known.since) = (None, None, now);
+            }
+            Some(_) => {}
+        }
+    }
+
+    /// Notes what is wrong with a source; returns whether that is news.
+    fn source_is_bad(&mut self, name: &Arc<str>, error: &str, refused: Option<u128>, now: Timestamp) -> bool {
+        match self.sources.iter_mut().find(|known| known.name == *name) {
+            None => {
+                let error = Some(error.to_owned());
+                self.sources.push(SourceStatus { name: Arc::clone(name), error, since: now, refused });
+                true
+            }
+            Some(known) => {
+                let news = known.error.as_deref() != Some(error) || known.refused != refused;
+                if news {
+                    (known.error, known.refused, known.since) = (Some(error.to_owned()), refused, now);
+                }
+                news
+            }
+        }
+    }
+
+    pub(crate) fn source_failed(&mut self, source: &Source, error: &str, now: Timestamp, events: &mut Vec<Event>) {
+        if self.source_is_bad(&source.shared_name(), error, None, now) {
+            events.push(Event::Stale { source: source.name().to_owned(), error: error.to_owned() });
+        }
+    }
+
+    pub(crate) fn status(&self, live: &Live, now: Timestamp) -> Status {
+        let state = if !live.loaded {
+            State::Failed
+        } else if self.rolled_back.is_some() {
+            State::RolledBack
+        } else if self.sources.iter().any(|source| source.error.is_some()) {
+            State::Stale
+        } else {
+            State::Ready
+        };
+        Status {
+            state,
+            version: Arc::clone(&live.ruleset.version),
+            overlay_version: live.overlay.version(),
+            loaded_at: live.notes.loaded_at,
+            now,
+            sources: self.sources.clone(),
+            set_aside: live.notes.set_aside.clone(),
+            warnings: live.warnings(),
+            rolled_back_from: self.rolled_back.as_ref().map(|rolled_back| Arc::clone(&rolled_back.version)),
+        }
+    }
+
+    pub(crate) fn history(&self) -> Vec<Version> {
+        let versions = self.history.iter().rev();
+        let version = |live: &Arc<Live>| Version {
+            version: Arc::clone(&live.ruleset.version),
+            loaded_at: live.notes.loaded_at,
+        };
+        versions.map(version).collect()
+    }
+}
+
+fn describe_change(old: &Live, new: &Live, source: &Source) -> Change {
+    Change {
+        version: Arc::clone(&new.ruleset.version),
+        previous: Arc::clone(&old.ruleset.version),
+        keys: changed_keys(old, new),
+        warnings: new.warnings().into(),
+        source: source.shared_name(),
+    }
+}
+
+/// Returns the flags that are new, gone or mean something else, in the order of the new document, those gone last.
+fn changed_keys(old: &Live, new: &Live) -> Vec<Arc<str>> {
+    let meaning = |ruleset: &Ruleset, id| match ruleset.slot(id) {
+        Slot::Vacant => None,
+        Slot::SetAside => Some(0),
+        Slot::Flag { meaning, .. } => Some(*meaning),
+    };
+    let entry = |live: &Live, name: &str| live.overlay.flags.get(name).map(|entry| (entry.killed, entry.rules.clone()));
+    let in_new = new.ruleset.order.iter();
+    let gone = old.ruleset.order.iter().filter(|id| meaning(&new.ruleset, **id).is_none());
+    let mut keys = Vec::new();
+    for id in in_new.chain(gone) {
+        let names = [&new.ruleset, &old.ruleset].into_iter().find_map(|ruleset| ruleset.flag_names.get(id.index()));
+        let Some(name) = names else {
+            continue;
+        };
+        if meaning(&old.ruleset, *id) != meaning(&new.ruleset, *id) || entry(old, name) != entry(new, name) {
+            keys.push(Arc::clone(name));
+        }
+    }
+    keys
+}

@@ -1,0 +1,160 @@
+//! From a unit to its place: the one module that hashes.
+//!
+//! Which users a rollout reaches is decided by two numbers that depend on nothing but text:
+//!
+//! ```text
+//! seed(salt, n)     = XXH3_64(utf8(salt), seed = n)
+//! position(unit)    = XXH3_64(utf8(unit), seed = seed(salt, 0))   enrolment, for `percent` and `ramp`
+//! place(unit)       = XXH3_64(utf8(unit), seed = seed(salt, 1))   for a split: independent of enrolment
+//! threshold(micros) = floor(micros · 2^64 / 100_000_000)          micros = percent · 10^6, an exact integer
+//! enrolled          = micros == 100_000_000  or  position < threshold
+//! ```
+//!
+//! It is a promise: users keep their place for ever, so a change here is a breaking release (ADR 0001). Any language
+//! with XXH3 can repeat it; `tests/data/positions.json` holds vectors.
+//!
+//! Everything else that is hashed in this crate (attribute names, list ids, contents) goes through this module too.
+
+use xxhash_rust::xxh3::{xxh3_64, xxh3_64_with_seed, xxh3_128};
+
+use crate::percent::Percent;
+
+/// Returns the place of `unit` in 0..2^64 that decides enrolment under `salt`: the unit is among the first so many
+/// percent if this is below their [`threshold`].
+///
+/// ```
+/// assert_eq!(fader::hash::position("new-checkout", "user-42"), fader::hash::position("new-checkout", "user-42"));
+/// ```
+#[must_use]
+pub fn position(salt: &str, unit: &str) -> u64 {
+    Salt::new(salt).position(unit.as_bytes())
+}
+
+/// Returns the place of `unit` in 0..2^64 that decides its variant in a split under `salt`, independent of its
+/// [`position`].
+#[must_use]
+pub fn place(salt: &str, unit: &str) -> u64 {
+    Salt::new(salt).place(unit.as_bytes())
+}
+
+/// Returns the position below which a unit is enrolled: `floor(micros · 2^64 / 100_000_000)`, 2^64 for 100 %.
+#[must_use]
+pub fn threshold(percent: Percent) -> u128 {
+    (u128::from(percent.micros()) << 64) / u128::from(Percent::HUNDRED.micros())
+}
+
+/// The two seeds of a salt, made once when a rule is compiled.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Salt {
+    enrolment: u64,
+    split: u64,
+}
+
+impl Salt {
+    pub(crate) fn new(salt: &str) -> Self {
+        Self { enrolment: xxh3_64_with_seed(salt.as_bytes(), 0), split: xxh3_64_with_seed(salt.as_bytes(), 1) }
+    }
+
+    #[inline]
+    pub(crate) fn position(self, unit: &[u8]) -> u64 {
+        xxh3_64_with_seed(unit, self.enrolment)
+    }
+
+    #[inline]
+    pub(crate) fn place(self, unit: &[u8]) -> u64 {
+        xxh3_64_with_seed(unit, self.split)
+    }
+}
+
+/// How far the enrolled reach in 0..2^64: a [`threshold`] that fits the comparison, 2^64 included.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Reach {
+    /// Positions below this one; 0 is nobody.
+    Below(u64),
+    /// Every position: 100 %.
+    Everyone,
+}
+
+impl Reach {
+    pub(crate) fn of(percent: Percent) -> Self {
+        u64::try_from(threshold(percent)).map_or(Self::Everyone, Self::Below)
+    }
+
+    #[inline]
+    pub(crate) fn covers(self, position: u64) -> bool {
+        match self {
+            Self::Below(threshold) => position < threshold,
+            Self::Everyone => true,
+        }
+    }
+}
+
+/// The hash that goes with an attribute's name.
+#[inline]
+pub(crate) fn attribute(name: &str) -> u64 {
+    xxh3_64(name.as_bytes())
+}
+
+/// The key of a list's id under the seed of this process.
+#[inline]
+pub(crate) fn list_key(id: &[u8], seed: u64) -> u64 {
+    xxh3_64_with_seed(id, seed)
+}
+
+/// Tells contents apart: equal only for equal bytes, for any purpose of ours.
+pub(crate) fn identity(content: &[u8]) -> u128 {
+    xxh3_128(content)
+}
+
+/// Tells pairs of contents apart.
+pub(crate) fn identity_of(first: &[u8], second: &[u8]) -> u128 {
+    if second.is_empty() {
+        return identity(first);
+    }
+    let mut state = xxhash_rust::xxh3::Xxh3::new();
+    state.update(&identity(first).to_le_bytes());
+    state.update(&identity(second).to_le_bytes());
+    state.digest128()
+}
+
+/// The version of a document without a revision: 16 hex digits of XXH3_64 over its parts, one after the other.
+pub(crate) fn version<'a>(parts: impl IntoIterator<Item = &'a [u8]>) -> String {
+    let mut state = xxhash_rust::xxh3::Xxh3::new();
+    for part in parts {
+        state.update(part);
+    }
+    format!("{:016x}", state.digest())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn percent(micros: u32) -> Percent {
+        Percent::from_micros(micros).unwrap()
+    }
+
+    #[test]
+    fn thresholds_are_exact() {
+        assert_eq!(threshold(Percent::ZERO), 0);
+        assert_eq!(threshold(percent(1)), (1_u128 << 64) / 100_000_000);
+        assert_eq!(threshold(percent(50_000_000)), 1 << 63);
+        assert_eq!(threshold(Percent::HUNDRED), 1 << 64);
+    }
+
+    #[test]
+    fn a_position_equal_to_the_threshold_is_outside() {
+        let half = Reach::of(percent(50_000_000));
+        assert!(half.covers((1 << 63) - 1));
+        assert!(!half.covers(1 << 63));
+        assert!(!Reach::of(Percent::ZERO).covers(0));
+        assert!(Reach::of(Percent::HUNDRED).covers(u64::MAX));
+        assert!(!Reach::of(percent(99_999_999)).covers(u64::MAX));
+    }
+
+    #[test]
+    fn enrolment_and_split_are_seeded_apart() {
+        assert_ne!(position("s", "u"), place("s", "u"));
+        assert_eq!(position("", "u"), xxh3_64_with_seed(b"u", xxh3_64_with_seed(b"", 0)));
+    }
+}

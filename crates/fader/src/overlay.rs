@@ -1,0 +1,164 @@
+//! The overlay: what operators and controllers say on top of the document, without touching it.
+
+use std::collections::BTreeMap;
+use std::fmt;
+
+use crate::percent::Percent;
+
+/// What operators and controllers say on top of the document: kills, and percents that replace those of rules.
+///
+/// The document is the plan, which people own; the overlay is what was decided while it runs. Both are swapped as one.
+/// As JSON it reads
+///
+/// ```json
+/// { "version": 7, "flags": { "new-checkout": { "killed": true, "by": "anna", "reason": "errors", "at": "2026-12-01T09:00:00Z",
+///                                              "rules": { "ramp": { "percent": 5 } } } } }
+/// ```
+///
+/// ```
+/// use fader::{Flags, Context, Overlay};
+///
+/// let flags = Flags::fixed([("new-checkout", true)]);
+/// flags.apply(Overlay::new().kill("new-checkout"));
+/// assert_eq!(flags.resolve("new-checkout", &Context::new("user-42")).reason(), fader::Reason::Disabled);
+/// ```
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Overlay {
+    pub(crate) version: u64,
+    pub(crate) flags: BTreeMap<String, FlagEntry>,
+    pub(crate) commands: Vec<serde_json::Value>,
+}
+
+/// What an overlay says of one flag.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct FlagEntry {
+    pub(crate) killed: bool,
+    pub(crate) rules: BTreeMap<String, Percent>,
+    pub(crate) by: Option<String>,
+    pub(crate) reason: Option<String>,
+    pub(crate) at: Option<String>,
+}
+
+impl Overlay {
+    /// Makes an overlay that says nothing.
+    #[must_use]
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Returns the number that each write of the overlay raises; 0 where it has none.
+    #[must_use]
+    pub fn version(&self) -> u64 {
+        self.version
+    }
+
+    /// Sets the number that each write raises.
+    #[must_use]
+    pub fn with_version(mut self, version: u64) -> Self {
+        self.version = version;
+        self
+    }
+
+    /// Kills a flag: exactly as if it were disabled, it serves its `off` variant, or else the caller's default.
+    #[must_use]
+    pub fn kill(mut self, flag: &str) -> Self {
+        self.flags.entry(flag.to_owned()).or_default().killed = true;
+        self
+    }
+
+    /// Takes a kill back.
+    #[must_use]
+    pub fn revive(mut self, flag: &str) -> Self {
+        if let Some(entry) = self.flags.get_mut(flag) {
+            entry.killed = false;
+        }
+        self
+    }
+
+    /// Replaces the percent of a rule, named by its name or, where it has none, its place, such as `rules[2]`. It
+    /// replaces that percent and nothing else; a rule that draws nothing has none.
+    #[must_use]
+    pub fn percent(mut self, flag: &str, rule: &str, percent: Percent) -> Self {
+        self.flags.entry(flag.to_owned()).or_default().rules.insert(rule.to_owned(), percent);
+        self
+    }
+
+    /// Says who changed a flag's entry, and why.
+    #[must_use]
+    pub fn signed(mut self, flag: &str, by: impl Into<String>, reason: impl Into<String>) -> Self {
+        let entry = self.flags.entry(flag.to_owned()).or_default();
+        (entry.by, entry.reason) = (Some(by.into()), Some(reason.into()));
+        self
+    }
+
+    /// Returns what it says of each flag, by name.
+    pub fn flags(&self) -> impl Iterator<Item = (&str, &FlagEntry)> {
+        self.flags.iter().map(|(name, entry)| (name.as_str(), entry))
+    }
+}
+
+impl FlagEntry {
+    /// Returns whether the flag is killed.
+    #[must_use]
+    pub fn killed(&self) -> bool {
+        self.killed
+    }
+
+    /// Returns the percents that replace those of rules, by rule.
+    pub fn percents(&self) -> impl Iterator<Item = (&str, Percent)> {
+        self.rules.iter().map(|(rule, percent)| (rule.as_str(), *percent))
+    }
+
+    /// Returns who made the entry.
+    #[must_use]
+    pub fn by(&self) -> Option<&str> {
+        self.by.as_deref()
+    }
+
+    /// Returns why the entry was made.
+    #[must_use]
+    pub fn reason(&self) -> Option<&str> {
+        self.reason.as_deref()
+    }
+
+    /// Returns when the entry was made, as written.
+    #[must_use]
+    pub fn at(&self) -> Option<&str> {
+        self.at.as_deref()
+    }
+}
+
+/// Writes the overlay as JSON.
+impl fmt::Display for Overlay {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let flags: serde_json::Map<_, _> = self.flags.iter().map(|(name, entry)| (name.clone(), entry.to_json())).collect();
+        let mut whole = serde_json::json!({ "version": self.version, "flags": flags });
+        if let (Some(object), false) = (whole.as_object_mut(), self.commands.is_empty()) {
+            object.insert("commands".to_owned(), self.commands.clone().into());
+        }
+        write!(f, "{whole:#}")
+    }
+}
+
+impl FlagEntry {
+    fn to_json(&self) -> serde_json::Value {
+        let mut object = serde_json::Map::new();
+        if self.killed {
+            object.insert("killed".to_owned(), true.into());
+        }
+        if !self.rules.is_empty() {
+            // Six decimals are exact enough in a float to be read back as written.
+            let percents = self.rules.iter().map(|(rule, percent)| {
+                let number = percent.to_string().parse().map_or(serde_json::Value::Null, |number: serde_json::Number| number.into());
+                (rule.clone(), serde_json::json!({ "percent": number }))
+            });
+            object.insert("rules".to_owned(), serde_json::Value::Object(percents.collect()));
+        }
+        for (name, text) in [("by", &self.by), ("reason", &self.reason), ("at", &self.at)] {
+            if let Some(text) = text {
+                object.insert(name.to_owned(), text.clone().into());
+            }
+        }
+        object.into()
+    }
+}

@@ -1,0 +1,44 @@
+//! Forced values, for tests.
+
+use std::any::Any;
+use std::borrow::Borrow;
+use std::collections::HashMap;
+use std::fmt;
+use std::sync::Arc;
+
+use crate::key::{FlagKey, FlagValue};
+
+/// Flags whose value is forced, by name.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Overrides(HashMap<&'static str, Arc<Forced>>);
+
+/// A forced value.
+pub(crate) struct Forced {
+    pub(crate) variant: Option<&'static str>,
+    pub(crate) value: serde_json::Value,
+    /// The value in the key's owned type.
+    typed: Box<dyn Any + Send + Sync>,
+}
+
+impl Overrides {
+    pub(crate) fn force<T: FlagValue + ?Sized>(&mut self, key: &FlagKey<T>, value: T::Owned) {
+        let (variant, json) = value.borrow().describe();
+        self.0.insert(key.name(), Arc::new(Forced { variant, value: json, typed: Box::new(value) }));
+    }
+
+    pub(crate) fn get(&self, name: &str) -> Option<&Arc<Forced>> {
+        self.0.get(name)
+    }
+}
+
+impl Forced {
+    pub(crate) fn read<T: FlagValue + ?Sized>(&self) -> Option<&T> {
+        self.typed.downcast_ref::<T::Owned>().map(Borrow::borrow)
+    }
+}
+
+impl fmt::Debug for Forced {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Forced").field("variant", &self.variant).field("value", &self.value).finish_non_exhaustive()
+    }
+}

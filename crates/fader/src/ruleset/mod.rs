@@ -1,0 +1,301 @@
+//! The compiled form: immutable, self-contained, made once and read for ever.
+//!
+//! Flags, segments, lists and attributes have numbers that hold for the life of a handle ([`Registry`]), so a compiled
+//! flag stays good when the document around it changes, and unchanged flags are shared between old and new rulesets.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use crate::attributes::AttributeName;
+use crate::document::model::{About, ClockRamp};
+use crate::hash::{Reach, Salt};
+use crate::key::{DecodedValue, Decoder};
+use crate::percent::Percent;
+
+pub(crate) mod condition;
+pub(crate) mod list;
+pub(crate) mod network;
+pub(crate) mod pattern;
+pub(crate) mod ramp;
+pub(crate) mod text;
+pub(crate) mod version;
+
+pub(crate) use condition::{Condition, Truth};
+use list::IdList;
+
+macro_rules! ids {
+    ($($name:ident)*) => {
+        $(#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+        pub(crate) struct $name(pub(crate) u32);
+
+        impl $name {
+            #[inline]
+            pub(crate) fn index(self) -> usize {
+                self.0 as usize
+            }
+        })*
+    };
+}
+ids!(FlagId SegmentId ListId AttributeId);
+
+/// Numbers for names, given out once and never taken back: the same name has the same number in every ruleset of a
+/// handle.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Registry {
+    pub(crate) flags: Names,
+    pub(crate) segments: Names,
+    pub(crate) lists: Names,
+    pub(crate) attributes: Names,
+}
+
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Names {
+    numbers: HashMap<Arc<str>, u32>,
+    names: Vec<Arc<str>>,
+}
+
+impl Names {
+    pub(crate) fn number(&mut self, name: &str) -> u32 {
+        if let Some(number) = self.numbers.get(name) {
+            return *number;
+        }
+        let name: Arc<str> = name.into();
+        let number = u32::try_from(self.names.len()).unwrap_or(u32::MAX);
+        self.names.push(Arc::clone(&name));
+        self.numbers.insert(name, number);
+        number
+    }
+
+    pub(crate) fn name(&self, number: u32) -> Option<&Arc<str>> {
+        self.names.get(number as usize)
+    }
+
+    pub(crate) fn len(&self) -> usize {
+        self.names.len()
+    }
+}
+
+/// A compiled document.
+#[derive(Debug)]
+pub(crate) struct Ruleset {
+    pub(crate) version: Arc<str>,
+    pub(crate) revision: Option<i64>,
+    pub(crate) metadata: Option<serde_json::Value>,
+    /// By [`FlagId`].
+    pub(crate) flags: Box<[Slot]>,
+    /// The flags of the document, in its order.
+    pub(crate) order: Box<[FlagId]>,
+    pub(crate) names: HashMap<Arc<str>, FlagId>,
+    /// By [`FlagId`].
+    pub(crate) flag_names: Box<[Arc<str>]>,
+    /// By [`SegmentId`].
+    pub(crate) segments: Box<[Option<Arc<Segment>>]>,
+    /// By [`ListId`].
+    pub(crate) lists: Box<[Option<Arc<List>>]>,
+    /// By [`AttributeId`].
+    pub(crate) attributes: Box<[Attribute]>,
+    /// What the rules of this document can ask for, by [`AttributeId`].
+    pub(crate) wanted: Box<[AttributeId]>,
+    /// Whether any answer depends on the time.
+    pub(crate) reads_time: bool,
+    /// Where the percents of rules stand in the document.
+    pub(crate) places: Box<[PercentPlace]>,
+}
+
+/// A rule's percent as the document has it, and where.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct PercentPlace {
+    pub(crate) flag: FlagId,
+    pub(crate) rule: u16,
+    pub(crate) percent: Percent,
+    pub(crate) line: u32,
+    pub(crate) column: u32,
+}
+
+/// What a ruleset has under a flag's number.
+#[derive(Clone, Debug, Default)]
+pub(crate) enum Slot {
+    /// The document has no such flag.
+    #[default]
+    Vacant,
+    /// The flag's form in the document, or the last good one where the present one has errors.
+    Flag {
+        flag: Arc<Flag>,
+        /// Whether one evaluation can come to the same flag or segment twice, so that remembering answers pays.
+        revisits: bool,
+        /// Tells the flag's text together with everything that it refers to.
+        meaning: u128,
+    },
+    /// The flag has errors and never had a good form.
+    SetAside,
+}
+
+#[derive(Debug)]
+pub(crate) struct Segment {
+    pub(crate) name: Arc<str>,
+    /// Tells the segment's text in the document.
+    pub(crate) text: u128,
+    pub(crate) condition: Condition,
+}
+
+#[derive(Debug)]
+pub(crate) struct List {
+    pub(crate) name: Arc<str>,
+    /// Tells the list's text in the document and the content of its file.
+    pub(crate) text: u128,
+    pub(crate) ids: IdList,
+}
+
+#[derive(Clone, Debug)]
+pub(crate) struct Attribute {
+    pub(crate) name: Arc<str>,
+    pub(crate) hash: u64,
+}
+
+impl Attribute {
+    #[inline]
+    pub(crate) fn as_name(&self) -> AttributeName<'_> {
+        AttributeName::with_hash(&self.name, self.hash)
+    }
+}
+
+/// A compiled flag. What evaluation never reads stands behind `about`.
+#[derive(Debug)]
+pub(crate) struct Flag {
+    pub(crate) name: Arc<str>,
+    pub(crate) enabled: bool,
+    pub(crate) off: Option<u16>,
+    pub(crate) default: u16,
+    pub(crate) variants: Box<[Variant]>,
+    pub(crate) rules: Box<[Rule]>,
+    /// Tells the flag's text in the document.
+    pub(crate) text: u128,
+    pub(crate) about: Box<About>,
+}
+
+/// A value that a flag can take.
+#[derive(Debug)]
+pub(crate) struct Variant {
+    pub(crate) name: Box<str>,
+    pub(crate) value: serde_json::Value,
+    /// The value in a registered type.
+    pub(crate) decoded: Option<DecodedValue>,
+    /// A number as an integer, where it is one within i64.
+    pub(crate) integer: Option<i64>,
+    /// A number as the nearest float.
+    pub(crate) float: Option<f64>,
+}
+
+#[derive(Debug)]
+pub(crate) struct Rule {
+    /// The rule's name, or its place, such as `rules[2]`.
+    pub(crate) label: Box<str>,
+    pub(crate) condition: Condition,
+    pub(crate) draw: Option<DrawRule>,
+    pub(crate) serve: Serve,
+}
+
+/// How a rule draws among units.
+#[derive(Debug)]
+pub(crate) struct DrawRule {
+    pub(crate) unit: Unit,
+    pub(crate) salt: Salt,
+    pub(crate) share: Share,
+}
+
+#[derive(Debug)]
+pub(crate) enum Unit {
+    Attribute(AttributeId),
+    /// The value of an ambient attribute.
+    Constant(crate::attributes::Value),
+}
+
+/// How many units a rule takes.
+#[derive(Debug)]
+pub(crate) enum Share {
+    Percent(Reach),
+    Clock(Box<ClockRamp>),
+    /// A staged ramp, whose controller alone lets anybody in.
+    Staged,
+}
+
+#[derive(Debug)]
+pub(crate) enum Serve {
+    One(u16),
+    /// Variants with the cumulative reach of their weights.
+    Split(Box<[(Reach, u16)]>),
+}
+
+impl Ruleset {
+    /// A ruleset before any document.
+    pub(crate) fn empty() -> Self {
+        Self {
+            version: "".into(),
+            revision: None,
+            metadata: None,
+            flags: Box::default(),
+            order: Box::default(),
+            names: HashMap::new(),
+            flag_names: Box::default(),
+            segments: Box::default(),
+            lists: Box::default(),
+            attributes: Box::default(),
+            wanted: Box::default(),
+            reads_time: false,
+            places: Box::default(),
+        }
+    }
+
+    #[inline]
+    pub(crate) fn slot(&self, id: FlagId) -> &Slot {
+        self.flags.get(id.index()).unwrap_or(&Slot::Vacant)
+    }
+
+    pub(crate) fn flag(&self, id: FlagId) -> Option<&Arc<Flag>> {
+        match self.slot(id) {
+            Slot::Flag { flag, .. } => Some(flag),
+            _ => None,
+        }
+    }
+
+    #[inline]
+    pub(crate) fn segment(&self, id: SegmentId) -> Option<&Arc<Segment>> {
+        self.segments.get(id.index())?.as_ref()
+    }
+
+    #[inline]
+    pub(crate) fn list(&self, id: ListId) -> Option<&Arc<List>> {
+        self.lists.get(id.index())?.as_ref()
+    }
+
+    #[inline]
+    pub(crate) fn attribute(&self, id: AttributeId) -> Option<&Attribute> {
+        self.attributes.get(id.index())
+    }
+
+    /// Returns a flag's name.
+    pub(crate) fn names_by_id(&self, id: FlagId) -> Option<&str> {
+        self.flag_names.get(id.index()).map(|name| &**name)
+    }
+
+    /// Finds a flag of the document by name.
+    #[inline]
+    pub(crate) fn find(&self, name: &str) -> Option<FlagId> {
+        self.names.get(name).copied()
+    }
+}
+
+impl Flag {
+    #[inline]
+    pub(crate) fn variant(&self, index: u16) -> Option<&Variant> {
+        self.variants.get(usize::from(index))
+    }
+
+    /// Finds a rule by its name or place.
+    pub(crate) fn rule_named(&self, label: &str) -> Option<usize> {
+        self.rules.iter().position(|rule| *rule.label == *label)
+    }
+}
+
+/// Types that variants are decoded to when a document is loaded, by flag.
+pub(crate) type Decoders = HashMap<String, Decoder>;

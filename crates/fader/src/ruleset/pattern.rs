@@ -1,0 +1,138 @@
+//! Regular expressions that keep the promise: no lock, no allocation while matching.
+//!
+//! The `regex` crate takes its scratch space from a pool, which may lock, and allocate on a thread's first use. A dense
+//! DFA needs none: matching walks a table. Its table can grow large, so one beyond [`DFA_LIMIT`] falls back to `regex`,
+//! and the document gets a warning.
+
+use std::sync::Arc;
+
+use regex::RegexSet;
+use regex_automata::Input;
+use regex_automata::MatchKind;
+use regex_automata::dfa::{Automaton, StartKind, dense};
+use regex_automata::util::syntax;
+
+/// Bytes a pattern's table may take.
+const DFA_LIMIT: usize = 512 * 1024;
+/// Bytes that building it may take meanwhile.
+const BUILD_LIMIT: usize = 4 * 1024 * 1024;
+
+/// One or several patterns of which one has to match.
+#[derive(Clone, Debug)]
+pub(crate) struct Pattern(Arc<Compiled>);
+
+#[derive(Debug)]
+struct Compiled {
+    sources: Box<[Box<str>]>,
+    ignore_case: bool,
+    matcher: Matcher,
+}
+
+#[derive(Debug)]
+enum Matcher {
+    Dfa(Box<dense::DFA<Vec<u32>>>),
+    Regex(Box<RegexSet>),
+}
+
+impl Pattern {
+    /// Compiles patterns; an error is the number of the pattern at fault and what is wrong with it.
+    pub(crate) fn new(sources: &[&str], ignore_case: bool) -> Result<Self, (usize, String)> {
+        for (at, source) in sources.iter().enumerate() {
+            let built = regex::RegexBuilder::new(source).case_insensitive(ignore_case).build();
+            built.map_err(|error| (at, last_line(&error.to_string())))?;
+        }
+        let matcher = match Self::dfa(sources, ignore_case) {
+            Some(dfa) => Matcher::Dfa(Box::new(dfa)),
+            None => {
+                let set = regex::RegexSetBuilder::new(sources).case_insensitive(ignore_case).build();
+                Matcher::Regex(Box::new(set.map_err(|error| (0, last_line(&error.to_string())))?))
+            }
+        };
+        let sources = sources.iter().map(|source| Box::from(*source)).collect();
+        Ok(Self(Arc::new(Compiled { sources, ignore_case, matcher })))
+    }
+
+    fn dfa(sources: &[&str], ignore_case: bool) -> Option<dense::DFA<Vec<u32>>> {
+        dense::Builder::new()
+            .configure(
+                dense::Config::new()
+                    .start_kind(StartKind::Unanchored)
+                    .match_kind(MatchKind::All)
+                    .dfa_size_limit(Some(DFA_LIMIT))
+                    .determinize_size_limit(Some(BUILD_LIMIT)),
+            )
+            .syntax(syntax::Config::new().case_insensitive(ignore_case))
+            .build_many(sources)
+            .ok()
+    }
+
+    #[inline]
+    pub(crate) fn is_match(&self, text: &str) -> bool {
+        match &self.0.matcher {
+            // INVARIANT: no byte makes this search give up, since it has no quit bytes and starts unanchored.
+            Matcher::Dfa(dfa) => {
+                dfa.try_search_fwd(&Input::new(text).earliest(true)).is_ok_and(|found| found.is_some())
+            }
+            Matcher::Regex(set) => set.is_match(text),
+        }
+    }
+
+    /// Returns whether matching may lock or allocate.
+    pub(crate) fn is_slow(&self) -> bool {
+        matches!(self.0.matcher, Matcher::Regex(_))
+    }
+
+    pub(crate) fn sources(&self) -> impl Iterator<Item = &str> {
+        self.0.sources.iter().map(|source| &**source)
+    }
+
+    pub(crate) fn ignore_case(&self) -> bool {
+        self.0.ignore_case
+    }
+}
+
+/// Takes what is wrong out of an error that also draws the pattern with a mark below it.
+fn last_line(error: &str) -> String {
+    let line = error.lines().rev().find(|line| !line.trim().is_empty()).unwrap_or(error).trim();
+    line.strip_prefix("error: ").unwrap_or(line).to_lowercase()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn matches_as_the_regex_crate_does() {
+        let texts = ["", "a", "ab", "x@example.com", "É", "é", "line\nbreak", "2026-11-20", "\u{212a}", "ſ"];
+        for source in ["", "a", "^a$", "(?i)É", "é|b$", r"\d{4}-\d\d", r"^\w+@example\.com$", ".", "(?s).+", "k", r"\p{Lu}"] {
+            for ignore_case in [false, true] {
+                let regex = regex::RegexBuilder::new(source).case_insensitive(ignore_case).build().unwrap();
+                let pattern = Pattern::new(&[source], ignore_case).unwrap();
+                for text in texts {
+                    assert_eq!(pattern.is_match(text), regex.is_match(text), "{source} {ignore_case} {text:?}");
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn an_everyday_pattern_fits_a_dfa() {
+        for source in [r"^/v2/", r"^qa-\d+$", r"@(example|test)\.com$", r"\d+", "[a-z0-9._-]+@acme"] {
+            assert!(!Pattern::new(&[source], true).unwrap().is_slow(), "{source}");
+        }
+    }
+
+    #[test]
+    fn a_large_pattern_falls_back() {
+        let pattern = Pattern::new(&[r"\b\w{60}\b"], false).unwrap();
+        assert!(pattern.is_slow() && pattern.is_match(&"x".repeat(60)));
+    }
+
+    #[test]
+    fn several_patterns_match_if_one_does() {
+        let pattern = Pattern::new(&["^a", "b$"], false).unwrap();
+        assert!(pattern.is_match("ax") && pattern.is_match("xb") && !pattern.is_match("xax"));
+        assert!(!Pattern::new(&[], false).unwrap().is_match(""));
+        assert_eq!(Pattern::new(&["a", "("], false).unwrap_err().0, 1);
+    }
+}

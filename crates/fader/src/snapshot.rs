@@ -1,0 +1,208 @@
+//! What is live at one moment: a ruleset with its overlay.
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::sync::Arc;
+
+use crate::attributes::{AttributeName, Attributes};
+use crate::document::diagnostic::{Diagnostic, DiagnosticKind, Severity};
+use crate::handle::Scope;
+use crate::hash::Reach;
+use crate::overlay::Overlay;
+use crate::overrides::Overrides;
+use crate::ruleset::{FlagId, Ruleset};
+use crate::time::Timestamp;
+
+/// A ruleset and what the overlay says on top of it, swapped as one.
+#[derive(Debug)]
+pub(crate) struct Live {
+    pub(crate) ruleset: Arc<Ruleset>,
+    pub(crate) overlay: Arc<Overlay>,
+    /// By [`FlagId`]; empty where the overlay says nothing of any flag.
+    bound: Box<[Option<FlagOverlay>]>,
+    /// Whether a document has been loaded.
+    pub(crate) loaded: bool,
+    /// Tells the content that the ruleset was made from.
+    pub(crate) content: u128,
+    pub(crate) notes: Arc<Notes>,
+}
+
+/// What is told of a ruleset beside its answers.
+#[derive(Debug, Default)]
+pub(crate) struct Notes {
+    pub(crate) loaded_at: Option<Timestamp>,
+    pub(crate) warnings: Vec<Diagnostic>,
+    pub(crate) set_aside: Vec<String>,
+}
+
+/// What the overlay says of one flag, with its rules looked up.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct FlagOverlay {
+    pub(crate) killed: bool,
+    reaches: BTreeMap<u16, Reach>,
+}
+
+impl FlagOverlay {
+    #[inline]
+    pub(crate) fn reach(&self, rule: u16) -> Option<Reach> {
+        self.reaches.get(&rule).copied()
+    }
+}
+
+impl Live {
+    pub(crate) fn empty() -> Self {
+        let (ruleset, overlay) = (Arc::new(Ruleset::empty()), Arc::new(Overlay::default()));
+        Self { ruleset, overlay, bound: Box::default(), loaded: false, content: 0, notes: Arc::default() }
+    }
+
+    pub(crate) fn new(ruleset: Arc<Ruleset>, overlay: Arc<Overlay>, content: u128, notes: Arc<Notes>) -> Self {
+        let bound = bind(&ruleset, &overlay);
+        Self { ruleset, overlay, bound, loaded: true, content, notes }
+    }
+
+    /// The same ruleset under another overlay.
+    pub(crate) fn with_overlay(&self, overlay: Arc<Overlay>) -> Self {
+        let (ruleset, notes) = (Arc::clone(&self.ruleset), Arc::clone(&self.notes));
+        let bound = bind(&ruleset, &overlay);
+        Self { ruleset, overlay, bound, loaded: self.loaded, content: self.content, notes }
+    }
+
+    /// Returns the warnings of the document, and those of the overlay on top of it: entries that wait for a flag or rule
+    /// that the document lacks, and percents that hide the document's.
+    pub(crate) fn warnings(&self) -> Vec<Diagnostic> {
+        let mut warnings = self.notes.warnings.clone();
+        let mut warn = |kind, path: String, (line, column), message: String, help: &str| {
+            let help = Some(help.to_owned());
+            warnings.push(Diagnostic { severity: Severity::Warning, kind, path, line, column, message, help });
+        };
+        for place in &self.ruleset.places {
+            let overlay = self.overlay_of(place.flag).and_then(|overlay| overlay.reach(place.rule));
+            let Some(name) = self.ruleset.names_by_id(place.flag) else {
+                continue;
+            };
+            let label = self.ruleset.flag(place.flag).and_then(|flag| flag.rules.get(usize::from(place.rule)));
+            let held = label.and_then(|rule| self.overlay.flags.get(name)?.rules.get(&*rule.label));
+            if let (Some(_), Some(held)) = (overlay, held.filter(|held| **held != place.percent)) {
+                let path = format!("flags{}.rules[{}].percent", crate::document::syntax::step(name), place.rule);
+                let message = format!("the overlay holds this rule at {held} %, so {} % has no effect", place.percent);
+                warn(DiagnosticKind::OverlayHolds, path, (place.line, place.column), message, "change the overlay as well, or take its entry out");
+            }
+        }
+        for (name, entry) in self.overlay.flags() {
+            let path = format!("flags{}", crate::document::syntax::step(name));
+            let Some(id) = self.ruleset.find(name) else {
+                let message = format!("the overlay names the flag `{name}`, which the document lacks");
+                warn(DiagnosticKind::Overlay, path, (1, 1), message, "the entry waits until the document has it; take it out if it is gone for good");
+                continue;
+            };
+            let Some(flag) = self.ruleset.flag(id) else {
+                continue;
+            };
+            for (label, _) in entry.percents() {
+                let path = format!("{path}.rules{}", crate::document::syntax::step(label));
+                match flag.rule_named(label).and_then(|at| flag.rules.get(at)) {
+                    None => {
+                        let message = format!("the overlay names the rule `{label}`, which the flag `{name}` lacks");
+                        warn(DiagnosticKind::Overlay, path, (1, 1), message, "the entry waits until the flag has it; take it out if it is gone for good");
+                    }
+                    Some(rule) if rule.draw.is_none() => {
+                        let message = format!("the overlay sets a percent of the rule `{label}`, which draws nothing");
+                        warn(DiagnosticKind::Overlay, path, (1, 1), message, "give the rule a `percent`, or kill the flag");
+                    }
+                    Some(_) => {}
+                }
+            }
+        }
+        warnings
+    }
+
+    #[inline]
+    pub(crate) fn overlay_of(&self, id: FlagId) -> Option<&FlagOverlay> {
+        self.bound.get(id.index())?.as_ref()
+    }
+}
+
+/// Looks up the overlay's flags and rules. An entry whose flag or rule the document lacks waits.
+fn bind(ruleset: &Ruleset, overlay: &Overlay) -> Box<[Option<FlagOverlay>]> {
+    let mut bound = Vec::new();
+    for (name, entry) in overlay.flags() {
+        let Some(id) = ruleset.find(name) else {
+            continue;
+        };
+        let mut found = FlagOverlay { killed: entry.killed(), reaches: BTreeMap::new() };
+        if let Some(flag) = ruleset.flag(id) {
+            for (label, percent) in entry.percents() {
+                let rule = flag.rule_named(label).and_then(|rule| u16::try_from(rule).ok());
+                if let Some(rule) = rule {
+                    found.reaches.insert(rule, Reach::of(percent));
+                }
+            }
+        }
+        if bound.is_empty() {
+            bound.resize(ruleset.flags.len(), None);
+        }
+        if let Some(slot) = bound.get_mut(id.index()) {
+            *slot = Some(found);
+        }
+    }
+    bound.into()
+}
+
+/// One ruleset with its overlay, held for a unit of work: whatever is loaded meanwhile, it stays the same.
+///
+/// It holds a reference, not a copy. A snapshot that is kept for long keeps that version of the document in memory.
+#[derive(Clone)]
+pub struct Snapshot {
+    pub(crate) live: Arc<Live>,
+    pub(crate) now: Timestamp,
+    pub(crate) lineage: u32,
+    pub(crate) overrides: Option<Arc<Overrides>>,
+}
+
+impl Snapshot {
+    /// Returns the document's version: its revision, or 16 hex digits of a hash of its bytes; empty before a document
+    /// has been loaded.
+    #[must_use]
+    pub fn version(&self) -> &str {
+        &self.live.ruleset.version
+    }
+
+    /// Returns the document's free-form metadata.
+    #[must_use]
+    pub fn metadata(&self) -> Option<&serde_json::Value> {
+        self.live.ruleset.metadata.as_ref()
+    }
+
+    /// Returns the names of the document's flags, in its order.
+    pub fn flags(&self) -> impl Iterator<Item = &str> {
+        let ruleset = &self.live.ruleset;
+        ruleset.order.iter().filter_map(|id| ruleset.names_by_id(*id))
+    }
+
+    /// Returns the attributes that the rules can ask for, so that an adapter keeps only those at hand.
+    pub fn wanted(&self) -> impl Iterator<Item = AttributeName<'_>> {
+        let ruleset = &self.live.ruleset;
+        ruleset.wanted.iter().filter_map(|id| ruleset.attribute(*id)).map(|attribute| attribute.as_name())
+    }
+
+    /// Makes a scope: this snapshot, and its time, with the attributes of one unit of work.
+    #[must_use]
+    pub fn scope<A: Attributes>(&self, attributes: A) -> Scope<A> {
+        Scope::new(self.clone(), attributes)
+    }
+
+    /// Returns the overlay.
+    #[must_use]
+    pub fn overlay(&self) -> &Overlay {
+        &self.live.overlay
+    }
+}
+
+impl fmt::Debug for Snapshot {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Snapshot")
+            .field("version", &self.version())
+            .field("flags", &self.live.ruleset.order.len())
+            .finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,134 @@
+//! Documents that are refused: at the start by `open`, later with the last good one staying live.
+
+use std::os::unix::fs::symlink;
+use std::process::Command;
+
+use super::*;
+
+/// Puts something else in the document's place.
+type Break = fn(&Path);
+
+fn breakages() -> Vec<(&'static str, Break, &'static str)> {
+    vec![
+        ("invalid JSON", |path| fs::write(path, "{ \"flags\": nonsense }").unwrap(), ""),
+        ("half a document", |path| fs::write(path, "{ \"flags\": {").unwrap(), ""),
+        ("nothing", |path| fs::write(path, "").unwrap(), ""),
+        ("an unknown field", |path| fs::write(path, "{ \"flag\": {} }").unwrap(), "did you mean `flags`?"),
+        ("invalid UTF-8", |path| fs::write(path, b"{ \"flags\": { \"a\xff\": true } }").unwrap(), "UTF-8"),
+        ("duplicate keys", |path| fs::write(path, r#"{ "flags": { "a": true, "a": false } }"#).unwrap(), "duplicate"),
+        ("deep nesting", |path| fs::write(path, "[".repeat(10_000) + &"]".repeat(10_000)).unwrap(), "128"),
+        ("too large", |path| fs::File::create(path).unwrap().set_len(2 << 30).unwrap(), "larger than the limit of 16777216 bytes"),
+        ("a pipe", |path| assert!(Command::new("mkfifo").arg(path).status().unwrap().success()), "it is a pipe, a socket or a device, not a file"),
+        ("a device", |path| symlink("/dev/zero", path).unwrap(), "it is a pipe, a socket or a device, not a file"),
+        ("a directory", |path| fs::create_dir(path).unwrap(), "it is a directory, not a file"),
+        ("a symlink to nothing", |path| symlink("nothing", path).unwrap(), "no such file"),
+        ("symlinks in a circle", |path| symlink("flags.json", path).unwrap(), "symbolic links"),
+        ("a missing list", |path| fs::write(path, r#"{ "lists": { "vip": { "file": "vip.txt" } } }"#).unwrap(), "no such file"),
+        ("a list that is a directory", |path| fs::write(path, r#"{ "lists": { "vip": { "file": "." } } }"#).unwrap(), "a directory"),
+    ]
+}
+
+fn clear(path: &Path) {
+    let removed = if path.is_dir() { fs::remove_dir(path) } else { fs::remove_file(path) };
+    removed.unwrap();
+}
+
+#[test]
+fn a_broken_first_document_is_an_error_of_open() {
+    for (what, breaks, reason) in breakages() {
+        let place = Place::new();
+        let path = place.at("flags.json");
+        breaks(&path);
+        let error = notified(&path).open().unwrap_err();
+        let text = error.to_string();
+        assert!(text.contains(path.to_str().unwrap()), "{what}: {text}");
+        assert!(text.contains(reason), "{what}: {text}");
+        assert_eq!(text.lines().count(), 1, "{what}: {text}");
+        assert_eq!(error.compile_error().is_some(), error.kind() == ErrorKind::Refused, "{what}: {text}");
+        assert!(!error.is_transient(), "{what}: {text}");
+    }
+}
+
+#[test]
+fn a_missing_first_document_is_named_as_it_was_written() {
+    let error = file("no/such/flags.json").open().unwrap_err();
+    assert_eq!(error.to_string(), "cannot read `no/such/flags.json`: no such file");
+    assert_eq!(error.kind(), ErrorKind::NotFound);
+    assert_eq!(file("").open().unwrap_err().to_string(), "cannot read ``: no such file");
+
+    let place = Place::new();
+    let path = place.write("file", "{}").join("flags.json");
+    let text = file(&path).open().unwrap_err().to_string();
+    assert!(text.ends_with("a part of its path is a file, not a directory"), "{text}");
+}
+
+#[test]
+fn a_document_broken_later_leaves_the_last_good_one() {
+    let place = Place::new();
+    let path = place.write("flags.json", document(1));
+    let flags = notified(&path).open().unwrap();
+    let (_subscription, told) = record(&flags);
+    for (revision, (what, breaks, reason)) in (2..).zip(breakages()) {
+        clear(&path);
+        breaks(&path);
+        until(what, || {
+            let error = error_of(&flags, "flags.json");
+            !error.is_empty() && error.contains(reason) && (reason == "no such file" || !error.contains("no such file"))
+        });
+        assert_eq!(flags.status().state(), State::Stale, "{what}");
+        assert_eq!(flags.status().version(), (revision - 1).to_string(), "{what}");
+        clear(&path);
+        fs::write(&path, document(revision)).unwrap();
+        until(what, || is_at(&flags, revision));
+    }
+    let told = told.lock().unwrap();
+    let loaded = told.iter().filter(|told| told.starts_with("loaded")).count();
+    assert_eq!(loaded, breakages().len(), "{told:?}");
+}
+
+/// A refusal is told once, however often the same content is read again.
+#[test]
+fn the_same_error_is_told_once() {
+    let place = Place::new();
+    let path = place.write("flags.json", document(1));
+    let flags = polled(&path).open().unwrap();
+    let (_subscription, told) = record(&flags);
+    place.replace("flags.json", "{");
+    until("the refusal", || flags.status().state() == State::Stale);
+    thread::sleep(6 * SOON);
+    assert_eq!(*told.lock().unwrap(), ["refused"]);
+    fs::remove_file(&path).unwrap();
+    until("what is gone", || error_of(&flags, "flags.json").contains("no such file"));
+    thread::sleep(6 * SOON);
+    assert_eq!(*told.lock().unwrap(), ["refused", "stale"]);
+}
+
+#[test]
+fn a_byte_order_mark_is_fine() {
+    let place = Place::new();
+    let path = place.write("flags.json", format!("\u{feff}{}", document(1)));
+    let flags = notified(&path).open().unwrap();
+    assert!(is_at(&flags, 1));
+}
+
+#[test]
+fn limits_can_be_set() {
+    let place = Place::new();
+    with_list(place.root.path(), 1, "anna");
+    let path = place.at("flags.json");
+    let error = notified(&path).max_bytes(10).open().unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::TooLarge);
+    let error = notified(&path).max_list_bytes(4).open().unwrap_err();
+    assert!(error.to_string().contains("larger than the limit of 4 bytes"), "{error}");
+    assert!(admits(&notified(&path).max_list_bytes(5).open().unwrap(), "anna"));
+}
+
+#[test]
+fn quarantine_takes_the_rest() {
+    let place = Place::new();
+    let path = place.write("flags.json", r#"{ "revision": 1, "flags": { "good": true, "bad": 7 } }"#);
+    assert_eq!(notified(&path).open().unwrap_err().kind(), ErrorKind::Refused);
+    let flags = notified(&path).quarantine().open().unwrap();
+    assert_eq!(flags.status().set_aside(), ["bad"]);
+    assert_eq!(flags.resolve("good", &Context::anonymous()).variant(), Some("on"));
+}

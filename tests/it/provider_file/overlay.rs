@@ -1,0 +1,124 @@
+//! The overlay beside the document.
+
+use super::*;
+
+const KILL: &str = r#"{ "version": 3, "flags": { "new-checkout": { "killed": true } } }"#;
+const NAME: &str = ".overlay.json";
+
+fn is_killed(flags: &Flags) -> bool {
+    flags.resolve("new-checkout", &Context::new("user-42")).reason() == fader::Reason::Disabled
+}
+
+#[test]
+fn an_overlay_missing_at_the_start_is_none_and_is_found_later() {
+    let place = Place::new();
+    let flags = notified(&place.write("flags.json", document(1))).open().unwrap();
+    assert!(is_at(&flags, 1) && !is_killed(&flags));
+    place.replace("flags.json.overlay.json", KILL);
+    until("the kill", || is_killed(&flags));
+    assert_eq!(flags.status().overlay_version(), 3);
+    assert!(is_at(&flags, 1));
+}
+
+#[test]
+fn an_overlay_is_loaded_with_the_document() {
+    let place = Place::new();
+    place.write("flags.json.overlay.json", KILL);
+    let flags = notified(&place.write("flags.json", document(1))).open().unwrap();
+    assert!(is_killed(&flags));
+    place.replace("flags.json.overlay.json", r#"{ "version": 4, "flags": {} }"#);
+    until("the revival", || !is_killed(&flags));
+}
+
+#[test]
+fn a_deleted_overlay_stays_in_force() {
+    let place = Place::new();
+    place.write("flags.json.overlay.json", KILL);
+    let path = place.write("flags.json", document(1));
+    let flags = notified(&path).open().unwrap();
+    fs::remove_file(place.at("flags.json.overlay.json")).unwrap();
+    until("what is gone", || flags.status().state() == State::Stale);
+    assert!(error_of(&flags, NAME).ends_with("flags.json.overlay.json`: no such file"));
+    assert!(is_killed(&flags), "a kill is not lifted by losing it");
+    assert_eq!(error_of(&flags, "flags.json"), "", "the document is fine");
+
+    fs::write(&path, document(2)).unwrap();
+    until("the document goes on", || flags.status().version() == "2");
+    assert!(is_killed(&flags));
+    place.write("flags.json.overlay.json", KILL);
+    until("the same one is back", || is_at(&flags, 2));
+    assert!(is_killed(&flags));
+    place.write("flags.json.overlay.json", "{}");
+    until("the kill is lifted", || !is_killed(&flags));
+}
+
+#[test]
+fn a_broken_overlay_is_an_error_of_open() {
+    let place = Place::new();
+    let path = place.write("flags.json", document(1));
+    let overlay = place.write("flags.json.overlay.json", "{ \"flags\": ");
+    let error = notified(&path).open().unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Refused);
+    assert!(error.to_string().contains(overlay.to_str().unwrap()), "{error}");
+    fs::remove_file(&overlay).unwrap();
+    fs::create_dir(&overlay).unwrap();
+    let error = notified(&path).open().unwrap_err();
+    assert_eq!(error.to_string(), format!("cannot read `{}`: it is a directory, not a file", overlay.display()));
+}
+
+#[test]
+fn an_overlay_broken_later_leaves_the_last_good_one() {
+    let place = Place::new();
+    place.write("flags.json.overlay.json", KILL);
+    let path = place.write("flags.json", document(1));
+    let flags = notified(&path).open().unwrap();
+    for broken in ["", "{ \"flags\": {", r#"{ "flags": 7 }"#, r#"{ "flags": { "new-checkout": { "killed": "yes" } } }"#] {
+        place.write("flags.json.overlay.json", broken);
+        until("the refusal", || !error_of(&flags, NAME).is_empty());
+        assert!(is_killed(&flags), "{broken}");
+        place.write("flags.json.overlay.json", KILL);
+        until("what was in force, whole again", || is_at(&flags, 1));
+    }
+}
+
+/// One that was never good leaves nothing behind.
+#[test]
+fn a_broken_overlay_that_is_deleted_is_none() {
+    let place = Place::new();
+    let flags = notified(&place.write("flags.json", document(1))).open().unwrap();
+    let overlay = place.write("flags.json.overlay.json", "{ \"flags\": {");
+    until("the refusal", || flags.status().state() == State::Stale);
+    fs::remove_file(overlay).unwrap();
+    until("none again", || is_at(&flags, 1));
+}
+
+/// What operators decide takes effect also where nobody can read the document.
+#[test]
+fn a_kill_takes_effect_while_the_document_is_broken_or_gone() {
+    let place = Place::new();
+    let path = place.write("flags.json", document(1));
+    let flags = notified(&path).open().unwrap();
+    fs::write(&path, "{").unwrap();
+    until("the refusal", || flags.status().state() == State::Stale);
+    place.replace("flags.json.overlay.json", KILL);
+    until("the kill beside a broken document", || is_killed(&flags));
+
+    fs::remove_file(&path).unwrap();
+    until("what is gone", || error_of(&flags, "flags.json").contains("no such file"));
+    place.replace("flags.json.overlay.json", "{}");
+    until("the revival beside a missing document", || !is_killed(&flags));
+    assert_eq!(flags.status().version(), "1");
+    fs::write(&path, document(2)).unwrap();
+    until("the document is back", || is_at(&flags, 2));
+}
+
+#[test]
+fn the_overlay_can_lie_elsewhere() {
+    let place = Place::new();
+    place.write("flags.json.overlay.json", KILL);
+    let elsewhere = place.at("state/overlay.json");
+    let flags = notified(&place.write("flags.json", document(1))).overlay(&elsewhere).open().unwrap();
+    assert!(!is_killed(&flags), "the default place is not looked at");
+    place.write("state/overlay.json", KILL);
+    until("the kill", || is_killed(&flags));
+}

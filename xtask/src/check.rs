@@ -1,0 +1,198 @@
+//! Everything that has to be green, one step after the other.
+
+use std::collections::BTreeSet;
+use std::path::Path;
+use std::process::Command;
+use std::time::Instant;
+
+use anyhow::{Context, bail, ensure};
+
+use crate::tools::{self, cargo};
+
+/// The features of the workspace's crates, each checked without any other.
+const FEATURES: [(&str, &[&str]); 3] = [
+    ("fader", &["--features", "rwlock-strategy"]),
+    ("fader-providers", &["--no-default-features"]),
+    (
+        "fader-providers",
+        &["--no-default-features", "--features", "file"],
+    ),
+];
+
+/// How many crates `fader` may bring into a build, itself left out.
+const CORE_DEPENDENCIES: usize = 25;
+
+type Step = (&'static str, fn() -> anyhow::Result<()>);
+
+const STEPS: [Step; 9] = [
+    ("format", format),
+    ("clippy", clippy),
+    // Before the tests, which start an example as a process of its own.
+    ("examples", examples),
+    ("tests", tests),
+    ("tests of the way out of the lock-free swap", rwlock_tests),
+    ("doc tests", doc_tests),
+    ("docs", docs),
+    ("each feature alone", features),
+    ("dependencies", dependencies),
+];
+
+/// Runs every step; the first that fails ends the run.
+pub fn run() -> anyhow::Result<()> {
+    tools::require()?;
+    let start = Instant::now();
+    for (name, step) in STEPS {
+        println!("==> {name}");
+        let start = Instant::now();
+        step().with_context(|| format!("the step `{name}` failed"))?;
+        println!("    {name}: {:.1} s", start.elapsed().as_secs_f64());
+    }
+    println!(
+        "==> all {} steps are green: {:.1} s",
+        STEPS.len(),
+        start.elapsed().as_secs_f64()
+    );
+    Ok(())
+}
+
+fn format() -> anyhow::Result<()> {
+    call(cargo().args(["fmt", "--all", "--check"]))
+}
+
+fn clippy() -> anyhow::Result<()> {
+    call(cargo().args([
+        "clippy",
+        "--workspace",
+        "--all-targets",
+        "--all-features",
+        "--",
+        "--deny",
+        "warnings",
+    ]))
+}
+
+fn examples() -> anyhow::Result<()> {
+    call(cargo().args(["build", "--workspace", "--examples"]))
+}
+
+/// Tests what people get: the default features. All features at once would put a lock in the place of the swap.
+fn tests() -> anyhow::Result<()> {
+    run_tests(&["--workspace"])
+}
+
+fn rwlock_tests() -> anyhow::Result<()> {
+    run_tests(&["--package", "fader", "--features", "rwlock-strategy"])
+}
+
+fn run_tests(selection: &[&str]) -> anyhow::Result<()> {
+    if tools::answers("nextest") {
+        call(cargo().args(["nextest", "run"]).args(selection))
+    } else {
+        call(
+            cargo()
+                .args(["test", "--lib", "--bins", "--tests"])
+                .args(selection),
+        )
+    }
+}
+
+fn doc_tests() -> anyhow::Result<()> {
+    call(cargo().args(["test", "--doc", "--workspace"]))
+}
+
+fn docs() -> anyhow::Result<()> {
+    let mut command = cargo();
+    call(
+        command
+            .args(["doc", "--workspace", "--no-deps", "--all-features"])
+            .env("RUSTDOCFLAGS", "--deny warnings"),
+    )
+}
+
+fn features() -> anyhow::Result<()> {
+    for (package, selection) in FEATURES {
+        println!("    {package} {}", selection.join(" "));
+        call(
+            cargo()
+                .args(["check", "--package", package])
+                .args(selection),
+        )?;
+    }
+    let target = "wasm32-unknown-unknown";
+    if has_target(target) {
+        println!("    fader --target {target}");
+        call(cargo().args(["check", "--package", "fader", "--target", target]))?;
+    } else {
+        println!("    fader --target {target}: skipped, the target is not installed");
+    }
+    Ok(())
+}
+
+/// Tells whether the standard library for a target is there.
+fn has_target(target: &str) -> bool {
+    let output = Command::new("rustc")
+        .args(["--print", "target-libdir", "--target", target])
+        .output();
+    let folder = output
+        .ok()
+        .and_then(|output| String::from_utf8(output.stdout).ok());
+    folder.is_some_and(|folder| !folder.trim().is_empty() && Path::new(folder.trim()).exists())
+}
+
+fn dependencies() -> anyhow::Result<()> {
+    let core = dependencies_of(&["--package", "fader"])?;
+    println!("    fader: {} crates", core.len());
+    ensure!(
+        core.len() <= CORE_DEPENDENCIES,
+        "`fader` brings {} crates, not at most {CORE_DEPENDENCIES}",
+        core.len()
+    );
+    let file = dependencies_of(&[
+        "--package",
+        "fader-providers",
+        "--no-default-features",
+        "--features",
+        "file",
+    ])?;
+    println!("    fader-providers with `file`: {} crates", file.len());
+    ensure!(
+        !file.contains("tokio"),
+        "`fader-providers` with `file` brings tokio"
+    );
+    Ok(())
+}
+
+/// Lists the names of all crates that a package brings into a build, itself left out.
+fn dependencies_of(selection: &[&str]) -> anyhow::Result<BTreeSet<String>> {
+    let mut command = cargo();
+    command
+        .args([
+            "tree", "--edges", "normal", "--prefix", "none", "--format", "{p}",
+        ])
+        .args(selection);
+    let output = command.output().context("cannot run cargo")?;
+    ensure!(
+        output.status.success(),
+        "{}",
+        String::from_utf8_lossy(&output.stderr).trim()
+    );
+    let text = String::from_utf8(output.stdout).context("cargo's answer is not UTF-8")?;
+    Ok(text
+        .lines()
+        .skip(1)
+        .filter_map(|line| line.split(' ').next())
+        .map(str::to_owned)
+        .collect())
+}
+
+fn call(command: &mut Command) -> anyhow::Result<()> {
+    let status = command.status().context("cannot run cargo")?;
+    if !status.success() {
+        let arguments: Vec<_> = command
+            .get_args()
+            .map(|argument| argument.to_string_lossy())
+            .collect();
+        bail!("`cargo {}` ended with an error", arguments.join(" "));
+    }
+    Ok(())
+}

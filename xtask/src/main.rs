@@ -1,0 +1,45 @@
+//! The chores of this workspace, as `cargo xtask COMMAND`.
+//!
+//! It needs cargo alone. All steps share one target folder: that of `CARGO_TARGET_DIR` where it is set.
+
+mod check;
+mod tools;
+
+use std::process::ExitCode;
+
+use anyhow::bail;
+
+const USAGE: &str = "\
+usage: cargo xtask COMMAND
+
+  setup           installs what the tests need beyond cargo
+  test            runs everything that has to be green
+  test --setup    does both";
+
+fn main() -> ExitCode {
+    let arguments: Vec<String> = std::env::args().skip(1).collect();
+    let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
+    match run(&arguments) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("error: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn run(arguments: &[&str]) -> anyhow::Result<()> {
+    match arguments {
+        ["setup"] => tools::setup(),
+        ["test"] => check::run(),
+        ["test", "--setup"] => {
+            tools::setup()?;
+            check::run()
+        }
+        [] | ["help" | "--help" | "-h"] => {
+            println!("{USAGE}");
+            Ok(())
+        }
+        other => bail!("unknown command `{}`\n{USAGE}", other.join(" ")),
+    }
+}
