@@ -20,7 +20,7 @@ use serde::{Serialize, Serializer};
 use tokio::net::TcpListener;
 use tokio::sync::oneshot;
 
-use fader::{Event, Flags, TARGETING_KEY, flags};
+use fader::{Change, Event, Flags, TARGETING_KEY, flags};
 use fader_axum::{Capture, FlagsLayer, RequestScope, gray};
 
 flags! {
@@ -69,7 +69,11 @@ fn app(flags: Flags) -> Router {
         .route("/checkout", checkout.clone())
         .route("/v2/checkout", checkout)
         .route("/flags", get(decisions))
-        .layer(FlagsLayer::new(flags).attributes(caller).response_header(true))
+        .layer(
+            FlagsLayer::new(flags)
+                .attributes(caller)
+                .response_header(true),
+        )
 }
 
 /// Adds who calls. A real service takes this from a session or token, not from headers that anybody can write.
@@ -132,14 +136,21 @@ impl Serialize for Decisions {
 const GRACE: Duration = Duration::from_secs(4);
 
 /// Serves until `stop`: from then on no connection is taken, idle ones are closed, and requests in hand are finished.
-async fn serve(listener: TcpListener, app: Router, stop: impl Future<Output = ()> + Send + 'static) -> Result<()> {
+async fn serve(
+    listener: TcpListener,
+    app: Router,
+    stop: impl Future<Output = ()> + Send + 'static,
+) -> Result<()> {
     let (stopping, stopped) = oneshot::channel();
-    let server = axum::serve(listener, app.into_make_service_with_connect_info::<SocketAddr>())
-        .with_graceful_shutdown(async move {
-            stop.await;
-            say("stopping");
-            let _ = stopping.send(());
-        });
+    let server = axum::serve(
+        listener,
+        app.into_make_service_with_connect_info::<SocketAddr>(),
+    )
+    .with_graceful_shutdown(async move {
+        stop.await;
+        say("stopping");
+        let _ = stopping.send(());
+    });
     let grace_is_over = async {
         let _ = stopped.await;
         tokio::time::sleep(GRACE).await;
@@ -180,8 +191,13 @@ fn greet(flags: &Flags, args: &Args, address: SocketAddr) {
     for warning in status.warnings() {
         warn(warning);
     }
-    for key in flags.check_keys([&NEW_CHECKOUT as &dyn fader::Key]).missing() {
-        warn(format_args!("the document has no flag `{key}`, so its default is served"));
+    for key in flags
+        .check_keys([&NEW_CHECKOUT as &dyn fader::Key])
+        .missing()
+    {
+        warn(format_args!(
+            "the document has no flag `{key}`, so its default is served"
+        ));
     }
     say(format_args!(
         "listening on http://{address}, flags of {} at version {}
@@ -199,17 +215,28 @@ Edit {0} and try again; Ctrl-C stops the service.",
 
 fn report(event: &Event) {
     match event {
-        Event::Loaded(change) | Event::Overlaid(change) | Event::RolledBack(change) => {
-            let keys = if change.keys().is_empty() { "no flag changed".to_owned() } else { change.keys().join(", ") };
-            say(format_args!("loaded version {}: {keys}", change.version()));
-            for warning in change.warnings() {
-                warn(warning);
-            }
-        }
-        Event::Refused(error) => say(format_args!("refused, the last good version stays live: {error}")),
-        Event::Stale { source, error } => say(format_args!("cannot read {source}, the last good version stays live: {error}")),
+        Event::Loaded(change) => changed("loaded", change),
+        Event::Overlaid(change) => changed("laid the overlay over", change),
+        Event::RolledBack(change) => changed("rolled back to", change),
+        Event::Refused(error) => say(format_args!(
+            "refused, the last good version stays live: {error}"
+        )),
+        Event::Stale { error, .. } => say(format_args!(
+            "stale, the last good version stays live: {error}"
+        )),
         Event::Recovered { source } => say(format_args!("{source} is fine again")),
         _ => {}
+    }
+}
+
+fn changed(what: &str, change: &Change) {
+    let keys = match change.keys() {
+        [] => "no flag changed".to_owned(),
+        keys => keys.join(", "),
+    };
+    say(format_args!("{what} version {}: {keys}", change.version()));
+    for warning in change.warnings() {
+        warn(warning);
     }
 }
 

@@ -131,7 +131,9 @@ pub(crate) struct Draw {
 }
 
 /// Tells a null from a field that is left out.
-fn given<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<Option<Option<Draw>>, D::Error> {
+fn given<'de, D: serde::Deserializer<'de>>(
+    deserializer: D,
+) -> Result<Option<Option<Draw>>, D::Error> {
     Option::deserialize(deserializer).map(Some)
 }
 
@@ -147,9 +149,13 @@ fn one_of<'a>(written: Option<&'a RawValue>, text: Option<&'a str>) -> Option<&'
 pub(crate) fn same(a: &Value, b: &Value) -> bool {
     match (a, b) {
         (Value::Number(a), Value::Number(b)) => same_number(a, b),
-        (Value::Array(a), Value::Array(b)) => a.len() == b.len() && a.iter().zip(b).all(|(a, b)| same(a, b)),
+        (Value::Array(a), Value::Array(b)) => {
+            a.len() == b.len() && a.iter().zip(b).all(|(a, b)| same(a, b))
+        }
         (Value::Object(a), Value::Object(b)) => {
-            a.len() == b.len() && a.iter().all(|(key, a)| b.get(key).is_some_and(|b| same(a, b)))
+            a.len() == b.len()
+                && a.iter()
+                    .all(|(key, a)| b.get(key).is_some_and(|b| same(a, b)))
         }
         _ => a == b,
     }
@@ -164,9 +170,15 @@ fn same_number(a: &serde_json::Number, b: &serde_json::Number) -> bool {
 
 /// Reads every file of questions, by name.
 pub(crate) fn conformance() -> Vec<Conformance> {
-    let mut files: Vec<_> = names(&root()).into_iter().filter(|name| name != POSITIONS).collect();
+    let mut files: Vec<_> = names(&root())
+        .into_iter()
+        .filter(|name| name != POSITIONS)
+        .collect();
     files.sort();
-    let read = |file: String| Conformance { file: file.clone(), ..json(&root().join(&file)) };
+    let read = |file: String| Conformance {
+        file: file.clone(),
+        ..json(&root().join(&file))
+    };
     files.into_iter().map(read).collect()
 }
 
@@ -226,11 +238,14 @@ pub(crate) struct Found {
 
 impl Expected {
     fn is_met_by(&self, found: &Found) -> bool {
-        let place = (&*self.path, self.line, self.column) == (&*found.path, found.line, found.column);
+        let place =
+            (&*self.path, self.line, self.column) == (&*found.path, found.line, found.column);
         // A cycle may be reported at any of the references that make it.
         let place = place || self.kind == "cycle";
         let help = found.help.as_deref().unwrap_or_default();
-        let contains = |text: &str, fragment: &Option<String>| fragment.as_ref().is_none_or(|f| text.contains(f));
+        let contains = |text: &str, fragment: &Option<String>| {
+            fragment.as_ref().is_none_or(|f| text.contains(f))
+        };
         (&self.severity, &self.kind) == (&found.severity, &found.kind)
             && place
             && (self.message.is_empty() || self.message == found.message)
@@ -252,7 +267,11 @@ pub(crate) fn differences(expected: &[Expected], found: &[Found]) -> Vec<String>
             None => differences.push(format!("missing: {expected:?}")),
         }
     }
-    differences.extend(beyond.into_iter().map(|found| format!("unexpected: {found:?}")));
+    differences.extend(
+        beyond
+            .into_iter()
+            .map(|found| format!("unexpected: {found:?}")),
+    );
     differences
 }
 
@@ -268,15 +287,28 @@ pub(crate) fn warnings() -> Vec<Checked> {
 
 fn checked(folder: &str) -> Vec<Checked> {
     let folder = root().join(folder);
-    let mut names: Vec<_> = names(&folder).into_iter().filter(|name| !name.ends_with(".expected.json")).collect();
+    let mut names: Vec<_> = names(&folder)
+        .into_iter()
+        .filter(|name| !name.ends_with(".expected.json"))
+        .collect();
     names.sort();
     names
         .into_iter()
         .map(|name| {
             let path = folder.join(&name);
-            let Expectation { rules, diagnostics: expected } = json(&path.with_extension("expected.json"));
-            let document = fs::read(&path).unwrap_or_else(|error| panic!("{}: {error}", path.display()));
-            Checked { name, path, document, rules, expected }
+            let Expectation {
+                rules,
+                diagnostics: expected,
+            } = json(&path.with_extension("expected.json"));
+            let document =
+                fs::read(&path).unwrap_or_else(|error| panic!("{}: {error}", path.display()));
+            Checked {
+                name,
+                path,
+                document,
+                rules,
+                expected,
+            }
         })
         .collect()
 }
@@ -285,16 +317,26 @@ fn checked(folder: &str) -> Vec<Checked> {
 pub(crate) fn root() -> PathBuf {
     let package = Path::new(env!("CARGO_MANIFEST_DIR"));
     let mut candidates = package.ancestors().map(|folder| folder.join("tests/data"));
-    candidates.find(|folder| folder.is_dir()).expect("the workspace has tests/data")
+    candidates
+        .find(|folder| folder.is_dir())
+        .expect("the workspace has tests/data")
 }
 
 fn names(folder: &Path) -> Vec<String> {
-    let entries = fs::read_dir(folder).unwrap_or_else(|error| panic!("{}: {error}", folder.display()));
-    let names = entries.map(|entry| entry.expect("a readable folder").file_name().into_string().expect("a UTF-8 name"));
+    let entries =
+        fs::read_dir(folder).unwrap_or_else(|error| panic!("{}: {error}", folder.display()));
+    let names = entries.map(|entry| {
+        entry
+            .expect("a readable folder")
+            .file_name()
+            .into_string()
+            .expect("a UTF-8 name")
+    });
     names.filter(|name| name.ends_with(".json")).collect()
 }
 
 fn json<T: DeserializeOwned>(path: &Path) -> T {
-    let text = fs::read_to_string(path).unwrap_or_else(|error| panic!("{}: {error}", path.display()));
+    let text =
+        fs::read_to_string(path).unwrap_or_else(|error| panic!("{}: {error}", path.display()));
     serde_json::from_str(&text).unwrap_or_else(|error| panic!("{}: {error}", path.display()))
 }

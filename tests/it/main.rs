@@ -1,3 +1,9 @@
 //! One binary for all integration tests, so that they are linked once.
 
+mod conformance;
+mod data;
+mod diagnostics;
+mod handle;
+mod positions;
+mod properties;
 mod provider_file;

@@ -28,6 +28,11 @@ fn until(what: &str, condition: impl Fn() -> bool) {
     }
 }
 
+/// Waits until what was noticed so far has been answered, so that what comes next must be noticed by itself.
+fn calm() {
+    thread::sleep(Duration::from_millis(400));
+}
+
 /// A document that is told by its revision.
 fn document(revision: u32) -> String {
     format!(r#"{{ "revision": {revision}, "flags": {{ "new-checkout": true }} }}"#)
@@ -45,7 +50,10 @@ fn with_list(directory: &Path, revision: u32, guest: &str) {
 }
 
 fn admits(flags: &Flags, guest: &str) -> bool {
-    flags.resolve("lounge", &Context::anonymous().with("user.id", guest)).variant() == Some("on")
+    flags
+        .resolve("lounge", &Context::anonymous().with("user.id", guest))
+        .variant()
+        == Some("on")
 }
 
 fn is_at(flags: &Flags, revision: u32) -> bool {
@@ -56,8 +64,14 @@ fn is_at(flags: &Flags, revision: u32) -> bool {
 /// The error of the source whose name ends so, or an empty text.
 fn error_of(flags: &Flags, name: &str) -> String {
     let status = flags.status();
-    let source = status.sources().iter().find(|source| source.name().ends_with(name));
-    source.and_then(|source| source.error()).unwrap_or_default().to_owned()
+    let source = status
+        .sources()
+        .iter()
+        .find(|source| source.name().ends_with(name));
+    source
+        .and_then(|source| source.error())
+        .unwrap_or_default()
+        .to_owned()
 }
 
 struct Place {
@@ -66,7 +80,9 @@ struct Place {
 
 impl Place {
     fn new() -> Self {
-        Self { root: tempfile::tempdir().unwrap() }
+        Self {
+            root: tempfile::tempdir().unwrap(),
+        }
     }
 
     fn at(&self, path: &str) -> PathBuf {
@@ -121,6 +137,7 @@ fn an_edit_in_place_goes_live() {
     let flags = notified(&path).open().unwrap();
     assert!(is_at(&flags, 1), "open loads before it returns");
     for revision in 2..5 {
+        calm();
         fs::write(&path, document(revision)).unwrap();
         until("the edit", || is_at(&flags, revision));
     }
@@ -129,8 +146,11 @@ fn an_edit_in_place_goes_live() {
 #[test]
 fn a_file_renamed_over_goes_live() {
     let place = Place::new();
-    let flags = notified(&place.write("flags.json", document(1))).open().unwrap();
+    let flags = notified(&place.write("flags.json", document(1)))
+        .open()
+        .unwrap();
     for revision in 2..5 {
+        calm();
         place.replace("flags.json", document(revision));
         until("the new file", || is_at(&flags, revision));
     }
@@ -142,10 +162,14 @@ fn an_edited_list_goes_live() {
     with_list(&place.at("rules"), 1, "anna");
     let flags = notified(&place.at("rules/flags.json")).open().unwrap();
     assert!(admits(&flags, "anna") && !admits(&flags, "bo"));
+    calm();
     place.write("rules/lists/vip.txt", "anna\nbo\n");
     until("the list written in place", || admits(&flags, "bo"));
+    calm();
     place.replace("rules/lists/vip.txt", "cem\n");
-    until("the list renamed over", || admits(&flags, "cem") && !admits(&flags, "anna"));
+    until("the list renamed over", || {
+        admits(&flags, "cem") && !admits(&flags, "anna")
+    });
 }
 
 #[test]
@@ -155,6 +179,7 @@ fn a_list_that_a_new_document_names_is_followed() {
     let flags = notified(&path).open().unwrap();
     with_list(&place.at("rules"), 2, "anna");
     until("the document with a list", || admits(&flags, "anna"));
+    calm();
     place.write("rules/lists/vip.txt", "bo\n");
     until("its list", || admits(&flags, "bo"));
 }
@@ -178,7 +203,12 @@ fn a_truncated_write_seen_half_way_is_never_loaded() {
     until("the whole", || is_at(&flags, 2));
     let told = told.lock().unwrap();
     assert_eq!(told.last().unwrap(), "loaded 2", "{told:?}");
-    assert!(!told.iter().any(|told| told.starts_with("loaded") && told != "loaded 2"), "{told:?}");
+    assert!(
+        !told
+            .iter()
+            .any(|told| told.starts_with("loaded") && told != "loaded 2"),
+        "{told:?}"
+    );
 }
 
 /// What is written through another name of the same file, in a directory that is not watched, is told to nobody.
@@ -191,6 +221,7 @@ fn half_a_file_is_looked_at_again_without_a_notification() {
     let flags = notified(&path).open().unwrap();
     fs::write(&path, &document(2)[..20]).unwrap();
     until("the refusal", || flags.status().state() == State::Stale);
+    calm();
     fs::write(&unseen, document(2)).unwrap();
     until("the retry", || is_at(&flags, 2));
 }
@@ -202,10 +233,14 @@ fn half_a_list_is_never_loaded() {
     let flags = notified(&place.at("rules/flags.json")).open().unwrap();
 
     place.write("rules/lists/vip.txt", "");
-    until("the refusal", || error_of(&flags, "flags.json").contains("became empty"));
+    until("the refusal", || {
+        error_of(&flags, "flags.json").contains("became empty")
+    });
     assert!(admits(&flags, "anna"), "an emptied list is half a write");
     place.write("rules/lists/vip.txt", "bo\n");
-    until("the list", || admits(&flags, "bo") && flags.status().state() == State::Ready);
+    until("the list", || {
+        admits(&flags, "bo") && flags.status().state() == State::Ready
+    });
     place.write("rules/lists/vip.txt", "# nobody\n");
     until("a list that is meant to be empty", || !admits(&flags, "bo"));
 
@@ -241,9 +276,12 @@ fn a_config_map_swap_goes_live() {
 
     let flags = notified(&mount.join("flags.json")).open().unwrap();
     for revision in 2..6 {
+        calm();
         version(revision, &format!("guest-{revision}"));
         fs::remove_dir_all(mount.join(format!("..2026_11_20_{}", revision - 1))).unwrap();
-        until("the swap", || is_at(&flags, revision) && admits(&flags, &format!("guest-{revision}")));
+        until("the swap", || {
+            is_at(&flags, revision) && admits(&flags, &format!("guest-{revision}"))
+        });
         assert!(!admits(&flags, &format!("guest-{}", revision - 1)));
     }
 }
@@ -258,20 +296,38 @@ fn a_switched_directory_symlink_goes_live_with_its_lists() {
     let flags = notified(&place.at("rules/flags.json")).open().unwrap();
     let (_subscription, told) = record(&flags);
     for revision in 2..6 {
-        with_list(&place.at(&format!("rules_{revision}")), revision, &format!("guest-{revision}"));
+        with_list(
+            &place.at(&format!("rules_{revision}")),
+            revision,
+            &format!("guest-{revision}"),
+        );
+        calm();
         symlink(format!("rules_{revision}"), place.at("next")).unwrap();
         fs::rename(place.at("next"), place.at("rules")).unwrap();
         until("the switch", || is_at(&flags, revision));
-        assert!(admits(&flags, &format!("guest-{revision}")), "its lists come from the same directory");
+        assert!(
+            admits(&flags, &format!("guest-{revision}")),
+            "its lists come from the same directory"
+        );
         assert!(!admits(&flags, &format!("guest-{}", revision - 1)));
     }
     // Back to a version that is still there: the same directory as before.
+    calm();
     symlink("rules_2", place.at("next")).unwrap();
     fs::rename(place.at("next"), place.at("rules")).unwrap();
-    until("the switch back", || is_at(&flags, 2) && admits(&flags, "guest-2"));
+    until("the switch back", || {
+        is_at(&flags, 2) && admits(&flags, "guest-2")
+    });
+    calm();
     place.replace("rules_2/flags.json", document(7));
     until("an edit there", || is_at(&flags, 7));
-    assert!(told.lock().unwrap().iter().all(|told| told.starts_with("loaded")), "{told:?}");
+    assert!(
+        told.lock()
+            .unwrap()
+            .iter()
+            .all(|told| told.starts_with("loaded")),
+        "{told:?}"
+    );
 }
 
 #[test]
@@ -280,16 +336,27 @@ fn a_repointed_file_symlink_goes_live() {
 
     let place = Place::new();
     for revision in 1..4 {
-        with_list(&place.at(&format!("versions/{revision}")), revision, &format!("guest-{revision}"));
+        with_list(
+            &place.at(&format!("versions/{revision}")),
+            revision,
+            &format!("guest-{revision}"),
+        );
     }
     symlink("versions/1/flags.json", place.at("flags.json")).unwrap();
     let flags = notified(&place.at("flags.json")).open().unwrap();
-    assert!(admits(&flags, "guest-1"), "lists lie beside what the symlink leads to");
+    assert!(
+        admits(&flags, "guest-1"),
+        "lists lie beside what the symlink leads to"
+    );
     for revision in [2, 3, 1] {
+        calm();
         symlink(format!("versions/{revision}/flags.json"), place.at("next")).unwrap();
         fs::rename(place.at("next"), place.at("flags.json")).unwrap();
-        until("the new target", || is_at(&flags, revision) && admits(&flags, &format!("guest-{revision}")));
+        until("the new target", || {
+            is_at(&flags, revision) && admits(&flags, &format!("guest-{revision}"))
+        });
     }
+    calm();
     fs::write(place.at("versions/1/flags.json"), document(9)).unwrap();
     until("an edit of the target", || is_at(&flags, 9));
 }
@@ -304,11 +371,21 @@ fn a_deleted_file_leaves_the_last_good_one_until_it_is_there_again() {
         fs::remove_file(&path).unwrap();
         until("what is gone", || flags.status().state() == State::Stale);
         assert_eq!(flags.status().version(), (revision - 1).to_string());
-        assert_eq!(error_of(&flags, "flags.json"), format!("cannot read `{}`: no such file", path.display()));
+        assert_eq!(
+            error_of(&flags, "flags.json"),
+            format!("cannot read `{}`: no such file", path.display())
+        );
         fs::write(&path, document(revision)).unwrap();
         until("the new file", || is_at(&flags, revision));
     }
-    assert_eq!(told.lock().unwrap().iter().filter(|told| *told == "stale").count(), 2);
+    assert_eq!(
+        told.lock()
+            .unwrap()
+            .iter()
+            .filter(|told| *told == "stale")
+            .count(),
+        2
+    );
 }
 
 #[test]
@@ -327,6 +404,7 @@ fn a_deleted_directory_is_followed_when_it_is_there_again() {
         until("the new directory", || is_at(&flags, revision));
     }
     // The watches stand again: one edit more, which nothing but a notification can tell of.
+    calm();
     place.replace("etc/shop/flags.json", document(9));
     until("an edit in it", || is_at(&flags, 9));
 }
@@ -338,9 +416,11 @@ fn a_renamed_directory_and_its_successor_are_told_apart() {
     let flags = notified(&place.at("rules/flags.json")).open().unwrap();
     for revision in 2..5 {
         place.write("next/flags.json", document(revision));
+        calm();
         fs::rename(place.at("rules"), place.at(&format!("old-{revision}"))).unwrap();
         fs::rename(place.at("next"), place.at("rules")).unwrap();
         until("the successor", || is_at(&flags, revision));
+        calm();
         place.write("rules/flags.json", document(revision + 10));
         until("an edit in it", || is_at(&flags, revision + 10));
     }
@@ -369,6 +449,7 @@ fn the_poll_runs_beside_notifications() {
     let unseen = place.at("unseen.json");
     fs::hard_link(&path, &unseen).unwrap();
     let flags = file(&path).poll_every(SOON).open().unwrap();
+    calm();
     fs::write(&unseen, document(2)).unwrap();
     until("what nothing told of", || is_at(&flags, 2));
 }
@@ -381,11 +462,20 @@ fn content_decides_and_not_size_or_time() {
     let flags = polled(&path).open().unwrap();
     let (_subscription, told) = record(&flags);
     fs::write(&path, document(2)).unwrap();
-    fs::File::options().write(true).open(&path).unwrap().set_modified(modified).unwrap();
+    fs::File::options()
+        .write(true)
+        .open(&path)
+        .unwrap()
+        .set_modified(modified)
+        .unwrap();
     until("other bytes of the same size and time", || is_at(&flags, 2));
     fs::write(&path, document(2)).unwrap();
     thread::sleep(4 * SOON);
-    assert_eq!(*told.lock().unwrap(), ["loaded 2"], "the same bytes at another time are nothing new");
+    assert_eq!(
+        *told.lock().unwrap(),
+        ["loaded 2"],
+        "the same bytes at another time are nothing new"
+    );
 }
 
 #[test]
@@ -397,12 +487,26 @@ fn a_thousand_writes_in_a_second_are_few_loads() {
     let start = Instant::now();
     for write in 0..1000 {
         place.replace("flags.json", document(1000 + write));
-        thread::sleep(Duration::from_millis(1).saturating_sub(start.elapsed().saturating_sub(Duration::from_millis(write.into()))));
+        thread::sleep(
+            Duration::from_millis(1).saturating_sub(
+                start
+                    .elapsed()
+                    .saturating_sub(Duration::from_millis(write.into())),
+            ),
+        );
     }
     let seconds = start.elapsed().as_secs_f64();
     until("the last one", || is_at(&flags, 1999));
-    let loads = told.lock().unwrap().iter().filter(|told| told.starts_with("loaded")).count();
-    assert!((2..=(6.0 * seconds).ceil() as usize + 1).contains(&loads), "{loads} loads in {seconds} s");
+    let loads = told
+        .lock()
+        .unwrap()
+        .iter()
+        .filter(|told| told.starts_with("loaded"))
+        .count();
+    assert!(
+        (2..=(6.0 * seconds).ceil() as usize + 1).contains(&loads),
+        "{loads} loads in {seconds} s"
+    );
 }
 
 /// Linux tells which directories a process watches, by their inodes.
@@ -416,7 +520,9 @@ fn the_thread_stops_after_the_last_handle() {
     let inode = format!(" ino:{:x} ", fs::metadata(place.root.path()).unwrap().ino());
     let watched = || {
         let files = fs::read_dir("/proc/self/fdinfo").unwrap().flatten();
-        files.filter_map(|file| fs::read_to_string(file.path()).ok()).any(|info| info.contains(&inode))
+        files
+            .filter_map(|file| fs::read_to_string(file.path()).ok())
+            .any(|info| info.contains(&inode))
     };
     let flags = notified(&path).open().unwrap();
     let other = flags.clone();

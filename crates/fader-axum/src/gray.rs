@@ -3,7 +3,7 @@
 //! # Example
 //!
 //! ```
-//! use axum::{Json, Router, routing::get};
+//! use axum::{Router, routing::get};
 //! use fader::flags;
 //! use fader_axum::{FlagsLayer, gray};
 //! # use fader::Flags;
@@ -45,7 +45,6 @@ use std::fmt;
 
 use axum::extract::Request;
 use axum::handler::Handler;
-use axum::response::Response;
 use fader::FlagKey;
 use futures_util::future::Either;
 
@@ -90,7 +89,9 @@ where
 
 impl<G, H> fmt::Debug for Gray<G, H> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Gray").field("flag", &self.flag.name()).finish_non_exhaustive()
+        f.debug_struct("Gray")
+            .field("flag", &self.flag.name())
+            .finish_non_exhaustive()
     }
 }
 
@@ -109,13 +110,23 @@ mod tests {
     static NEW_CHECKOUT: FlagKey<bool> = FlagKey::new("new-checkout", &false);
     static ON_BY_DEFAULT: FlagKey<bool> = FlagKey::new("new-checkout", &true);
 
-    async fn answer(app: Router, request: axum::http::request::Builder, body: &'static str) -> String {
-        let response = app.oneshot(request.body(Body::from(body)).unwrap()).await.unwrap();
+    async fn answer(
+        app: Router,
+        request: axum::http::request::Builder,
+        body: &'static str,
+    ) -> String {
+        let response = app
+            .oneshot(request.body(Body::from(body)).unwrap())
+            .await
+            .unwrap();
         String::from_utf8(to_bytes(response.into_body(), 4096).await.unwrap().to_vec()).unwrap()
     }
 
     fn arms(flag: &'static FlagKey<bool>) -> Router {
-        Router::new().route("/", get(gray(flag, || async { "gray" }, || async { "stable" })))
+        Router::new().route(
+            "/",
+            get(gray(flag, || async { "gray" }, || async { "stable" })),
+        )
     }
 
     #[tokio::test]
@@ -126,10 +137,31 @@ mod tests {
         flags.load(document, &Source::new("flags.json")).unwrap();
         let app = arms(&NEW_CHECKOUT).layer(FlagsLayer::new(flags.clone()));
         for (user, arm) in [("qa-1", "gray"), ("ann", "stable"), ("qa-1", "gray")] {
-            assert_eq!(answer(app.clone(), axum::http::Request::get("/").header("x-user", user), "").await, arm);
+            assert_eq!(
+                answer(
+                    app.clone(),
+                    axum::http::Request::get("/").header("x-user", user),
+                    ""
+                )
+                .await,
+                arm
+            );
         }
-        flags.load(r#"{ "flags": { "new-checkout": true } }"#, &Source::new("flags.json")).unwrap();
-        assert_eq!(answer(app, axum::http::Request::get("/").header("x-user", "ann"), "").await, "gray");
+        flags
+            .load(
+                r#"{ "flags": { "new-checkout": true } }"#,
+                &Source::new("flags.json"),
+            )
+            .unwrap();
+        assert_eq!(
+            answer(
+                app,
+                axum::http::Request::get("/").header("x-user", "ann"),
+                ""
+            )
+            .await,
+            "gray"
+        );
     }
 
     #[tokio::test]
@@ -145,7 +177,10 @@ mod tests {
                 .route("/{cart}", post(gray(&NEW_CHECKOUT, new, old)))
                 .layer(FlagsLayer::new(Flags::fixed([("new-checkout", on)])))
                 .with_state("shop");
-            assert_eq!(answer(app, axum::http::Request::post("/7"), "two pears").await, expected);
+            assert_eq!(
+                answer(app, axum::http::Request::post("/7"), "two pears").await,
+                expected
+            );
         }
     }
 
@@ -168,14 +203,25 @@ mod tests {
     async fn a_flag_that_the_document_lacks_serves_the_key_s_default() {
         let layer = FlagsLayer::new(Flags::fixed([("other", true)]));
         for (flag, arm) in [(&NEW_CHECKOUT, "stable"), (&ON_BY_DEFAULT, "gray")] {
-            assert_eq!(answer(arms(flag).layer(layer.clone()), axum::http::Request::get("/"), "").await, arm);
+            assert_eq!(
+                answer(
+                    arms(flag).layer(layer.clone()),
+                    axum::http::Request::get("/"),
+                    ""
+                )
+                .await,
+                arm
+            );
         }
     }
 
     #[tokio::test]
     async fn without_the_layer_stable_serves() {
         for flag in [&NEW_CHECKOUT, &ON_BY_DEFAULT] {
-            assert_eq!(answer(arms(flag), axum::http::Request::get("/"), "").await, "stable");
+            assert_eq!(
+                answer(arms(flag), axum::http::Request::get("/"), "").await,
+                "stable"
+            );
         }
     }
 }

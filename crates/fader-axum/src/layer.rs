@@ -103,7 +103,11 @@ pub struct FlagsLayer<F = NoAttributes> {
 impl FlagsLayer {
     /// Makes a layer over these flags, which adds no attributes and no response header.
     pub fn new(flags: Flags) -> Self {
-        Self { flags, attributes: |_, _| {}, response_header: false }
+        Self {
+            flags,
+            attributes: |_, _| {},
+            response_header: false,
+        }
     }
 }
 
@@ -116,7 +120,11 @@ impl<F> FlagsLayer<F> {
     where
         G: Fn(&Parts, &mut Capture<'_>),
     {
-        FlagsLayer { flags: self.flags, attributes, response_header: self.response_header }
+        FlagsLayer {
+            flags: self.flags,
+            attributes,
+            response_header: self.response_header,
+        }
     }
 
     /// Sets whether each response gets the header `x-fader`, such as `new-checkout=gray`, with the flags that were
@@ -124,7 +132,10 @@ impl<F> FlagsLayer<F> {
     /// response for which no flag was asked gets none. Default: `false`, since it tells a stranger which arm he got
     /// and how the flag is called.
     pub fn response_header(self, response_header: bool) -> Self {
-        Self { response_header, ..self }
+        Self {
+            response_header,
+            ..self
+        }
     }
 }
 
@@ -135,13 +146,18 @@ where
     type Service = FlagsService<S, F>;
 
     fn layer(&self, inner: S) -> Self::Service {
-        FlagsService { inner, layer: self.clone() }
+        FlagsService {
+            inner,
+            layer: self.clone(),
+        }
     }
 }
 
 impl<F> fmt::Debug for FlagsLayer<F> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("FlagsLayer").field("response_header", &self.response_header).finish_non_exhaustive()
+        f.debug_struct("FlagsLayer")
+            .field("response_header", &self.response_header)
+            .finish_non_exhaustive()
     }
 }
 
@@ -196,7 +212,10 @@ where
 
 impl<S: fmt::Debug, F> fmt::Debug for FlagsService<S, F> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("FlagsService").field("inner", &self.inner).field("layer", &self.layer).finish()
+        f.debug_struct("FlagsService")
+            .field("inner", &self.inner)
+            .field("layer", &self.layer)
+            .finish()
     }
 }
 
@@ -220,9 +239,14 @@ where
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         let this = self.project();
         let mut response = ready!(this.inner.poll(cx))?;
-        let decisions = this.scope.take().and_then(|scope| fader_web::decisions(&scope));
+        let decisions = this
+            .scope
+            .take()
+            .and_then(|scope| fader_web::decisions(&scope));
         if let Some(value) = decisions.and_then(|value| HeaderValue::try_from(value).ok()) {
-            response.headers_mut().insert(HeaderName::from_static(DECISIONS_HEADER), value);
+            response
+                .headers_mut()
+                .insert(HeaderName::from_static(DECISIONS_HEADER), value);
         }
         Poll::Ready(Ok(response))
     }
@@ -254,7 +278,11 @@ where
     type Rejection = MissingFlagsLayer;
 
     async fn from_request_parts(parts: &mut Parts, _state: &S) -> Result<Self, Self::Rejection> {
-        parts.extensions.get::<Self>().cloned().ok_or(MissingFlagsLayer { _private: () })
+        parts
+            .extensions
+            .get::<Self>()
+            .cloned()
+            .ok_or(MissingFlagsLayer { _private: () })
     }
 }
 
@@ -264,7 +292,10 @@ where
 {
     type Rejection = Infallible;
 
-    async fn from_request_parts(parts: &mut Parts, _state: &S) -> Result<Option<Self>, Self::Rejection> {
+    async fn from_request_parts(
+        parts: &mut Parts,
+        _state: &S,
+    ) -> Result<Option<Self>, Self::Rejection> {
         Ok(parts.extensions.get::<Self>().cloned())
     }
 }
@@ -311,8 +342,14 @@ impl RequestView for View<'_> {
 
     fn peer(&self) -> Option<IpAddr> {
         let extensions = &self.0.extensions;
-        let address = extensions.get::<ConnectInfo<SocketAddr>>().map(|ConnectInfo(address)| address);
-        let mocked = || extensions.get::<MockConnectInfo<SocketAddr>>().map(|MockConnectInfo(address)| address);
+        let address = extensions
+            .get::<ConnectInfo<SocketAddr>>()
+            .map(|ConnectInfo(address)| address);
+        let mocked = || {
+            extensions
+                .get::<MockConnectInfo<SocketAddr>>()
+                .map(|MockConnectInfo(address)| address)
+        };
         address.or_else(mocked).map(SocketAddr::ip)
     }
 }

@@ -34,6 +34,6 @@
 pub mod gray;
 pub mod layer;
 
-pub use gray::gray;
 pub use fader_web::{Capture, RequestAttributes};
+pub use gray::gray;
 pub use layer::{FlagsLayer, RequestScope};

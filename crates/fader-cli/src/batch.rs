@@ -88,7 +88,9 @@ fn answer_all(
                     }
                 }
             }
-            Err(Unreadable { flag }) => write(Answer::unreadable(flag.as_deref(), snapshot.version()))?,
+            Err(Unreadable { flag }) => {
+                write(Answer::unreadable(flag.as_deref(), snapshot.version()))?;
+            }
         }
     }
 }
@@ -115,7 +117,9 @@ fn next_line(input: &mut impl BufRead, line: &mut Vec<u8>) -> io::Result<Length>
 }
 
 fn without_bom(line: &[u8], is_first: bool) -> &[u8] {
-    line.strip_prefix("\u{feff}".as_bytes()).filter(|_| is_first).unwrap_or(line)
+    line.strip_prefix("\u{feff}".as_bytes())
+        .filter(|_| is_first)
+        .unwrap_or(line)
 }
 
 /// A question of a batch.
@@ -140,9 +144,13 @@ impl Case {
             serde_json::from_slice(line).map_err(|_| Unreadable { flag: None })?;
         let mut text = |name: &str| fields.remove(name).map(RawValue::get);
 
-        let flag: Option<String> =
-            text("flag").map(serde_json::from_str).transpose().map_err(|_| Unreadable { flag: None })?;
-        let context = text("context").map_or(Ok(Context::anonymous()), |text| Context::from_json(text).map_err(drop));
+        let flag: Option<String> = text("flag")
+            .map(serde_json::from_str)
+            .transpose()
+            .map_err(|_| Unreadable { flag: None })?;
+        let context = text("context").map_or(Ok(Context::anonymous()), |text| {
+            Context::from_json(text).map_err(drop)
+        });
         let now = text("now").map_or(Ok(now), |text| {
             let text: String = serde_json::from_str(text).map_err(drop)?;
             Timestamp::parse(&text).ok_or(())
@@ -159,31 +167,54 @@ mod tests {
     use super::*;
 
     fn flag_of(line: &str) -> Result<Option<String>, Option<String>> {
-        Case::read(line.as_bytes(), Timestamp::EPOCH).map(|case| case.flag).map_err(|unreadable| unreadable.flag)
+        Case::read(line.as_bytes(), Timestamp::EPOCH)
+            .map(|case| case.flag)
+            .map_err(|unreadable| unreadable.flag)
     }
 
     #[test]
     fn reads_cases() {
         let f = || Some("f".to_owned());
         assert_eq!(flag_of("{}"), Ok(None));
-        assert_eq!(flag_of(r#"{"flag": "f", "context": {}, "now": "2026-12-01T00:00:00Z"}"#), Ok(f()));
+        assert_eq!(
+            flag_of(r#"{"flag": "f", "context": {}, "now": "2026-12-01T00:00:00Z"}"#),
+            Ok(f())
+        );
         assert_eq!(flag_of(r#"{"flag": "f", "context": []}"#), Err(f()));
         assert_eq!(flag_of(r#"{"flag": "f", "context": null}"#), Err(f()));
-        assert_eq!(flag_of(r#"{"flag": "f", "context": {"a": 1e400}}"#), Err(f()));
+        assert_eq!(
+            flag_of(r#"{"flag": "f", "context": {"a": 1e400}}"#),
+            Err(f())
+        );
         assert_eq!(flag_of(r#"{"flag": "f", "now": "2026-12-01"}"#), Err(f()));
         assert_eq!(flag_of(r#"{"flag": "f", "now": null}"#), Err(f()));
         assert_eq!(flag_of(r#"{"flag": "g", "flag": "f"}"#), Ok(f()));
-        for line in ["", "[]", "null", r#"{"flag": 1}"#, r#"{"flag": null}"#, r#"{"flag": "f",}"#, r#"{"flag": "f"} x"#] {
+        for line in [
+            "",
+            "[]",
+            "null",
+            r#"{"flag": 1}"#,
+            r#"{"flag": null}"#,
+            r#"{"flag": "f",}"#,
+            r#"{"flag": "f"} x"#,
+        ] {
             assert_eq!(flag_of(line), Err(None), "{line}");
         }
-        assert_eq!(Case::read(b"{\"flag\": \"\xff\"}", Timestamp::EPOCH).err().and_then(|error| error.flag), None);
+        assert_eq!(
+            Case::read(b"{\"flag\": \"\xff\"}", Timestamp::EPOCH)
+                .err()
+                .and_then(|error| error.flag),
+            None
+        );
     }
 
     #[test]
     fn the_context_is_taken_as_written() {
         let line = br#"{"context": {"a": 1.0, "a": 9007199254740993, "b": -0}}"#;
         let case = Case::read(line, Timestamp::EPOCH).ok().unwrap();
-        let wanted = Context::anonymous().with("a", 9_007_199_254_740_993_i64).with("b", 0);
+        let wanted = Context::anonymous()
+            .with("a", 9_007_199_254_740_993_i64)
+            .with("b", 0);
         assert_eq!(case.context, wanted);
     }
 

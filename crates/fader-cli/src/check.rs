@@ -3,7 +3,7 @@
 use std::io::{self, Write};
 use std::path::PathBuf;
 
-use fader::Severity;
+use fader::Diagnostic;
 use serde::Serialize;
 
 use crate::document::{self, Report};
@@ -61,7 +61,13 @@ fn for_people(reports: &[Report], checked: usize) -> io::Result<()> {
 
 fn for_programs(reports: &[Report]) -> io::Result<()> {
     let mut out = output::plain();
-    let files = reports.iter().map(|report| File { file: &report.file, diagnostics: diagnostics(report) }).collect();
+    let files = reports
+        .iter()
+        .map(|report| File {
+            file: &report.file,
+            diagnostics: report.diagnostics.iter().map(Finding::from).collect(),
+        })
+        .collect();
     serde_json::to_writer(&mut out, &Answer { files })?;
     writeln!(out)?;
     out.flush()
@@ -89,15 +95,16 @@ struct Finding<'a> {
     help: Option<&'a str>,
 }
 
-fn diagnostics(report: &Report) -> Vec<Finding<'_>> {
-    let finding = |diagnostic: &'_ fader::Diagnostic| Finding {
-        severity: diagnostic.severity().as_str(),
-        kind: diagnostic.kind().as_str(),
-        path: diagnostic.path(),
-        line: diagnostic.line(),
-        column: diagnostic.column(),
-        message: diagnostic.message(),
-        help: diagnostic.help(),
-    };
-    report.diagnostics.iter().map(finding).collect()
+impl<'a> From<&'a Diagnostic> for Finding<'a> {
+    fn from(diagnostic: &'a Diagnostic) -> Self {
+        Self {
+            severity: diagnostic.severity().as_str(),
+            kind: diagnostic.kind().as_str(),
+            path: diagnostic.path(),
+            line: diagnostic.line(),
+            column: diagnostic.column(),
+            message: diagnostic.message(),
+            help: diagnostic.help(),
+        }
+    }
 }

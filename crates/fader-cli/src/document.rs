@@ -6,7 +6,7 @@ use std::io::{self, Read as _};
 use std::path::{Path, PathBuf};
 
 use anyhow::Context as _;
-use fader::{Delivery, Diagnostic, Flags, Severity, Source};
+use fader::{CompileError, Delivery, Diagnostic, DiagnosticKind, Flags, Severity, Source};
 
 use crate::output;
 
@@ -45,12 +45,16 @@ impl Loaded {
 /// The document or its overlay can't be read. What is wrong *in* them stands in the reports.
 pub(crate) fn load(path: &Path) -> anyhow::Result<Loaded> {
     let name = path.display().to_string();
-    let real = path.canonicalize().map_err(ReadError::Io).with_context(|| cannot_read(path))?;
+    let real = path
+        .canonicalize()
+        .map_err(ReadError::Io)
+        .with_context(|| cannot_read(path))?;
     let text = read(&real, MAX_BYTES).with_context(|| cannot_read(path))?;
 
     let mut delivery = Delivery::new(text.clone());
     for list in fader::list_files(&text) {
-        let content = read(&real.with_file_name(&list), MAX_LIST_BYTES).map_err(|error| error.to_string());
+        let content =
+            read(&real.with_file_name(&list), MAX_LIST_BYTES).map_err(|error| error.to_string());
         delivery = delivery.list(list, content);
     }
     let overlay = overlay(path)?;
@@ -59,21 +63,47 @@ pub(crate) fn load(path: &Path) -> anyhow::Result<Loaded> {
     }
 
     let flags = Flags::builder().build();
-    let (mut diagnostics, overlay_diagnostics) = match flags.load(delivery, &Source::new(&*name)) {
-        Ok(loaded) => (
-            loaded.warnings().to_vec(),
-            loaded.overlay_error().map(|error| error.diagnostics().to_vec()).unwrap_or_default(),
+    let source = Source::new(&*name);
+    let (diagnostics, refusal) = match flags.load(delivery, &source) {
+        Ok(loaded) => (loaded.warnings().to_vec(), loaded.overlay_error().cloned()),
+        Err(error) => (
+            error.diagnostics().to_vec(),
+            overlay_refusal(&flags, overlay.as_ref()),
         ),
-        Err(error) => (error.diagnostics().to_vec(), Vec::new()),
     };
+    // An entry that waits for a flag or rule is told of by the handle, and stands in the overlay.
+    let (waiting, mut diagnostics): (Vec<_>, Vec<_>) = diagnostics
+        .into_iter()
+        .partition(|diagnostic| diagnostic.kind() == DiagnosticKind::Overlay);
     diagnostics.sort_by_key(|diagnostic| (diagnostic.line(), diagnostic.column()));
-    let mut reports = vec![Report { file: name, text, diagnostics }];
+
+    let mut reports = vec![Report {
+        file: name,
+        text,
+        diagnostics,
+    }];
     if let Some((file, text)) = overlay {
-        if !overlay_diagnostics.is_empty() {
-            reports.push(Report { file, text, diagnostics: overlay_diagnostics });
+        let diagnostics = refusal.map_or(waiting, |error| error.diagnostics().to_vec());
+        if !diagnostics.is_empty() {
+            reports.push(Report {
+                file,
+                text,
+                diagnostics,
+            });
         }
     }
     Ok(Loaded { flags, reports })
+}
+
+/// Finds out what is wrong with an overlay whose document was refused: an empty document takes its place.
+fn overlay_refusal(flags: &Flags, overlay: Option<&(String, Vec<u8>)>) -> Option<CompileError> {
+    let (name, bytes) = overlay?;
+    let delivery = Delivery::new("{}").overlay(name.as_str(), bytes.as_slice());
+    flags
+        .load(delivery, &Source::new("{}"))
+        .ok()?
+        .overlay_error()
+        .cloned()
 }
 
 /// Reads the overlay beside a document, where there is one.

@@ -22,7 +22,12 @@ pub(crate) struct Args {
     #[arg(value_name = "FLAG", conflicts_with = "batch")]
     flags: Vec<String>,
     /// The context, as a JSON object such as {"targetingKey": "user-42"}.
-    #[arg(long, value_name = "JSON", required_unless_present = "batch", conflicts_with = "batch")]
+    #[arg(
+        long,
+        value_name = "JSON",
+        required_unless_present = "batch",
+        conflicts_with = "batch"
+    )]
     context: Option<String>,
     /// A file of cases, or - for standard input: one JSON object {"flag", "context", "now"} a line.
     #[arg(long, value_name = "CASES")]
@@ -36,7 +41,8 @@ pub(crate) struct Args {
 }
 
 fn time(text: &str) -> Result<Timestamp, String> {
-    Timestamp::parse(text).ok_or_else(|| "a time is RFC 3339, such as 2026-12-01T09:00:00Z".to_owned())
+    Timestamp::parse(text)
+        .ok_or_else(|| "a time is RFC 3339, such as 2026-12-01T09:00:00Z".to_owned())
 }
 
 pub(crate) fn run(args: &Args) -> anyhow::Result<Outcome> {
@@ -66,8 +72,11 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<Outcome> {
         named => named.iter().map(String::as_str).collect(),
     };
     let resolutions: Vec<Resolution> = flags.iter().map(|flag| scope.resolve(flag)).collect();
-    let answers: Vec<Answer<'_>> =
-        flags.iter().zip(&resolutions).map(|(flag, resolution)| Answer::new(flag, resolution)).collect();
+    let answers: Vec<Answer<'_>> = flags
+        .iter()
+        .zip(&resolutions)
+        .map(|(flag, resolution)| Answer::new(flag, resolution))
+        .collect();
     let mut out = output::plain();
     match args.format {
         Some(Format::Json) => answers.iter().try_for_each(|answer| answer.write(&mut out)),
@@ -76,7 +85,11 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<Outcome> {
     .and_then(|()| out.flush())
     .map_err(output::failed)?;
     let fine = answers.iter().all(|answer| !answer.is_error());
-    Ok(if fine { Outcome::Fine } else { Outcome::Findings })
+    Ok(if fine {
+        Outcome::Fine
+    } else {
+        Outcome::Findings
+    })
 }
 
 fn for_people(out: &mut impl Write, answers: &[Answer<'_>]) -> io::Result<()> {
@@ -144,7 +157,12 @@ impl<'a> Answer<'a> {
             Some(code) => format!("{} {code}", self.reason),
             None => self.reason.to_owned(),
         };
-        let rule = self.rule.map(|rule| format!("rule {rule}")).unwrap_or_default();
-        [self.flag.unwrap_or_default(), &value, &reason, &rule].map(|cell| output::printable(cell).into_owned()).into()
+        let rule = self
+            .rule
+            .map(|rule| format!("rule {rule}"))
+            .unwrap_or_default();
+        [self.flag.unwrap_or_default(), &value, &reason, &rule]
+            .map(|cell| output::printable(cell).into_owned())
+            .into()
     }
 }

@@ -22,7 +22,7 @@ mod watch;
 
 /// Feature flags that fade in: asks questions to a flag document.
 #[derive(Parser)]
-#[command(name = "fader", version, propagate_version = true, disable_help_subcommand = true)]
+#[command(name = "fader", version, disable_help_subcommand = true)]
 struct Cli {
     #[command(subcommand)]
     command: Command,

@@ -53,7 +53,9 @@ pub(crate) fn failed(error: impl Into<io::Error>) -> anyhow::Error {
 
 /// Whether the answers could not be written because nobody reads them any longer.
 pub(crate) fn is_closed_pipe(error: &anyhow::Error) -> bool {
-    error.downcast_ref::<OutputError>().is_some_and(|error| error.0.kind() == io::ErrorKind::BrokenPipe)
+    error
+        .downcast_ref::<OutputError>()
+        .is_some_and(|error| error.0.kind() == io::ErrorKind::BrokenPipe)
 }
 
 /// Says in one line on standard error why something could not be done.
@@ -68,13 +70,17 @@ pub(crate) fn reason(error: &io::Error) -> String {
         io::ErrorKind::NotFound => return "no such file".to_owned(),
         io::ErrorKind::PermissionDenied => return "permission denied".to_owned(),
         io::ErrorKind::IsADirectory => return "it is a directory, not a file".to_owned(),
-        io::ErrorKind::NotADirectory => return "a part of its path is a file, not a directory".to_owned(),
+        io::ErrorKind::NotADirectory => {
+            return "a part of its path is a file, not a directory".to_owned();
+        }
         _ => {}
     }
     let text = error.to_string();
     let text = text.split(" (os error").next().unwrap_or_default();
     let mut rest = text.chars();
-    rest.next().map_or_else(String::new, |first| first.to_lowercase().chain(rest).collect())
+    rest.next().map_or_else(String::new, |first| {
+        first.to_lowercase().chain(rest).collect()
+    })
 }
 
 /// Writes all that was found in so many documents, and counts it in a last line.
@@ -83,48 +89,83 @@ pub(crate) fn report(out: &mut impl Write, reports: &[Report], checked: usize) -
         diagnostics(out, report)?;
     }
     let (errors, warnings) = totals(reports);
-    writeln!(out, "{} checked: {}, {}", count(checked, "file"), count(errors, "error"), count(warnings, "warning"))
+    writeln!(
+        out,
+        "{} checked: {}, {}",
+        count(checked, "file"),
+        count(errors, "error"),
+        count(warnings, "warning")
+    )
 }
 
 /// Counts the errors and the warnings.
 pub(crate) fn totals(reports: &[Report]) -> (usize, usize) {
     let all = || reports.iter().flat_map(|report| &report.diagnostics);
-    let errors = all().filter(|diagnostic| diagnostic.severity() == Severity::Error).count();
+    let errors = all()
+        .filter(|diagnostic| diagnostic.severity() == Severity::Error)
+        .count();
     (errors, all().count() - errors)
 }
 
 /// Writes every diagnostic of a file, each followed by an empty line.
 fn diagnostics(out: &mut impl Write, report: &Report) -> io::Result<()> {
     let text = String::from_utf8_lossy(&report.text);
-    let lines: Vec<&str> = text.strip_prefix('\u{feff}').unwrap_or(&text).split('\n').collect();
+    let lines: Vec<&str> = text
+        .strip_prefix('\u{feff}')
+        .unwrap_or(&text)
+        .split('\n')
+        .collect();
     for diagnostic in &report.diagnostics {
-        let line = usize::try_from(diagnostic.line()).ok().and_then(|line| lines.get(line.checked_sub(1)?));
+        let line = usize::try_from(diagnostic.line())
+            .ok()
+            .and_then(|line| lines.get(line.checked_sub(1)?));
         one_diagnostic(out, &report.file, diagnostic, line.copied())?;
     }
     Ok(())
 }
 
-fn one_diagnostic(out: &mut impl Write, file: &str, diagnostic: &Diagnostic, line: Option<&str>) -> io::Result<()> {
+fn one_diagnostic(
+    out: &mut impl Write,
+    file: &str,
+    diagnostic: &Diagnostic,
+    line: Option<&str>,
+) -> io::Result<()> {
     let style = match diagnostic.severity() {
         Severity::Warning => WARNING,
         _ => ERROR,
     };
     let (severity, kind) = (diagnostic.severity(), diagnostic.kind().as_str());
     let message = printable(diagnostic.message());
-    writeln!(out, "{style}{severity}[{kind}]{style:#}{STRONG}: {message}{STRONG:#}")?;
+    writeln!(
+        out,
+        "{style}{severity}[{kind}]{style:#}{STRONG}: {message}{STRONG:#}"
+    )?;
 
     let number = diagnostic.line().to_string();
     let indent = number.len();
-    write!(out, "{:indent$}{FRAME}-->{FRAME:#} {}:{number}:{}", "", printable(file), diagnostic.column())?;
+    write!(
+        out,
+        "{:indent$}{FRAME}-->{FRAME:#} {}:{number}:{}",
+        "",
+        printable(file),
+        diagnostic.column()
+    )?;
     match diagnostic.path() {
         "" => writeln!(out)?,
         path => writeln!(out, " at {}", printable(path))?,
     }
     if let Some(line) = line {
-        let (shown, caret) = excerpt(line, usize::try_from(diagnostic.column()).unwrap_or(usize::MAX));
+        let (shown, caret) = excerpt(
+            line,
+            usize::try_from(diagnostic.column()).unwrap_or(usize::MAX),
+        );
         writeln!(out, "{:indent$} {FRAME}|{FRAME:#}", "")?;
         writeln!(out, "{FRAME}{number} |{FRAME:#} {shown}")?;
-        writeln!(out, "{:indent$} {FRAME}|{FRAME:#} {:caret$}{style}^{style:#}", "", "")?;
+        writeln!(
+            out,
+            "{:indent$} {FRAME}|{FRAME:#} {:caret$}{style}^{style:#}",
+            "", ""
+        )?;
     }
     if let Some(help) = diagnostic.help() {
         writeln!(out, "{HELP}help{HELP:#}: {}", printable(help))?;
@@ -137,7 +178,11 @@ fn excerpt(line: &str, column: usize) -> (String, usize) {
     let line = line.strip_suffix('\r').unwrap_or(line);
     let at = column.saturating_sub(1);
     let is_long = line.chars().nth(EXCERPT).is_some();
-    let start = if is_long { at.saturating_sub(EXCERPT_BEFORE) } else { 0 };
+    let start = if is_long {
+        at.saturating_sub(EXCERPT_BEFORE)
+    } else {
+        0
+    };
     let mut shown = String::from(if start > 0 { "…" } else { "" });
     let mut caret = None;
     let mut characters = line.chars().enumerate().skip(start);
@@ -193,7 +238,13 @@ pub(crate) fn count(number: usize, name: &str) -> String {
 pub(crate) fn table(out: &mut impl Write, rows: &[Vec<String>]) -> io::Result<()> {
     let columns = rows.iter().map(Vec::len).max().unwrap_or(0);
     let widths: Vec<usize> = (0..columns)
-        .map(|column| rows.iter().filter_map(|row| row.get(column)).map(|cell| cell.width()).max().unwrap_or(0))
+        .map(|column| {
+            rows.iter()
+                .filter_map(|row| row.get(column))
+                .map(|cell| cell.width())
+                .max()
+                .unwrap_or(0)
+        })
         .collect();
     for row in rows {
         let mut line = String::new();
@@ -212,7 +263,10 @@ mod tests {
 
     #[test]
     fn the_caret_stands_below_the_column() {
-        assert_eq!(excerpt("  \"serve\": 1", 12), ("  \"serve\": 1".to_owned(), 11));
+        assert_eq!(
+            excerpt("  \"serve\": 1", 12),
+            ("  \"serve\": 1".to_owned(), 11)
+        );
         assert_eq!(excerpt("\t\t1\r", 3), ("        1".to_owned(), 8));
         assert_eq!(excerpt("漢字1", 3), ("漢字1".to_owned(), 4));
         assert_eq!(excerpt("e\u{301}1", 3), ("e\u{301}1".to_owned(), 1));
@@ -233,7 +287,10 @@ mod tests {
         assert!(shown.starts_with('…') && shown.ends_with('…'));
 
         let (shown, caret) = excerpt(&line, 3);
-        assert_eq!((caret, shown.starts_with('a'), shown.ends_with('…')), (2, true, true));
+        assert_eq!(
+            (caret, shown.starts_with('a'), shown.ends_with('…')),
+            (2, true, true)
+        );
         let (shown, caret) = excerpt(&line, 10_001);
         assert_eq!((caret, shown.ends_with('b')), (61, true));
     }
@@ -247,7 +304,10 @@ mod tests {
 
     #[test]
     fn columns_are_aligned() {
-        let rows = [vec!["a".to_owned(), "b".to_owned()], vec!["漢字".to_owned(), "c".to_owned()]];
+        let rows = [
+            vec!["a".to_owned(), "b".to_owned()],
+            vec!["漢字".to_owned(), "c".to_owned()],
+        ];
         let mut out = Vec::new();
         table(&mut out, &rows).unwrap();
         assert_eq!(String::from_utf8(out).unwrap(), "a     b\n漢字  c\n");

@@ -37,7 +37,11 @@ fn in_one_line(text: &str) -> String {
             line.push_str("; ");
             line.push_str(tip);
         } else if let Some(usage) = words.strip_prefix("Usage: ") {
-            command = usage.split(' ').take_while(|word| word.starts_with(|c: char| c.is_ascii_lowercase())).collect::<Vec<_>>().join(" ");
+            command = usage
+                .split(' ')
+                .take_while(|word| word.starts_with(|c: char| c.is_ascii_lowercase()))
+                .collect::<Vec<_>>()
+                .join(" ");
         } else if words.starts_with("[possible values") {
             line.push(' ');
             line.push_str(&words);
@@ -53,7 +57,11 @@ fn quoted(text: &str) -> String {
     let mut rest = text.chars().peekable();
     while let Some(character) = rest.next() {
         let before_word = rest.peek().is_some_and(|next| next.is_alphanumeric());
-        quoted.push(if character == '\'' && !(inside_word && before_word) { '`' } else { character });
+        quoted.push(if character == '\'' && !(inside_word && before_word) {
+            '`'
+        } else {
+            character
+        });
         inside_word = character.is_alphanumeric();
     }
     quoted
@@ -85,6 +93,9 @@ mod tests {
 
     #[test]
     fn an_apostrophe_is_no_quote() {
-        assert_eq!(quoted("the argument 'x' can't be"), "the argument `x` can't be");
+        assert_eq!(
+            quoted("the argument 'x' can't be"),
+            "the argument `x` can't be"
+        );
     }
 }

@@ -36,7 +36,8 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<Outcome> {
     let (sender, inbox) = mpsc::channel();
     let stop = sender.clone();
     // The receiver is gone only when the program is about to end anyway.
-    ctrlc::set_handler(move || drop(stop.send(Message::Stop))).context("cannot wait for signals")?;
+    ctrlc::set_handler(move || drop(stop.send(Message::Stop)))
+        .context("cannot wait for signals")?;
 
     let Some(flags) = open(args, &inbox)? else {
         return Ok(Outcome::Fine);
@@ -97,7 +98,13 @@ struct Line {
 impl Line {
     fn new(event: &'static str, kind: Option<DiagnosticKind>, message: String) -> Self {
         let at = Timestamp::from(SystemTime::now()).to_string();
-        Self { at, event, version: None, kind: kind.map(DiagnosticKind::as_str), message }
+        Self {
+            at,
+            event,
+            version: None,
+            kind: kind.map(DiagnosticKind::as_str),
+            message,
+        }
     }
 
     /// Tells of what is live at the start.
@@ -110,31 +117,48 @@ impl Line {
 
     fn of(event: &Event) -> Option<Self> {
         Some(match event {
-            Event::Loaded(change) => Self::loaded(change.version(), changed(change), change.warnings()),
-            Event::Overlaid(change) => {
-                Self::loaded(change.version(), format!("a new overlay, {}", changed(change)), change.warnings())
+            Event::Loaded(change) => {
+                Self::loaded(change.version(), changed(change), change.warnings())
             }
+            Event::Overlaid(change) => Self::loaded(
+                change.version(),
+                format!("a new overlay, {}", changed(change)),
+                change.warnings(),
+            ),
             Event::Refused(error) => Self::refused(error),
-            Event::Stale { source, error } => Self::new("stale", None, format!("`{source}`: {error}")),
-            Event::Recovered { source } => Self::new("recovered", None, format!("`{source}` is good again")),
+            Event::Stale { source, error } => {
+                Self::new("stale", None, format!("`{source}`: {error}"))
+            }
+            Event::Recovered { source } => {
+                Self::new("recovered", None, format!("`{source}` is good again"))
+            }
             // Nobody rolls this handle back.
             _ => return None,
         })
     }
 
-    fn loaded(version: &str, mut message: String, warnings: &[Diagnostic]) -> Self {
-        if let Some((first, more)) = warnings.split_first() {
-            message.push_str(&format!("; {first}"));
-            if !more.is_empty() {
-                message.push_str(&format!(" (and {} more)", more.len()));
-            }
-        }
+    fn loaded(version: &str, what: String, warnings: &[Diagnostic]) -> Self {
+        let message = match warnings {
+            [] => what,
+            [only] => format!("{what}; {only}"),
+            [first, more @ ..] => format!(
+                "{what}; {first} (and {} more)",
+                output::count(more.len(), "warning")
+            ),
+        };
         let line = Self::new("loaded", warnings.first().map(Diagnostic::kind), message);
-        Self { version: Some(version.to_owned()), ..line }
+        Self {
+            version: Some(version.to_owned()),
+            ..line
+        }
     }
 
     fn refused(error: &CompileError) -> Self {
-        Self::new("refused", error.first().map(Diagnostic::kind), error.to_string())
+        Self::new(
+            "refused",
+            error.first().map(Diagnostic::kind),
+            error.to_string(),
+        )
     }
 
     fn failed(error: &ProviderError) -> Self {
@@ -146,7 +170,9 @@ impl Line {
 
     /// Adds the version that is live, where the event did not bring one.
     fn with_version(mut self, flags: &Flags) -> Self {
-        self.version = self.version.or_else(|| Some(flags.snapshot().version().to_owned()));
+        self.version = self
+            .version
+            .or_else(|| Some(flags.snapshot().version().to_owned()));
         self
     }
 

@@ -12,7 +12,11 @@ use std::process::{Command, Output};
 use serde::Deserialize;
 use serde_json::Value;
 
-#[expect(dead_code, reason = "the core's tests need more of it")]
+#[expect(
+    dead_code,
+    clippy::option_option,
+    reason = "it serves the core's tests, which need more of it"
+)]
 #[path = "../../../tests/it/data.rs"]
 mod data;
 
@@ -35,13 +39,30 @@ fn every_case_that_a_command_line_can_ask_is_answered_as_written() {
     let mut asked = 0;
     let mut wrong = Vec::new();
     for file in data::conformance() {
-        for group in file.groups.iter().filter(|group| group.strictness() == Strictness::Strict) {
-            let cases: Vec<&Case> = group.cases.iter().filter(|case| case.untyped.is_empty()).collect();
+        for group in file
+            .groups
+            .iter()
+            .filter(|group| group.strictness() == Strictness::Strict)
+        {
+            let cases: Vec<&Case> = group
+                .cases
+                .iter()
+                .filter(|case| case.untyped.is_empty())
+                .collect();
             asked += cases.len();
-            wrong.extend(differences(group, &cases).into_iter().map(|difference| format!("{}: {difference}", file.file)));
+            wrong.extend(
+                differences(group, &cases)
+                    .into_iter()
+                    .map(|difference| format!("{}: {difference}", file.file)),
+            );
         }
     }
-    assert!(wrong.is_empty(), "{} of {asked} cases:\n{}", wrong.len(), wrong.join("\n"));
+    assert!(
+        wrong.is_empty(),
+        "{} of {asked} cases:\n{}",
+        wrong.len(),
+        wrong.join("\n")
+    );
     assert!(asked >= 500, "only {asked} cases");
 }
 
@@ -62,24 +83,58 @@ fn differences(group: &Group, cases: &[&Case]) -> Vec<String> {
         fs::write(path, content).unwrap();
     }
     let batch = folder.path().join("cases.ndjson");
-    fs::write(&batch, cases.iter().map(|case| line(group, case)).collect::<String>()).unwrap();
+    fs::write(
+        &batch,
+        cases
+            .iter()
+            .map(|case| line(group, case))
+            .collect::<String>(),
+    )
+    .unwrap();
 
-    let output = fader(["eval".as_ref(), document.as_ref(), "--batch".as_ref(), batch.as_ref()]);
+    let output = fader([
+        "eval".as_ref(),
+        document.as_ref(),
+        "--batch".as_ref(),
+        batch.as_ref(),
+    ]);
     let answers: Vec<Answer> = lines(&output.stdout);
     if answers.len() != cases.len() {
         let stderr = String::from_utf8_lossy(&output.stderr);
-        return vec![format!("{}: {} answers for {} cases\n{stderr}", group.name, answers.len(), cases.len())];
+        return vec![format!(
+            "{}: {} answers for {} cases\n{stderr}",
+            group.name,
+            answers.len(),
+            cases.len()
+        )];
     }
     let has_error = answers.iter().any(|answer| answer.error_code.is_some());
-    assert_eq!(output.status.code(), Some(i32::from(has_error)), "{}", group.name);
+    assert_eq!(
+        output.status.code(),
+        Some(i32::from(has_error)),
+        "{}",
+        group.name
+    );
     let pairs = cases.iter().zip(&answers);
-    pairs.filter_map(|(case, answer)| Some(format!("{}: {}: {}", group.name, case.name, difference(case, answer)?))).collect()
+    pairs
+        .filter_map(|(case, answer)| {
+            Some(format!(
+                "{}: {}: {}",
+                group.name,
+                case.name,
+                difference(case, answer)?
+            ))
+        })
+        .collect()
 }
 
 /// Writes a case as a line of a batch. A context may stand on several lines, as white space between tokens.
 fn line(group: &Group, case: &Case) -> String {
     let context = case.context().replace(['\n', '\r'], " ");
-    let mut line = format!("{{\"flag\": {}, \"context\": {context}", Value::from(&*case.flag));
+    let mut line = format!(
+        "{{\"flag\": {}, \"context\": {context}",
+        Value::from(&*case.flag)
+    );
     if let Some(now) = group.now(case) {
         write!(line, ", \"now\": {}", Value::from(now)).unwrap();
     }
@@ -127,7 +182,12 @@ fn every_dubious_document_gets_its_warnings() {
 fn assert_checked(documents: &[Checked], exit: i32) {
     let mut wrong = Vec::new();
     for document in documents {
-        let output = fader(["check".as_ref(), document.path.as_ref(), "--format".as_ref(), Path::new("json")]);
+        let output = fader([
+            "check".as_ref(),
+            document.path.as_ref(),
+            "--format".as_ref(),
+            Path::new("json"),
+        ]);
         if output.status.code() != Some(exit) || !output.stderr.is_empty() {
             wrong.push(format!("{}: {output:?}", document.name));
             continue;
@@ -139,18 +199,34 @@ fn assert_checked(documents: &[Checked], exit: i32) {
             .collect();
         let differences = data::differences(&document.expected, &found);
         if !differences.is_empty() {
-            wrong.push(format!("{} (rules {:?}):\n    {}", document.name, document.rules, differences.join("\n    ")));
+            wrong.push(format!(
+                "{} (rules {:?}):\n    {}",
+                document.name,
+                document.rules,
+                differences.join("\n    ")
+            ));
         }
     }
-    assert!(wrong.is_empty(), "{} of {} documents:\n{}", wrong.len(), documents.len(), wrong.join("\n"));
+    assert!(
+        wrong.is_empty(),
+        "{} of {} documents:\n{}",
+        wrong.len(),
+        documents.len(),
+        wrong.join("\n")
+    );
 }
 
 fn fader<const N: usize>(arguments: [&Path; N]) -> Output {
-    Command::new(env!("CARGO_BIN_EXE_fader")).args(arguments).output().unwrap()
+    Command::new(env!("CARGO_BIN_EXE_fader"))
+        .args(arguments)
+        .output()
+        .unwrap()
 }
 
 /// Reads a line of JSON each.
 fn lines<T: for<'de> Deserialize<'de>>(bytes: &[u8]) -> Vec<T> {
     let text = std::str::from_utf8(bytes).unwrap();
-    text.lines().map(|line| serde_json::from_str(line).unwrap_or_else(|error| panic!("{error}: {line}"))).collect()
+    text.lines()
+        .map(|line| serde_json::from_str(line).unwrap_or_else(|error| panic!("{error}: {line}")))
+        .collect()
 }

@@ -49,7 +49,10 @@ pub enum ErrorKind {
 
 impl ProviderError {
     pub(crate) fn read(name: &str, source: ReadError) -> Self {
-        Self(Box::new(Repr::Read { name: name.to_owned(), source }))
+        Self(Box::new(Repr::Read {
+            name: name.to_owned(),
+            source,
+        }))
     }
 
     pub(crate) fn refused(error: CompileError) -> Self {
@@ -57,7 +60,10 @@ impl ProviderError {
     }
 
     pub(crate) fn thread(name: &str, source: io::Error) -> Self {
-        Self(Box::new(Repr::Thread { name: name.to_owned(), source }))
+        Self(Box::new(Repr::Thread {
+            name: name.to_owned(),
+            source,
+        }))
     }
 
     /// Returns what kind of failure it is.
@@ -107,7 +113,11 @@ impl std::error::Error for ProviderError {
     /// Returns the system's error, where there is one. The message already says it.
     fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
         match &*self.0 {
-            Repr::Read { source: ReadError::Io(error), .. } | Repr::Thread { source: error, .. } => Some(error),
+            Repr::Read {
+                source: ReadError::Io(error),
+                ..
+            }
+            | Repr::Thread { source: error, .. } => Some(error),
             Repr::Read { .. } | Repr::Refused(_) => None,
         }
     }

@@ -30,7 +30,11 @@ impl<'a> Capture<'a> {
         for name in snapshot.wanted() {
             attributes.capture(name, request);
         }
-        Self { snapshot, request, attributes }
+        Self {
+            snapshot,
+            request,
+            attributes,
+        }
     }
 
     /// Returns the first header of that name, whatever its case; `None` where it is absent, empty or not UTF-8.
@@ -54,7 +58,8 @@ impl<'a> Capture<'a> {
     /// [`Capture::set_untyped`].
     pub fn set(&mut self, name: &str, value: impl Into<Value>) {
         if self.is_wanted(name) {
-            self.attributes.set(AttributeName::new(name), Stored::Value(value.into()));
+            self.attributes
+                .set(AttributeName::new(name), Stored::Value(value.into()));
         }
     }
 
@@ -75,7 +80,9 @@ impl<'a> Capture<'a> {
 
 impl fmt::Debug for Capture<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Capture").field("attributes", &self.attributes).finish_non_exhaustive()
+        f.debug_struct("Capture")
+            .field("attributes", &self.attributes)
+            .finish_non_exhaustive()
     }
 }
 
@@ -139,7 +146,11 @@ impl RequestAttributes {
             }
             return;
         }
-        let entry = Entry { hash: name.hash(), name: self.keep(name.as_str()), value };
+        let entry = Entry {
+            hash: name.hash(),
+            name: self.keep(name.as_str()),
+            value,
+        };
         self.entries.push(entry);
     }
 
@@ -155,7 +166,9 @@ impl RequestAttributes {
     }
 
     fn position(&self, name: AttributeName<'_>) -> Option<usize> {
-        self.entries.iter().position(|entry| entry.hash == name.hash() && self.name(entry) == Some(name.as_str()))
+        self.entries
+            .iter()
+            .position(|entry| entry.hash == name.hash() && self.name(entry) == Some(name.as_str()))
     }
 }
 
@@ -170,7 +183,9 @@ impl Attributes for RequestAttributes {
 
 impl fmt::Debug for RequestAttributes {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_set().entries(self.entries.iter().filter_map(|entry| self.name(entry))).finish()
+        f.debug_set()
+            .entries(self.entries.iter().filter_map(|entry| self.name(entry)))
+            .finish()
     }
 }
 
@@ -181,8 +196,12 @@ fn text_header<'a>(request: &'a dyn RequestView, name: &str) -> Option<&'a str> 
 
 /// Returns the host that the request was sent to, without user information and port.
 fn host(request: &dyn RequestView) -> Option<&str> {
-    let authority = request.authority().or_else(|| text_header(request, "host"))?;
-    let host = authority.rsplit_once('@').map_or(authority, |(_, host)| host);
+    let authority = request
+        .authority()
+        .or_else(|| text_header(request, "host"))?;
+    let host = authority
+        .rsplit_once('@')
+        .map_or(authority, |(_, host)| host);
     let host = match host.rsplit_once(':') {
         Some((host, port)) if port.bytes().all(|byte| byte.is_ascii_digit()) => host,
         _ => host,

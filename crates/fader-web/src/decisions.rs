@@ -88,15 +88,27 @@ mod tests {
 
     #[test]
     fn encodes_what_is_no_token() {
-        assert_eq!(joined(&[("new checkout", Some("a=b,c"))]), "new%20checkout=a%3Db%2Cc");
-        assert_eq!(joined(&[("café%", Some("\r\nx: y"))]), "caf%C3%A9%25=%0D%0Ax%3A%20y");
-        assert_eq!(joined(&[("a.b_c-d~e!#$&'*+^`|", None)]), "a.b_c-d~e!#$&'*+^`|");
+        assert_eq!(
+            joined(&[("new checkout", Some("a=b,c"))]),
+            "new%20checkout=a%3Db%2Cc"
+        );
+        assert_eq!(
+            joined(&[("café%", Some("\r\nx: y"))]),
+            "caf%C3%A9%25=%0D%0Ax%3A%20y"
+        );
+        assert_eq!(
+            joined(&[("a.b_c-d~e!#$&'*+^`|", None)]),
+            "a.b_c-d~e!#$&'*+^`|"
+        );
     }
 
     #[test]
     fn leaves_out_what_does_not_fit() {
         let long = "x".repeat(1020);
-        assert_eq!(joined(&[("a", Some("on")), (&long, Some("on")), ("b", None)]), "a=on, b");
+        assert_eq!(
+            joined(&[("a", Some("on")), (&long, Some("on")), ("b", None)]),
+            "a=on, b"
+        );
         assert_eq!(joined(&[(&long, None)]).len(), 1020);
         assert_eq!(joined(&[("é".repeat(1000).as_str(), None)]), "");
     }

@@ -5,6 +5,7 @@ use std::fmt;
 use std::sync::Arc;
 
 use crate::attributes::{AttributeName, Attributes};
+use crate::decision::{Answer, Code, Decision, Resolution};
 use crate::document::diagnostic::{Diagnostic, DiagnosticKind, Severity};
 use crate::handle::Scope;
 use crate::hash::Reach;
@@ -114,6 +115,28 @@ impl Live {
             }
         }
         warnings
+    }
+
+    /// Resolves a flag by name: a forced value, or what `decide` decides.
+    pub(crate) fn resolve(
+        &self,
+        flag: &str,
+        overrides: Option<&Overrides>,
+        decide: impl FnOnce(FlagId) -> Decision,
+    ) -> Resolution {
+        let version = Arc::clone(&self.ruleset.version);
+        if let Some(forced) = overrides.and_then(|overrides| overrides.get(flag)) {
+            return Resolution { answer: Answer::Forced(Arc::clone(forced)), version };
+        }
+        let answer = match self.ruleset.find(flag) {
+            Some(id) => match (decide(id), self.ruleset.flag(id)) {
+                (decision, Some(flag)) => Answer::Decided { flag: Arc::clone(flag), decision },
+                (decision, None) => Answer::Failed(decision),
+            },
+            None if self.loaded => Answer::Failed(Decision::error(Code::NotFound)),
+            None => Answer::Failed(Decision::error(Code::NotReady)),
+        };
+        Resolution { answer, version }
     }
 
     #[inline]

@@ -15,7 +15,9 @@ const CONNECTIONS: usize = 4;
 const REPLACEMENTS_A_SECOND: u64 = 20;
 
 /// Half of them good, and in no step with the times at which the service reads.
-const GOOD: [bool; 10] = [true, false, false, true, true, false, true, false, false, true];
+const GOOD: [bool; 10] = [
+    true, false, false, true, true, false, true, false, false, true,
+];
 
 /// A document whose every answer tells its revision: by version, variant and value.
 fn good(revision: u64) -> String {
@@ -62,22 +64,41 @@ fn ask(address: SocketAddr, user: &str, stop: &AtomicBool) -> Seen {
     let mut seen = Seen::default();
     let mut last = 0;
     while !stop.load(Ordering::Relaxed) {
-        let path = if seen.microseconds.len() % 2 == 0 { "/flags" } else { "/checkout" };
+        let path = if seen.microseconds.len() % 2 == 0 {
+            "/flags"
+        } else {
+            "/checkout"
+        };
         let start = Instant::now();
-        let answer = connection.get(path, &[("x-user-id", user)]).expect("an answer");
-        seen.microseconds.push(u32::try_from(start.elapsed().as_micros()).unwrap_or(u32::MAX));
+        let answer = connection
+            .get(path, &[("x-user-id", user)])
+            .expect("an answer");
+        seen.microseconds
+            .push(u32::try_from(start.elapsed().as_micros()).unwrap_or(u32::MAX));
         assert_eq!(answer.status, 200);
         if path == "/checkout" {
-            assert_eq!(answer.header("x-fader"), Some(format!("new-checkout={}", answer.body).as_str()));
+            assert_eq!(
+                answer.header("x-fader"),
+                Some(format!("new-checkout={}", answer.body).as_str())
+            );
             continue;
         }
         let flags = answer.json();
-        let version = flags["new-checkout"]["version"].as_str().expect("a version").to_owned();
+        let version = flags["new-checkout"]["version"]
+            .as_str()
+            .expect("a version")
+            .to_owned();
         let revision: u64 = version.parse().expect("a revision");
         assert_eq!(flags["new-checkout"]["value"], gray(revision));
         for (name, flag) in flags.as_object().expect("an object") {
-            assert_eq!(flag["version"], version, "{name} is of another version: {flags}");
-            assert!(name == "new-checkout" || flag["value"] == revision, "{name} is of another version: {flags}");
+            assert_eq!(
+                flag["version"], version,
+                "{name} is of another version: {flags}"
+            );
+            assert!(
+                name == "new-checkout" || flag["value"] == revision,
+                "{name} is of another version: {flags}"
+            );
         }
         assert!(revision >= last, "revision {revision} after {last}");
         seen.versions += usize::from(revision != last);
@@ -88,7 +109,9 @@ fn ask(address: SocketAddr, user: &str, stop: &AtomicBool) -> Seen {
 
 #[test]
 fn under_load() {
-    let seconds = std::env::var("LOAD_SECONDS").map_or(SECONDS, |text| text.parse().expect("LOAD_SECONDS is a number"));
+    let seconds = std::env::var("LOAD_SECONDS").map_or(SECONDS, |text| {
+        text.parse().expect("LOAD_SECONDS is a number")
+    });
     let service = Service::start_with(&good(1));
     let stop = AtomicBool::new(false);
     let (seen, last) = thread::scope(|scope| {
@@ -111,20 +134,33 @@ fn under_load() {
             thread::sleep(next.saturating_sub(start.elapsed()));
         }
         stop.store(true, Ordering::Relaxed);
-        let seen: Vec<_> = clients.into_iter().map(|client| client.join().expect("no failed request")).collect();
+        let seen: Vec<_> = clients
+            .into_iter()
+            .map(|client| client.join().expect("no failed request"))
+            .collect();
         (seen, last)
     });
 
     // The last replacement was a good one: it wins. A broken one after it takes nothing away.
-    let version = || service.get("/flags", &[]).json()["new-checkout"]["version"].as_str().map(str::to_owned);
-    wait_for("the last good document", || (version()? == last.to_string()).then_some(()));
+    let version = || {
+        service.get("/flags", &[]).json()["new-checkout"]["version"]
+            .as_str()
+            .map(str::to_owned)
+    };
+    wait_for("the last good document", || {
+        (version()? == last.to_string()).then_some(())
+    });
     let refusals = || service.stdout().matches("refused").count();
     let before = refusals();
     service.replace(b"{ \"flags\": nothing at all }");
     wait_for("a refusal", || (refusals() > before).then_some(()));
     assert_eq!(version(), Some(last.to_string()));
 
-    let mut microseconds: Vec<_> = seen.iter().flat_map(|seen| &seen.microseconds).copied().collect();
+    let mut microseconds: Vec<_> = seen
+        .iter()
+        .flat_map(|seen| &seen.microseconds)
+        .copied()
+        .collect();
     microseconds.sort_unstable();
     let at = |share: f64| microseconds[((microseconds.len() - 1) as f64 * share) as usize];
     let versions = seen.iter().map(|seen| seen.versions).max().unwrap_or(0);

@@ -5,10 +5,11 @@ mod service;
 
 use std::net::TcpListener;
 
+use fader::{Flags, ManualClock};
 use rustix::process::Signal;
 use serde_json::json;
 
-use service::{Connection, Service, run, wait_for};
+use service::{Connection, Service, root, run, wait_for};
 
 /// `new-checkout` alone, on or off.
 fn document(revision: u32, on: bool) -> String {
@@ -21,37 +22,84 @@ fn each_kind_of_targeting_of_the_example_document() {
     let checkout = |path: &str, headers: &[(&str, &str)]| {
         let answer = service.get(path, headers);
         assert_eq!(answer.status, 200);
-        assert_eq!(answer.header("x-fader"), Some(format!("new-checkout={}", answer.body).as_str()));
+        assert_eq!(
+            answer.header("x-fader"),
+            Some(format!("new-checkout={}", answer.body).as_str())
+        );
         answer.body
     };
     assert_eq!(checkout("/checkout", &[]), "stable");
     assert_eq!(checkout("/checkout", &[("x-user-id", "qa-1")]), "gray");
     assert_eq!(checkout("/checkout", &[("x-user-id", "")]), "stable");
-    assert_eq!(checkout("/v2/checkout", &[]), "gray", "the caller's machine is among the gray hosts");
+    assert_eq!(
+        checkout("/v2/checkout", &[]),
+        "gray",
+        "the caller's machine is among the gray hosts"
+    );
     let gray = (0..2000)
         .filter(|user| checkout("/checkout", &[("x-user-id", &user.to_string())]) == "gray")
         .count();
     assert!((40..=170).contains(&gray), "{gray} of 2,000 users for 5 %");
 
-    let decide = |flag: &str, headers: &[(&str, &str)]| service.get("/flags", headers).json()[flag]["value"].clone();
+    let decide = |flag: &str, headers: &[(&str, &str)]| {
+        service.get("/flags", headers).json()[flag]["value"].clone()
+    };
     assert_eq!(decide("dark-mode", &[]), json!(true));
-    assert_eq!(decide("recommendations", &[]), json!(true));
-    assert_eq!(decide("requests-per-minute", &[("x-app-id", "acme-pos")]), json!(1000));
-    assert_eq!(decide("requests-per-minute", &[("x-app-id", "other")]), json!(100));
-    assert_eq!(decide("named-contact", &[("x-user-id", "vip-100")]), json!(true));
-    assert_eq!(decide("named-contact", &[("x-user-id", "vip-1")]), json!(false));
-    for (number, in_set) in [("1", true), ("100000000", true), ("100000001", false), ("0", false), ("007", false)] {
-        assert_eq!(decide("accounts-on-new-shard", &[("x-user-id", number)]), json!(in_set), "{number}");
+    let ranked = |user: u32| decide("search-ranker", &[("x-user-id", &user.to_string())]);
+    let rankers: Vec<_> = (0..400).map(ranked).collect();
+    for (ranker, share) in [
+        ("bm25", 150..250),
+        ("hybrid-a", 60..140),
+        ("hybrid-b", 60..140),
+    ] {
+        let users = rankers.iter().filter(|got| **got == ranker).count();
+        assert!(share.contains(&users), "{users} of 400 users for {ranker}");
     }
-    let upsell: Vec<_> = ["qa-1", "qa-2", "ann"].map(|user| decide("checkout-upsell", &[("x-user-id", user)])).into();
-    assert_eq!(upsell[2], json!(false), "ann does not get the gray checkout: {upsell:?}");
+    assert_eq!(decide("recommendations", &[]), json!(true));
+    assert_eq!(
+        decide("requests-per-minute", &[("x-app-id", "acme-pos")]),
+        json!(1000)
+    );
+    assert_eq!(
+        decide("requests-per-minute", &[("x-app-id", "other")]),
+        json!(100)
+    );
+    assert_eq!(
+        decide("named-contact", &[("x-user-id", "vip-100")]),
+        json!(true)
+    );
+    assert_eq!(
+        decide("named-contact", &[("x-user-id", "vip-1")]),
+        json!(false)
+    );
+    for (number, in_set) in [
+        ("1", true),
+        ("100000000", true),
+        ("100000001", false),
+        ("0", false),
+        ("007", false),
+    ] {
+        assert_eq!(
+            decide("accounts-on-new-shard", &[("x-user-id", number)]),
+            json!(in_set),
+            "{number}"
+        );
+    }
+    let upsell: Vec<_> = ["qa-1", "qa-2", "ann"]
+        .map(|user| decide("checkout-upsell", &[("x-user-id", user)]))
+        .into();
+    assert_eq!(
+        upsell[2],
+        json!(false),
+        "ann does not get the gray checkout: {upsell:?}"
+    );
 }
 
 #[test]
 fn every_decision_of_a_caller_in_the_order_of_the_document() {
     let service = Service::start_with(
         r#"{ "revision": 42, "flags": {
-            "z": { "variants": { "s": "text", "t": { "a": [1, null] } }, "default": "t",
+            "z": { "variants": { "s": ["text"], "t": { "a": [1, null] } }, "default": "t",
                    "rules": [{ "name": "ann", "if": { "attribute": "user.id", "is": "ann" }, "serve": "s" }] },
             "new-checkout": true,
             "a": { "enabled": false } } }"#,
@@ -60,20 +108,40 @@ fn every_decision_of_a_caller_in_the_order_of_the_document() {
     assert_eq!(answer.header("content-type"), Some("application/json"));
     assert_eq!(
         answer.body,
-        r#"{"z":{"value":"text","variant":"s","reason":"TARGETING_MATCH","rule":"ann","version":"42"},"#.to_owned()
+        r#"{"z":{"value":["text"],"variant":"s","reason":"TARGETING_MATCH","rule":"ann","version":"42"},"#.to_owned()
             + r#""new-checkout":{"value":true,"variant":"on","reason":"STATIC","rule":null,"version":"42"},"#
             + r#""a":{"value":null,"variant":null,"reason":"DISABLED","rule":null,"version":"42"}}"#
     );
     assert_eq!(answer.header("x-fader"), Some("z=s, new-checkout=on, a"));
-    assert_eq!(service.get("/flags", &[]).json()["z"]["value"], json!({ "a": [1, null] }));
+    assert_eq!(
+        service.get("/flags", &[]).json()["z"]["value"],
+        json!({ "a": [1, null] })
+    );
     assert_eq!(service.get("/nothing-here", &[]).status, 404);
 }
 
 #[test]
-fn the_example_document_loads_without_a_warning_and_says_what_to_try() {
+fn the_example_document_has_no_warnings() {
+    // Before the day on which its flags expire.
+    let clock = ManualClock::at("2026-12-01T00:00:00Z").unwrap();
+    let file = fader_providers::file(root().join("flags.example.json"))
+        .flags(Flags::builder().clock(clock));
+    let warnings: Vec<_> = file
+        .open()
+        .unwrap()
+        .status()
+        .warnings()
+        .iter()
+        .map(ToString::to_string)
+        .collect();
+    assert_eq!(warnings, [""; 0]);
+}
+
+#[test]
+fn says_what_to_try() {
     let service = Service::start();
-    service.wait_until_it_says("curl");
-    assert_eq!(service.stderr(), "");
+    service.wait_until_it_says("curl -i -H 'x-user-id: qa-1'");
+    service.wait_until_it_says("Ctrl-C stops the service");
 }
 
 #[test]
@@ -97,7 +165,7 @@ fn follows_edits_and_refuses_broken_ones() {
     service.wait_until_it_says("loaded version 3: new-checkout");
 
     std::fs::remove_file(service.document()).unwrap();
-    service.wait_until_it_says("cannot read");
+    service.wait_until_it_says("stale, the last good version stays live");
     assert_eq!(checkout(), "stable");
     service.replace(document(4, true));
     wait_for("the gray arm", || (checkout() == "gray").then_some(()));
@@ -107,7 +175,10 @@ fn follows_edits_and_refuses_broken_ones() {
 fn a_document_without_the_flag_is_a_warning_and_serves_the_default() {
     let service = Service::start_with(r#"{ "flags": { "other": true } }"#);
     assert_eq!(service.get("/checkout", &[]).body, "stable");
-    assert_eq!(service.stderr(), "warning: the document has no flag `new-checkout`, so its default is served\n");
+    assert_eq!(
+        service.stderr(),
+        "warning: the document has no flag `new-checkout`, so its default is served\n"
+    );
 }
 
 #[test]
@@ -115,13 +186,21 @@ fn what_keeps_it_from_starting_is_one_line() {
     let directory = tempfile::tempdir().unwrap();
     let path = |name: &str| directory.path().join(name).to_str().unwrap().to_owned();
     std::fs::write(path("good.json"), document(1, true)).unwrap();
-    std::fs::write(path("broken.json"), r#"{ "flags": { "a": { "defalt": "on" }, "b": 7 } }"#).unwrap();
+    std::fs::write(
+        path("broken.json"),
+        r#"{ "flags": { "a": { "defalt": "on" }, "b": 7 } }"#,
+    )
+    .unwrap();
     let taken = TcpListener::bind("127.0.0.1:0").unwrap();
     let taken = taken.local_addr().unwrap().to_string();
     let cases = [
         (path("missing.json"), "127.0.0.1:0", path("missing.json")),
         (path("."), "127.0.0.1:0", path(".")),
-        (path("broken.json"), "127.0.0.1:0", "did you mean `default`?".to_owned()),
+        (
+            path("broken.json"),
+            "127.0.0.1:0",
+            "did you mean `default`?".to_owned(),
+        ),
         (path("good.json"), taken.as_str(), taken.clone()),
         (path("good.json"), "nonsense", "`nonsense`".to_owned()),
     ];
@@ -131,7 +210,10 @@ fn what_keeps_it_from_starting_is_one_line() {
         assert_eq!(output.status.code(), Some(1), "{stderr}");
         assert_eq!(output.stdout, b"", "{stderr}");
         assert_eq!(stderr.lines().count(), 1, "{stderr}");
-        assert!(stderr.starts_with("error: ") && stderr.contains(&said), "{stderr}");
+        assert!(
+            stderr.starts_with("error: ") && stderr.contains(&said),
+            "{stderr}"
+        );
     }
 }
 
@@ -149,7 +231,9 @@ fn sigterm_finishes_requests_in_hand_and_closes_idle_connections() {
     service.signal(Signal::TERM);
     service.wait_until_it_says("stopping");
     assert!(idle.is_closed());
-    wait_for("refused connections", || Connection::open(service.address).is_err().then_some(()));
+    wait_for("refused connections", || {
+        Connection::open(service.address).is_err().then_some(())
+    });
     slow.send("host\r\n\r\n").unwrap();
     assert_eq!(slow.receive().unwrap().body, "gray");
     assert!(slow.is_closed());

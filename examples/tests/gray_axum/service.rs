@@ -31,14 +31,24 @@ pub fn wait_for<T>(what: &str, mut attempt: impl FnMut() -> Option<T>) -> T {
     }
 }
 
-/// The example's binary, which cargo builds before it runs the package's tests.
+/// The example's binary. Cargo builds it before the package's tests, unless a test is named before `--`.
 fn command(arguments: &[&str]) -> Command {
     let test = std::env::current_exe().unwrap();
     let profile = test.ancestors().nth(2).unwrap();
-    let binary = profile.join("examples").join(format!("gray_axum{}", std::env::consts::EXE_SUFFIX));
-    assert!(binary.exists(), "{} is not built: run `cargo build -p fader-examples --examples`", binary.display());
+    let binary = profile
+        .join("examples")
+        .join(format!("gray_axum{}", std::env::consts::EXE_SUFFIX));
+    assert!(
+        binary.exists(),
+        "{} is not built: name tests behind `--`, as in `cargo test -p fader-examples -- under_load`",
+        binary.display()
+    );
     let mut command = Command::new(binary);
-    command.args(arguments).stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
+    command
+        .args(arguments)
+        .stdin(Stdio::null())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped());
     command
 }
 
@@ -68,18 +78,36 @@ impl Service {
         let directory = tempfile::tempdir().unwrap();
         let path = directory.path().join("flags.json");
         std::fs::create_dir(directory.path().join("lists")).unwrap();
-        std::fs::copy(root().join("lists/vip.txt"), directory.path().join("lists/vip.txt")).unwrap();
+        std::fs::copy(
+            root().join("lists/vip.txt"),
+            directory.path().join("lists/vip.txt"),
+        )
+        .unwrap();
         std::fs::write(&path, document).unwrap();
 
-        let mut child = command(&["--addr", "127.0.0.1:0", "--flags", path.to_str().unwrap()]).spawn().unwrap();
+        let mut child = command(&["--addr", "127.0.0.1:0", "--flags", path.to_str().unwrap()])
+            .spawn()
+            .unwrap();
         let stdout = collect(child.stdout.take().unwrap());
         let stderr = collect(child.stderr.take().unwrap());
         let address = wait_for("the address that it listens on", || {
+            assert_eq!(
+                child.try_wait().unwrap(),
+                None,
+                "it ended: {}",
+                stderr.lock().unwrap()
+            );
             let said = stdout.lock().unwrap();
             let (_, rest) = said.split_once("listening on http://")?;
             rest.split_once(',')?.0.parse().ok()
         });
-        Self { child, address, directory, stdout, stderr }
+        Self {
+            child,
+            address,
+            directory,
+            stdout,
+            stderr,
+        }
     }
 
     pub fn document(&self) -> PathBuf {
@@ -102,7 +130,9 @@ impl Service {
     }
 
     pub fn wait_until_it_says(&self, text: &str) {
-        wait_for(&format!("`{text}` on standard output"), || self.stdout().contains(text).then_some(()));
+        wait_for(&format!("`{text}` on standard output"), || {
+            self.stdout().contains(text).then_some(())
+        });
     }
 
     pub fn connect(&self) -> Connection {
@@ -136,7 +166,9 @@ fn collect(mut stream: impl Read + Send + 'static) -> Arc<Mutex<String>> {
     thread::spawn(move || {
         let mut buffer = [0; 4096];
         while let Ok(read @ 1..) = stream.read(&mut buffer) {
-            sink.lock().unwrap().push_str(&String::from_utf8_lossy(&buffer[..read]));
+            sink.lock()
+                .unwrap()
+                .push_str(&String::from_utf8_lossy(&buffer[..read]));
         }
     });
     said
@@ -158,7 +190,9 @@ impl Connection {
         let stream = TcpStream::connect(address)?;
         stream.set_read_timeout(Some(PATIENCE))?;
         stream.set_nodelay(true)?;
-        Ok(Self { stream: BufReader::new(stream) })
+        Ok(Self {
+            stream: BufReader::new(stream),
+        })
     }
 
     pub fn get(&mut self, path: &str, headers: &[(&str, &str)]) -> io::Result<Answer> {
@@ -182,11 +216,19 @@ impl Connection {
         let mut headers = Vec::new();
         loop {
             let line = self.line()?;
-            let Some((name, value)) = line.split_once(':') else { break };
+            let Some((name, value)) = line.split_once(':') else {
+                break;
+            };
             headers.push((name.to_ascii_lowercase(), value.trim().to_owned()));
         }
-        let mut answer = Answer { status: status.ok_or(io::ErrorKind::InvalidData)?, headers, body: String::new() };
-        let length = answer.header("content-length").and_then(|length| length.parse().ok());
+        let mut answer = Answer {
+            status: status.ok_or(io::ErrorKind::InvalidData)?,
+            headers,
+            body: String::new(),
+        };
+        let length = answer
+            .header("content-length")
+            .and_then(|length| length.parse().ok());
         let mut body = vec![0; length.ok_or(io::ErrorKind::InvalidData)?];
         self.stream.read_exact(&mut body)?;
         answer.body = String::from_utf8(body).map_err(|_| io::ErrorKind::InvalidData)?;
@@ -209,7 +251,10 @@ impl Connection {
 
 impl Answer {
     pub fn header(&self, name: &str) -> Option<&str> {
-        self.headers.iter().find(|(known, _)| known == name).map(|(_, value)| value.as_str())
+        self.headers
+            .iter()
+            .find(|(known, _)| known == name)
+            .map(|(_, value)| value.as_str())
     }
 
     pub fn json(&self) -> serde_json::Value {

@@ -10,26 +10,86 @@ type Break = fn(&Path);
 
 fn breakages() -> Vec<(&'static str, Break, &'static str)> {
     vec![
-        ("invalid JSON", |path| fs::write(path, "{ \"flags\": nonsense }").unwrap(), ""),
-        ("half a document", |path| fs::write(path, "{ \"flags\": {").unwrap(), ""),
+        (
+            "invalid JSON",
+            |path| fs::write(path, "{ \"flags\": nonsense }").unwrap(),
+            "",
+        ),
+        (
+            "half a document",
+            |path| fs::write(path, "{ \"flags\": {").unwrap(),
+            "",
+        ),
         ("nothing", |path| fs::write(path, "").unwrap(), ""),
-        ("an unknown field", |path| fs::write(path, "{ \"flag\": {} }").unwrap(), "did you mean `flags`?"),
-        ("invalid UTF-8", |path| fs::write(path, b"{ \"flags\": { \"a\xff\": true } }").unwrap(), "UTF-8"),
-        ("duplicate keys", |path| fs::write(path, r#"{ "flags": { "a": true, "a": false } }"#).unwrap(), "duplicate"),
-        ("deep nesting", |path| fs::write(path, "[".repeat(10_000) + &"]".repeat(10_000)).unwrap(), "128"),
-        ("too large", |path| fs::File::create(path).unwrap().set_len(2 << 30).unwrap(), "larger than the limit of 16777216 bytes"),
-        ("a pipe", |path| assert!(Command::new("mkfifo").arg(path).status().unwrap().success()), "it is a pipe, a socket or a device, not a file"),
-        ("a device", |path| symlink("/dev/zero", path).unwrap(), "it is a pipe, a socket or a device, not a file"),
-        ("a directory", |path| fs::create_dir(path).unwrap(), "it is a directory, not a file"),
-        ("a symlink to nothing", |path| symlink("nothing", path).unwrap(), "no such file"),
-        ("symlinks in a circle", |path| symlink("flags.json", path).unwrap(), "symbolic links"),
-        ("a missing list", |path| fs::write(path, r#"{ "lists": { "vip": { "file": "vip.txt" } } }"#).unwrap(), "no such file"),
-        ("a list that is a directory", |path| fs::write(path, r#"{ "lists": { "vip": { "file": "." } } }"#).unwrap(), "a directory"),
+        (
+            "an unknown field",
+            |path| fs::write(path, "{ \"flag\": {} }").unwrap(),
+            "did you mean `flags`?",
+        ),
+        (
+            "invalid UTF-8",
+            |path| fs::write(path, b"{ \"flags\": { \"a\xff\": true } }").unwrap(),
+            "UTF-8",
+        ),
+        (
+            "duplicate keys",
+            |path| fs::write(path, r#"{ "flags": { "a": true, "a": false } }"#).unwrap(),
+            "comes a second time",
+        ),
+        (
+            "deep nesting",
+            |path| fs::write(path, "[".repeat(10_000) + &"]".repeat(10_000)).unwrap(),
+            "128",
+        ),
+        (
+            "too large",
+            |path| fs::File::create(path).unwrap().set_len(2 << 30).unwrap(),
+            "larger than the limit of 16777216 bytes",
+        ),
+        (
+            "a pipe",
+            |path| assert!(Command::new("mkfifo").arg(path).status().unwrap().success()),
+            "it is a pipe, a socket or a device, not a file",
+        ),
+        (
+            "a device",
+            |path| symlink("/dev/zero", path).unwrap(),
+            "it is a pipe, a socket or a device, not a file",
+        ),
+        (
+            "a directory",
+            |path| fs::create_dir(path).unwrap(),
+            "it is a directory, not a file",
+        ),
+        (
+            "a symlink to nothing",
+            |path| symlink("nothing", path).unwrap(),
+            "no such file",
+        ),
+        (
+            "symlinks in a circle",
+            |path| symlink("flags.json", path).unwrap(),
+            "symbolic links",
+        ),
+        (
+            "a missing list",
+            |path| fs::write(path, r#"{ "lists": { "vip": { "file": "vip.txt" } } }"#).unwrap(),
+            "no such file",
+        ),
+        (
+            "a list that is a directory",
+            |path| fs::write(path, r#"{ "lists": { "vip": { "file": "." } } }"#).unwrap(),
+            "a directory",
+        ),
     ]
 }
 
 fn clear(path: &Path) {
-    let removed = if path.is_dir() { fs::remove_dir(path) } else { fs::remove_file(path) };
+    let removed = if path.is_dir() {
+        fs::remove_dir(path)
+    } else {
+        fs::remove_file(path)
+    };
     removed.unwrap();
 }
 
@@ -44,7 +104,11 @@ fn a_broken_first_document_is_an_error_of_open() {
         assert!(text.contains(path.to_str().unwrap()), "{what}: {text}");
         assert!(text.contains(reason), "{what}: {text}");
         assert_eq!(text.lines().count(), 1, "{what}: {text}");
-        assert_eq!(error.compile_error().is_some(), error.kind() == ErrorKind::Refused, "{what}: {text}");
+        assert_eq!(
+            error.compile_error().is_some(),
+            error.kind() == ErrorKind::Refused,
+            "{what}: {text}"
+        );
         assert!(!error.is_transient(), "{what}: {text}");
     }
 }
@@ -52,14 +116,23 @@ fn a_broken_first_document_is_an_error_of_open() {
 #[test]
 fn a_missing_first_document_is_named_as_it_was_written() {
     let error = file("no/such/flags.json").open().unwrap_err();
-    assert_eq!(error.to_string(), "cannot read `no/such/flags.json`: no such file");
+    assert_eq!(
+        error.to_string(),
+        "cannot read `no/such/flags.json`: no such file"
+    );
     assert_eq!(error.kind(), ErrorKind::NotFound);
-    assert_eq!(file("").open().unwrap_err().to_string(), "cannot read ``: no such file");
+    assert_eq!(
+        file("").open().unwrap_err().to_string(),
+        "cannot read ``: no such file"
+    );
 
     let place = Place::new();
     let path = place.write("file", "{}").join("flags.json");
     let text = file(&path).open().unwrap_err().to_string();
-    assert!(text.ends_with("a part of its path is a file, not a directory"), "{text}");
+    assert!(
+        text.ends_with("a part of its path is a file, not a directory"),
+        "{text}"
+    );
 }
 
 #[test]
@@ -73,16 +146,25 @@ fn a_document_broken_later_leaves_the_last_good_one() {
         breaks(&path);
         until(what, || {
             let error = error_of(&flags, "flags.json");
-            !error.is_empty() && error.contains(reason) && (reason == "no such file" || !error.contains("no such file"))
+            !error.is_empty()
+                && error.contains(reason)
+                && (reason == "no such file" || !error.contains("no such file"))
         });
         assert_eq!(flags.status().state(), State::Stale, "{what}");
-        assert_eq!(flags.status().version(), (revision - 1).to_string(), "{what}");
+        assert_eq!(
+            flags.status().version(),
+            (revision - 1).to_string(),
+            "{what}"
+        );
         clear(&path);
         fs::write(&path, document(revision)).unwrap();
         until(what, || is_at(&flags, revision));
     }
     let told = told.lock().unwrap();
-    let loaded = told.iter().filter(|told| told.starts_with("loaded")).count();
+    let loaded = told
+        .iter()
+        .filter(|told| told.starts_with("loaded"))
+        .count();
     assert_eq!(loaded, breakages().len(), "{told:?}");
 }
 
@@ -98,7 +180,9 @@ fn the_same_error_is_told_once() {
     thread::sleep(6 * SOON);
     assert_eq!(*told.lock().unwrap(), ["refused"]);
     fs::remove_file(&path).unwrap();
-    until("what is gone", || error_of(&flags, "flags.json").contains("no such file"));
+    until("what is gone", || {
+        error_of(&flags, "flags.json").contains("no such file")
+    });
     thread::sleep(6 * SOON);
     assert_eq!(*told.lock().unwrap(), ["refused", "stale"]);
 }
@@ -119,16 +203,33 @@ fn limits_can_be_set() {
     let error = notified(&path).max_bytes(10).open().unwrap_err();
     assert_eq!(error.kind(), ErrorKind::TooLarge);
     let error = notified(&path).max_list_bytes(4).open().unwrap_err();
-    assert!(error.to_string().contains("larger than the limit of 4 bytes"), "{error}");
-    assert!(admits(&notified(&path).max_list_bytes(5).open().unwrap(), "anna"));
+    assert!(
+        error
+            .to_string()
+            .contains("larger than the limit of 4 bytes"),
+        "{error}"
+    );
+    assert!(admits(
+        &notified(&path).max_list_bytes(5).open().unwrap(),
+        "anna"
+    ));
 }
 
 #[test]
 fn quarantine_takes_the_rest() {
     let place = Place::new();
-    let path = place.write("flags.json", r#"{ "revision": 1, "flags": { "good": true, "bad": 7 } }"#);
-    assert_eq!(notified(&path).open().unwrap_err().kind(), ErrorKind::Refused);
+    let path = place.write(
+        "flags.json",
+        r#"{ "revision": 1, "flags": { "good": true, "bad": 7 } }"#,
+    );
+    assert_eq!(
+        notified(&path).open().unwrap_err().kind(),
+        ErrorKind::Refused
+    );
     let flags = notified(&path).quarantine().open().unwrap();
     assert_eq!(flags.status().set_aside(), ["bad"]);
-    assert_eq!(flags.resolve("good", &Context::anonymous()).variant(), Some("on"));
+    assert_eq!(
+        flags.resolve("good", &Context::anonymous()).variant(),
+        Some("on")
+    );
 }

@@ -6,14 +6,20 @@ const KILL: &str = r#"{ "version": 3, "flags": { "new-checkout": { "killed": tru
 const NAME: &str = ".overlay.json";
 
 fn is_killed(flags: &Flags) -> bool {
-    flags.resolve("new-checkout", &Context::new("user-42")).reason() == fader::Reason::Disabled
+    flags
+        .resolve("new-checkout", &Context::new("user-42"))
+        .reason()
+        == fader::Reason::Disabled
 }
 
 #[test]
 fn an_overlay_missing_at_the_start_is_none_and_is_found_later() {
     let place = Place::new();
-    let flags = notified(&place.write("flags.json", document(1))).open().unwrap();
+    let flags = notified(&place.write("flags.json", document(1)))
+        .open()
+        .unwrap();
     assert!(is_at(&flags, 1) && !is_killed(&flags));
+    calm();
     place.replace("flags.json.overlay.json", KILL);
     until("the kill", || is_killed(&flags));
     assert_eq!(flags.status().overlay_version(), 3);
@@ -24,9 +30,15 @@ fn an_overlay_missing_at_the_start_is_none_and_is_found_later() {
 fn an_overlay_is_loaded_with_the_document() {
     let place = Place::new();
     place.write("flags.json.overlay.json", KILL);
-    let flags = notified(&place.write("flags.json", document(1))).open().unwrap();
+    let flags = notified(&place.write("flags.json", document(1)))
+        .open()
+        .unwrap();
     assert!(is_killed(&flags));
-    place.replace("flags.json.overlay.json", r#"{ "version": 4, "flags": {} }"#);
+    calm();
+    place.replace(
+        "flags.json.overlay.json",
+        r#"{ "version": 4, "flags": {} }"#,
+    );
     until("the revival", || !is_killed(&flags));
 }
 
@@ -45,6 +57,7 @@ fn a_deleted_overlay_stays_in_force() {
     fs::write(&path, document(2)).unwrap();
     until("the document goes on", || flags.status().version() == "2");
     assert!(is_killed(&flags));
+    calm();
     place.write("flags.json.overlay.json", KILL);
     until("the same one is back", || is_at(&flags, 2));
     assert!(is_killed(&flags));
@@ -59,11 +72,20 @@ fn a_broken_overlay_is_an_error_of_open() {
     let overlay = place.write("flags.json.overlay.json", "{ \"flags\": ");
     let error = notified(&path).open().unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Refused);
-    assert!(error.to_string().contains(overlay.to_str().unwrap()), "{error}");
+    assert!(
+        error.to_string().contains(overlay.to_str().unwrap()),
+        "{error}"
+    );
     fs::remove_file(&overlay).unwrap();
     fs::create_dir(&overlay).unwrap();
     let error = notified(&path).open().unwrap_err();
-    assert_eq!(error.to_string(), format!("cannot read `{}`: it is a directory, not a file", overlay.display()));
+    assert_eq!(
+        error.to_string(),
+        format!(
+            "cannot read `{}`: it is a directory, not a file",
+            overlay.display()
+        )
+    );
 }
 
 #[test]
@@ -72,7 +94,12 @@ fn an_overlay_broken_later_leaves_the_last_good_one() {
     place.write("flags.json.overlay.json", KILL);
     let path = place.write("flags.json", document(1));
     let flags = notified(&path).open().unwrap();
-    for broken in ["", "{ \"flags\": {", r#"{ "flags": 7 }"#, r#"{ "flags": { "new-checkout": { "killed": "yes" } } }"#] {
+    for broken in [
+        "",
+        "{ \"flags\": {",
+        r#"{ "flags": 7 }"#,
+        r#"{ "flags": { "new-checkout": { "killed": "yes" } } }"#,
+    ] {
         place.write("flags.json.overlay.json", broken);
         until("the refusal", || !error_of(&flags, NAME).is_empty());
         assert!(is_killed(&flags), "{broken}");
@@ -85,7 +112,9 @@ fn an_overlay_broken_later_leaves_the_last_good_one() {
 #[test]
 fn a_broken_overlay_that_is_deleted_is_none() {
     let place = Place::new();
-    let flags = notified(&place.write("flags.json", document(1))).open().unwrap();
+    let flags = notified(&place.write("flags.json", document(1)))
+        .open()
+        .unwrap();
     let overlay = place.write("flags.json.overlay.json", "{ \"flags\": {");
     until("the refusal", || flags.status().state() == State::Stale);
     fs::remove_file(overlay).unwrap();
@@ -104,9 +133,13 @@ fn a_kill_takes_effect_while_the_document_is_broken_or_gone() {
     until("the kill beside a broken document", || is_killed(&flags));
 
     fs::remove_file(&path).unwrap();
-    until("what is gone", || error_of(&flags, "flags.json").contains("no such file"));
+    until("what is gone", || {
+        error_of(&flags, "flags.json").contains("no such file")
+    });
     place.replace("flags.json.overlay.json", "{}");
-    until("the revival beside a missing document", || !is_killed(&flags));
+    until("the revival beside a missing document", || {
+        !is_killed(&flags)
+    });
     assert_eq!(flags.status().version(), "1");
     fs::write(&path, document(2)).unwrap();
     until("the document is back", || is_at(&flags, 2));
@@ -117,8 +150,43 @@ fn the_overlay_can_lie_elsewhere() {
     let place = Place::new();
     place.write("flags.json.overlay.json", KILL);
     let elsewhere = place.at("state/overlay.json");
-    let flags = notified(&place.write("flags.json", document(1))).overlay(&elsewhere).open().unwrap();
+    let flags = notified(&place.write("flags.json", document(1)))
+        .overlay(&elsewhere)
+        .open()
+        .unwrap();
     assert!(!is_killed(&flags), "the default place is not looked at");
+    calm();
     place.write("state/overlay.json", KILL);
     until("the kill", || is_killed(&flags));
+}
+
+/// A deploy that switches the directory would lose what operators decided.
+#[test]
+fn an_overlay_behind_a_symlink_is_warned_of() {
+    use std::os::unix::fs::symlink;
+    use std::sync::mpsc;
+
+    let place = Place::new();
+    place.write("rules_1/flags.json", document(1));
+    symlink("rules_1", place.at("rules")).unwrap();
+    let warnings = |builder: FileBuilder| {
+        let (told, warnings) = mpsc::channel();
+        let flags = builder
+            .on_warning(move |warning| told.send(warning.to_owned()).unwrap())
+            .open()
+            .unwrap();
+        drop(flags);
+        warnings.into_iter().collect::<Vec<_>>()
+    };
+    let found = warnings(notified(&place.at("rules/flags.json")));
+    assert_eq!(found.len(), 1, "{found:?}");
+    assert!(
+        found[0].contains("lies behind the symlink") && found[0].contains("`overlay(path)`"),
+        "{found:?}"
+    );
+    assert!(
+        warnings(notified(&place.at("rules/flags.json")).overlay(place.at("rules/overlay.json")))
+            .is_empty()
+    );
+    assert!(warnings(notified(&place.at("rules_1/flags.json"))).is_empty());
 }

@@ -28,19 +28,27 @@ fn flags(document: &str) -> Flags {
 }
 
 async fn rule(scope: RequestScope) -> String {
-    scope.resolve_key(&NEW_CHECKOUT).rule().unwrap_or("none").to_owned()
+    scope
+        .resolve_key(&NEW_CHECKOUT)
+        .rule()
+        .unwrap_or("none")
+        .to_owned()
 }
 
 fn by_request() -> Router {
-    Router::new().fallback(rule).layer(FlagsLayer::new(flags(BY_REQUEST)).attributes(|request, attributes| {
-        if let Some(user) = attributes.header("x-user-id") {
-            attributes.set_untyped("user.id", user);
-            attributes.set_untyped("user.number", user);
-        }
-        if let Some(Extension(user)) = request.extensions.get::<Extension<&'static str>>() {
-            attributes.set("user.id", *user);
-        }
-    }))
+    Router::new()
+        .fallback(rule)
+        .layer(
+            FlagsLayer::new(flags(BY_REQUEST)).attributes(|request, attributes| {
+                if let Some(user) = attributes.header("x-user-id") {
+                    attributes.set_untyped("user.id", user);
+                    attributes.set_untyped("user.number", user);
+                }
+                if let Some(Extension(user)) = request.extensions.get::<Extension<&'static str>>() {
+                    attributes.set("user.id", *user);
+                }
+            }),
+        )
 }
 
 async fn text(response: axum::response::Response) -> String {
@@ -58,15 +66,40 @@ async fn the_request_answers_its_own_attributes() {
         (Request::get("/"), "none"),
         (Request::get("/v2/checkout?from=/v1/"), "path"),
         (Request::get("/?path=/v2/"), "none"),
-        (Request::get("/").header("host", "Gray.example.com:8080"), "host"),
-        (Request::get("http://gray.example.com/").header("host", "other.example.com"), "host"),
+        (
+            Request::get("/").header("host", "Gray.example.com:8080"),
+            "host",
+        ),
+        (
+            Request::get("http://gray.example.com/").header("host", "other.example.com"),
+            "host",
+        ),
         (Request::put("/"), "method"),
         (Request::get("/").header("x-tenant", "acme"), "header"),
-        (Request::get("/").header("x-tenant", "other").header("x-tenant", "acme"), "none"),
-        (Request::get("/").extension(peer("10.20.3.4:5000")), "network"),
-        (Request::get("/").extension(peer("[::ffff:10.20.3.4]:5000")), "network"),
-        (Request::get("/").extension(MockConnectInfo(peer("10.20.3.4:5000").0)), "network"),
-        (Request::get("/").header("x-forwarded-for", "10.20.3.4").extension(peer("10.21.0.1:5000")), "none"),
+        (
+            Request::get("/")
+                .header("x-tenant", "other")
+                .header("x-tenant", "acme"),
+            "none",
+        ),
+        (
+            Request::get("/").extension(peer("10.20.3.4:5000")),
+            "network",
+        ),
+        (
+            Request::get("/").extension(peer("[::ffff:10.20.3.4]:5000")),
+            "network",
+        ),
+        (
+            Request::get("/").extension(MockConnectInfo(peer("10.20.3.4:5000").0)),
+            "network",
+        ),
+        (
+            Request::get("/")
+                .header("x-forwarded-for", "10.20.3.4")
+                .extension(peer("10.21.0.1:5000")),
+            "none",
+        ),
     ];
     for (request, expected) in cases {
         let request = request.body(Body::empty()).unwrap();
@@ -77,13 +110,25 @@ async fn the_request_answers_its_own_attributes() {
 
 #[tokio::test]
 async fn the_closure_adds_attributes() {
-    let cases: [(&[u8], _); 6] =
-        [(b"qa-1", "user"), (b"100", "number"), (b"101", "none"), (b"007", "none"), (b"", "none"), (b"qa-1\xff", "none")];
+    let cases: [(&[u8], _); 6] = [
+        (b"qa-1", "user"),
+        (b"100", "number"),
+        (b"101", "none"),
+        (b"007", "none"),
+        (b"", "none"),
+        (b"qa-1\xff", "none"),
+    ];
     for (user, expected) in cases {
-        let request = Request::get("/").header("x-user-id", user).body(Body::empty()).unwrap();
+        let request = Request::get("/")
+            .header("x-user-id", user)
+            .body(Body::empty())
+            .unwrap();
         assert_eq!(answer(by_request(), request).await, expected, "{user:?}");
     }
-    let request = Request::get("/").extension(Extension("qa-1")).body(Body::empty()).unwrap();
+    let request = Request::get("/")
+        .extension(Extension("qa-1"))
+        .body(Body::empty())
+        .unwrap();
     assert_eq!(answer(by_request(), request).await, "user");
 }
 
@@ -97,7 +142,9 @@ async fn a_request_keeps_its_version_while_another_is_loaded() {
         handle.load(document, &Source::new("flags.json")).unwrap();
         format!("{before} {} {}", scope.version(), *scope.get(&NEW_CHECKOUT))
     };
-    let app = Router::new().route("/", get(versions)).layer(FlagsLayer::new(flags));
+    let app = Router::new()
+        .route("/", get(versions))
+        .layer(FlagsLayer::new(flags));
     let request = || Request::get("/").body(Body::empty()).unwrap();
     assert_eq!(answer(app.clone(), request()).await, "1 1 false");
     assert_eq!(answer(app, request()).await, "2 2 true");
@@ -105,55 +152,92 @@ async fn a_request_keeps_its_version_while_another_is_loaded() {
 
 #[tokio::test]
 async fn the_response_header_is_opt_in_and_names_what_was_asked_for() {
-    let route = || Router::new().route("/", get(rule)).route("/health", get(|| async { "fine" }));
+    let route = || {
+        Router::new()
+            .route("/", get(rule))
+            .route("/health", get(|| async { "fine" }))
+    };
     let header = |app: Router, path: &'static str| async move {
         let request = Request::get(path).body(Body::empty()).unwrap();
         let response = app.oneshot(request).await.unwrap();
-        response.headers().get("x-fader").map(|value| value.to_str().unwrap().to_owned())
+        response
+            .headers()
+            .get("x-fader")
+            .map(|value| value.to_str().unwrap().to_owned())
     };
 
     let silent = route().layer(FlagsLayer::new(flags(BY_REQUEST)));
     assert_eq!(header(silent, "/").await, None);
 
     let talking = route().layer(FlagsLayer::new(flags(BY_REQUEST)).response_header(true));
-    assert_eq!(header(talking.clone(), "/").await.as_deref(), Some("new-checkout=stable"));
+    assert_eq!(
+        header(talking.clone(), "/").await.as_deref(),
+        Some("new-checkout=stable")
+    );
     assert_eq!(header(talking, "/health").await, None);
 
     let off = flags(r#"{ "flags": { "new-checkout": { "enabled": false } } }"#);
     let without_variant = route().layer(FlagsLayer::new(off).response_header(true));
-    assert_eq!(header(without_variant, "/").await.as_deref(), Some("new-checkout"));
+    assert_eq!(
+        header(without_variant, "/").await.as_deref(),
+        Some("new-checkout")
+    );
 }
 
 #[tokio::test]
 async fn a_scope_may_outlive_its_request() {
     let (sender, receiver) = std::sync::mpsc::channel();
     let keep = move |scope: RequestScope| async move { sender.send(scope).unwrap() };
-    let app = Router::new().route("/", get(keep)).layer(FlagsLayer::new(Flags::fixed([("new-checkout", true)])));
-    app.oneshot(Request::get("/").body(Body::empty()).unwrap()).await.unwrap();
+    let app = Router::new()
+        .route("/", get(keep))
+        .layer(FlagsLayer::new(Flags::fixed([("new-checkout", true)])));
+    app.oneshot(Request::get("/").body(Body::empty()).unwrap())
+        .await
+        .unwrap();
     assert!(*receiver.recv().unwrap().get(&NEW_CHECKOUT));
 }
 
 #[tokio::test]
 async fn without_the_layer_the_extractor_says_so() {
     let request = || Request::get("/").body(Body::empty()).unwrap();
-    let response = Router::new().route("/", get(rule)).oneshot(request()).await.unwrap();
+    let response = Router::new()
+        .route("/", get(rule))
+        .oneshot(request())
+        .await
+        .unwrap();
     assert_eq!(response.status(), StatusCode::INTERNAL_SERVER_ERROR);
-    assert_eq!(text(response).await, "the flags layer is missing on this route");
+    assert_eq!(
+        text(response).await,
+        "the flags layer is missing on this route"
+    );
 
     let optional = |scope: Option<RequestScope>| async move { scope.is_some().to_string() };
     let app = Router::new().route("/", get(optional));
     assert_eq!(answer(app.clone(), request()).await, "false");
-    assert_eq!(answer(app.layer(FlagsLayer::new(Flags::fixed([("a", true)]))), request()).await, "true");
+    assert_eq!(
+        answer(
+            app.layer(FlagsLayer::new(Flags::fixed([("a", true)]))),
+            request()
+        )
+        .await,
+        "true"
+    );
 }
 
 #[tokio::test]
 async fn any_tower_service_takes_the_layer() {
-    let service = FlagsLayer::new(Flags::fixed([("new-checkout", true)])).response_header(true).layer(
-        tower::service_fn(|request: Request<&'static str>| async move {
-            let on = *request.extensions().get::<RequestScope>().unwrap().get(&NEW_CHECKOUT);
-            Ok::<_, Infallible>(Response::new((*request.body(), on)))
-        }),
-    );
+    let service = FlagsLayer::new(Flags::fixed([("new-checkout", true)]))
+        .response_header(true)
+        .layer(tower::service_fn(
+            |request: Request<&'static str>| async move {
+                let on = *request
+                    .extensions()
+                    .get::<RequestScope>()
+                    .unwrap()
+                    .get(&NEW_CHECKOUT);
+                Ok::<_, Infallible>(Response::new((*request.body(), on)))
+            },
+        ));
     let response = service.oneshot(Request::new("body")).await.unwrap();
     assert_eq!(response.body(), &("body", true));
 }

@@ -20,13 +20,21 @@ fn ask(cases: impl AsRef<[u8]>) -> Run {
     folder.write("cases.ndjson", cases);
     let from_file = folder.run(["eval", "flags.json", "--batch", "cases.ndjson"]);
     let input = std::fs::File::open(folder.path("cases.ndjson")).unwrap();
-    let piped = folder.command(["eval", "flags.json", "--batch", "-", "--format", "json"]).stdin(input).output().unwrap();
+    let piped = folder
+        .command(["eval", "flags.json", "--batch", "-", "--format", "json"])
+        .stdin(input)
+        .output()
+        .unwrap();
     assert_eq!(from_file, Run::of(&piped));
     from_file
 }
 
 fn answer(flag: &str, on: bool) -> String {
-    let (variant, reason, rule) = if on { ("on", "TARGETING_MATCH", "\"rules[0]\"") } else { ("off", "DEFAULT", "null") };
+    let (variant, reason, rule) = if on {
+        ("on", "TARGETING_MATCH", "\"rules[0]\"")
+    } else {
+        ("off", "DEFAULT", "null")
+    };
     format!(
         "{{\"flag\":\"{flag}\",\"value\":{on},\"variant\":\"{variant}\",\"reason\":\"{reason}\",\
          \"errorCode\":null,\"rule\":{rule},\"version\":\"1\"}}\n"
@@ -46,28 +54,62 @@ fn one_answer_a_case_in_order() {
 {"now": "2026-12-01T00:00:00Z", "context": {"n": 9007199254740992.0}, "flag": "a"}
 {"flag": "a", "context": {"n": 1, "n": 9007199254740993}, "unknown": [1]}
 {"flag": "a"}"#;
-    ask(cases).answered(0, &[answer("a", true), answer("a", false), answer("a", true), answer("a", false)].concat());
+    ask(cases).answered(
+        0,
+        &[
+            answer("a", true),
+            answer("a", false),
+            answer("a", true),
+            answer("a", false),
+        ]
+        .concat(),
+    );
 }
 
 #[test]
 fn a_case_without_flag_asks_for_every_flag_in_the_document_s_order() {
     let cases = "{\"now\": \"2026-12-02T00:00:00Z\"}\n{\"now\": \"2026-11-30T00:00:00Z\"}\n";
-    let wanted = [answer("b", true), answer("a", false), answer("b", false), answer("a", false)].concat();
+    let wanted = [
+        answer("b", true),
+        answer("a", false),
+        answer("b", false),
+        answer("a", false),
+    ]
+    .concat();
     ask(cases).answered(0, &wanted);
 }
 
 #[test]
 fn each_case_has_its_own_time() {
     let case = |now: &str| format!("{{\"flag\": \"b\", \"now\": \"{now}\"}}\r\n");
-    let cases = ["2026-12-02T00:00:00Z", "2026-11-30T00:00:00Z", "2026-12-01T01:00:00+01:00"].map(case).concat();
-    ask(cases).answered(0, &[answer("b", true), answer("b", false), answer("b", true)].concat());
+    let cases = [
+        "2026-12-02T00:00:00Z",
+        "2026-11-30T00:00:00Z",
+        "2026-12-01T01:00:00+01:00",
+    ]
+    .map(case)
+    .concat();
+    ask(cases).answered(
+        0,
+        &[answer("b", true), answer("b", false), answer("b", true)].concat(),
+    );
 }
 
 #[test]
 fn the_time_of_cases_that_name_none_can_be_given() {
     let folder = Folder::with(DOCUMENT);
-    folder.write("cases.ndjson", "{\"flag\": \"b\"}\n{\"flag\": \"b\", \"now\": \"2026-12-01T00:00:00Z\"}\n");
-    let run = folder.run(["eval", "flags.json", "--batch", "cases.ndjson", "--now", "2026-11-01T00:00:00Z"]);
+    folder.write(
+        "cases.ndjson",
+        "{\"flag\": \"b\"}\n{\"flag\": \"b\", \"now\": \"2026-12-01T00:00:00Z\"}\n",
+    );
+    let run = folder.run([
+        "eval",
+        "flags.json",
+        "--batch",
+        "cases.ndjson",
+        "--now",
+        "2026-11-01T00:00:00Z",
+    ]);
     run.answered(0, &[answer("b", false), answer("b", true)].concat());
 }
 
@@ -104,7 +146,11 @@ fn a_line_that_cannot_be_read_is_answered_and_the_run_goes_on() {
 
 #[test]
 fn a_context_may_nest_as_deep_as_a_document() {
-    for (levels, wanted) in [(128, answer("a", false)), (129, unreadable("\"a\"")), (100_000, unreadable("\"a\""))] {
+    for (levels, wanted) in [
+        (128, answer("a", false)),
+        (129, unreadable("\"a\"")),
+        (100_000, unreadable("\"a\"")),
+    ] {
         let context = format!("{}1{}", "{\"x\":".repeat(levels), "}".repeat(levels));
         let run = ask(format!("{{\"flag\": \"a\", \"context\": {context}}}\n"));
         assert_eq!((&*run.stdout, &*run.stderr), (&*wanted, ""), "{levels}");
@@ -120,7 +166,8 @@ fn an_unknown_flag_is_an_error_of_its_answer() {
 
 #[test]
 fn blank_lines_and_a_leading_bom_are_skipped() {
-    ask("\u{feff}{\"flag\": \"a\"}\n\n  \r\n{\"flag\": \"a\"}\n\n").answered(0, &answer("a", false).repeat(2));
+    ask("\u{feff}{\"flag\": \"a\"}\n\n  \r\n{\"flag\": \"a\"}\n\n")
+        .answered(0, &answer("a", false).repeat(2));
     ask("").answered(0, "");
 }
 
@@ -130,7 +177,11 @@ fn errors_of_the_document_leave_no_answers() {
     folder.write("cases.ndjson", "{\"flag\": \"a\"}\n");
     let run = folder.run(["eval", "flags.json", "--batch", "cases.ndjson"]);
     assert_eq!((run.exit, &*run.stdout), (Some(2), ""));
-    assert!(run.stderr.starts_with("error[wrong-type]: "), "{}", run.stderr);
+    assert!(
+        run.stderr.starts_with("error[wrong-type]: "),
+        "{}",
+        run.stderr
+    );
 }
 
 #[test]
@@ -144,7 +195,7 @@ fn what_cannot_be_read_is_one_line() {
         .failed_with("a batch is answered in JSON lines: leave `--format human` out");
     folder
         .run(["eval", "flags.json", "--batch", "-", "a"])
-        .failed_with("the argument `[FLAG]...` cannot be used with `--batch <CASES>`; see `fader eval --help`");
+        .failed_with("the argument `--batch <CASES>` cannot be used with `[FLAG]...`; see `fader eval --help`");
 }
 
 #[test]
@@ -158,10 +209,18 @@ fn a_reader_that_has_seen_enough_ends_it_quietly() {
         .spawn()
         .unwrap();
     let mut first = String::new();
-    BufReader::new(child.stdout.take().unwrap()).read_line(&mut first).unwrap();
+    BufReader::new(child.stdout.take().unwrap())
+        .read_line(&mut first)
+        .unwrap();
     assert_eq!(first, answer("a", false));
     let output = child.wait_with_output().unwrap();
-    assert_eq!((output.status.code(), String::from_utf8(output.stderr).unwrap()), (Some(0), String::new()));
+    assert_eq!(
+        (
+            output.status.code(),
+            String::from_utf8(output.stderr).unwrap()
+        ),
+        (Some(0), String::new())
+    );
 }
 
 #[test]
@@ -213,16 +272,23 @@ fn a_long_batch_is_not_kept_in_memory() {
         count
     });
     let mut input = child.stdin.take().unwrap();
-    let cases = format!("{{\"flag\": \"a\", \"context\": {{\"x\": \"{}\"}}}}\n", "x".repeat(1000)).repeat(100);
-    for _ in 0..1000 {
+    let cases = format!(
+        "{{\"flag\": \"a\", \"context\": {{\"x\": \"{}\"}}}}\n",
+        "x".repeat(1000)
+    )
+    .repeat(100);
+    for _ in 0..500 {
         input.write_all(cases.as_bytes()).unwrap();
     }
-    // A hundred megabytes went through; it has not ended, as its input is still open.
+    // Fifty megabytes went through; it has not ended, as its input is still open.
     let status = std::fs::read_to_string(format!("/proc/{}/status", child.id())).unwrap();
-    let peak = status.lines().find_map(|line| line.strip_prefix("VmHWM:")).unwrap();
+    let peak = status
+        .lines()
+        .find_map(|line| line.strip_prefix("VmHWM:"))
+        .unwrap();
     let kilobytes: u64 = peak.trim().trim_end_matches(" kB").parse().unwrap();
-    assert!(kilobytes < 40_000, "{kilobytes} kB");
+    assert!(kilobytes < 25_000, "{kilobytes} kB");
     drop(input);
-    assert_eq!(count.join().unwrap(), 100_000);
+    assert_eq!(count.join().unwrap(), 50_000);
     assert_eq!(child.wait().unwrap().code(), Some(0));
 }

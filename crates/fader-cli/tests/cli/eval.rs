@@ -29,7 +29,14 @@ fn document() -> String {
 fn answers_in_json_lines() {
     let folder = Folder::with(&document());
     let run = folder.run([
-        "eval", "flags.json", "--context", r#"{"country": "NL"}"#, "--format", "json", "--now", "2026-11-30T23:59:59Z",
+        "eval",
+        "flags.json",
+        "--context",
+        r#"{"country": "NL"}"#,
+        "--format",
+        "json",
+        "--now",
+        "2026-11-30T23:59:59Z",
     ]);
     run.answered(
         0,
@@ -44,20 +51,34 @@ fn answers_in_json_lines() {
 #[test]
 fn answers_in_an_aligned_table() {
     let folder = Folder::with(&document());
-    let run = folder.run(["eval", "flags.json", "--context={\"user\": {\"id\": 1}}", "--now=2026-12-01T00:00:00Z"]);
+    let run = folder.run([
+        "eval",
+        "flags.json",
+        "--context={\"user\": {\"id\": 1}}",
+        "--now=2026-12-01T00:00:00Z",
+    ]);
     run.answered(
         0,
-        "plain   = true (on)                  STATIC\n\
-         ranker  = {\"model\":\"hybrid\"} (new)   SPLIT            rule rules[1]\n\
-         season  = true (on)                  TARGETING_MATCH  rule rules[0]\n\
-         off     = the caller's default       DISABLED\n",
+        "plain   = true (on)                 STATIC\n\
+         ranker  = {\"model\":\"hybrid\"} (new)  SPLIT            rule rules[1]\n\
+         season  = true (on)                 TARGETING_MATCH  rule rules[0]\n\
+         off     = the caller's default      DISABLED\n",
     );
 }
 
 #[test]
 fn answers_the_flags_that_are_named_in_their_order() {
     let folder = Folder::with(&document());
-    let run = folder.run(["eval", "flags.json", "off", "--context", "{}", "plain", "nope", "off"]);
+    let run = folder.run([
+        "eval",
+        "flags.json",
+        "off",
+        "--context",
+        "{}",
+        "plain",
+        "nope",
+        "off",
+    ]);
     run.answered(
         1,
         "off    = the caller's default  DISABLED\n\
@@ -66,26 +87,56 @@ fn answers_the_flags_that_are_named_in_their_order() {
          off    = the caller's default  DISABLED\n",
     );
     let json = r#"{"flag":"nope","value":null,"variant":null,"reason":"ERROR","errorCode":"FLAG_NOT_FOUND","rule":null,"version":"7"}"#;
-    folder.run(["eval", "flags.json", "--context", "{}", "nope", "--format=json"]).answered(1, &format!("{json}\n"));
+    folder
+        .run([
+            "eval",
+            "flags.json",
+            "--context",
+            "{}",
+            "nope",
+            "--format=json",
+        ])
+        .answered(1, &format!("{json}\n"));
 }
 
 #[test]
 fn a_document_without_flags_has_no_answers() {
-    Folder::with("{}").run(["eval", "flags.json", "--context", "{}"]).answered(0, "");
+    Folder::with("{}")
+        .run(["eval", "flags.json", "--context", "{}"])
+        .answered(0, "");
 }
 
 #[test]
 fn the_version_of_a_document_without_revision_is_its_hash() {
-    let run = Folder::with("{\"flags\": {\"a\": true}}").run(["eval", "flags.json", "--context={}", "--format=json"]);
-    let version = run.stdout.rsplit("\"version\":\"").next().unwrap().strip_suffix("\"}\n").unwrap();
+    let run = Folder::with("{\"flags\": {\"a\": true}}").run([
+        "eval",
+        "flags.json",
+        "--context={}",
+        "--format=json",
+    ]);
+    let version = run
+        .stdout
+        .rsplit("\"version\":\"")
+        .next()
+        .unwrap()
+        .strip_suffix("\"}\n")
+        .unwrap();
     assert_eq!(version.len(), 16);
-    assert!(version.bytes().all(|byte| byte.is_ascii_digit() || (b'a'..=b'f').contains(&byte)), "{version}");
+    assert!(
+        version
+            .bytes()
+            .all(|byte| byte.is_ascii_digit() || (b'a'..=b'f').contains(&byte)),
+        "{version}"
+    );
 }
 
 #[test]
 fn the_overlay_beside_the_document_counts() {
     let folder = Folder::with(&document());
-    folder.write("flags.json.overlay.json", r#"{ "version": 3, "flags": { "plain": { "killed": true } } }"#);
+    folder.write(
+        "flags.json.overlay.json",
+        r#"{ "version": 3, "flags": { "plain": { "killed": true } } }"#,
+    );
     let run = folder.run(["eval", "flags.json", "plain", "--context", "{}"]);
     run.answered(0, "plain  = the caller's default  DISABLED\n");
 }
@@ -96,21 +147,36 @@ fn errors_of_the_document_leave_no_answers() {
         let folder = Folder::with("{ \"flags\": { \"a\": true, \"b\": 1 } }");
         let run = folder.run(["eval", "flags.json", "a", "--context", "{}", format]);
         assert_eq!((run.exit, &*run.stdout), (Some(2), ""));
-        assert!(run.stderr.starts_with("error[wrong-type]: "), "{}", run.stderr);
-        assert!(run.stderr.ends_with("\n1 file checked: 1 error, no warnings\n"), "{}", run.stderr);
+        assert!(
+            run.stderr.starts_with("error[wrong-type]: "),
+            "{}",
+            run.stderr
+        );
+        assert!(
+            run.stderr
+                .ends_with("\n1 file checked: 1 error, no warnings\n"),
+            "{}",
+            run.stderr
+        );
         assert!(run.stderr.lines().count() <= 12);
     }
     let folder = Folder::with("{ \"flags\": { \"a\": true } }");
     folder.write("flags.json.overlay.json", "[]");
     let run = folder.run(["eval", "flags.json", "a", "--context", "{}"]);
     assert_eq!((run.exit, &*run.stdout), (Some(2), ""));
-    assert!(run.stderr.contains("flags.json.overlay.json:1:1"), "{}", run.stderr);
+    assert!(
+        run.stderr.contains("flags.json.overlay.json:1:1"),
+        "{}",
+        run.stderr
+    );
 }
 
 #[test]
 fn warnings_of_the_document_change_nothing() {
     let folder = Folder::with("{ \"lists\": { \"l\": [] }, \"flags\": { \"a\": true } }");
-    folder.run(["eval", "flags.json", "a", "--context", "{}"]).answered(0, "a  = true (on)  STATIC\n");
+    folder
+        .run(["eval", "flags.json", "a", "--context", "{}"])
+        .answered(0, "a  = true (on)  STATIC\n");
 }
 
 #[test]
@@ -125,19 +191,45 @@ fn what_cannot_be_read_is_one_line() {
 #[test]
 fn a_context_that_is_no_object_is_one_line() {
     let folder = Folder::with("{}");
-    for context in ["-", "", "[]", "{", "{\"a\": 1e999}", "{'a': 1}", "{\n\n\"a\"\n}"] {
+    for context in [
+        "-",
+        "",
+        "[]",
+        "{",
+        "{\"a\": 1e999}",
+        "{'a': 1}",
+        "{\n\n\"a\"\n}",
+    ] {
         let run = folder.run(["eval", "flags.json", "--context", context]);
-        assert_eq!((run.exit, &*run.stdout, run.stderr.lines().count()), (Some(2), "", 1), "{context}: {run:?}");
-        assert!(run.stderr.starts_with("fader: cannot read the context: "), "{}", run.stderr);
+        assert_eq!(
+            (run.exit, &*run.stdout, run.stderr.lines().count()),
+            (Some(2), "", 1),
+            "{context}: {run:?}"
+        );
+        assert!(
+            run.stderr.starts_with("fader: cannot read the context: "),
+            "{}",
+            run.stderr
+        );
     }
 }
 
 #[test]
 fn a_disk_that_is_full_is_one_line() {
-    let full = std::fs::OpenOptions::new().write(true).open("/dev/full").unwrap();
+    let full = std::fs::OpenOptions::new()
+        .write(true)
+        .open("/dev/full")
+        .unwrap();
     let folder = Folder::with(&document());
-    let output = folder.command(["eval", "flags.json", "--context", "{}"]).stdout(full).output().unwrap();
+    let output = folder
+        .command(["eval", "flags.json", "--context", "{}"])
+        .stdout(full)
+        .output()
+        .unwrap();
     assert_eq!(output.status.code(), Some(2));
     let stderr = String::from_utf8(output.stderr).unwrap();
-    assert_eq!(stderr, "fader: cannot write to standard output: no space left on device\n");
+    assert_eq!(
+        stderr,
+        "fader: cannot write to standard output: no space left on device\n"
+    );
 }

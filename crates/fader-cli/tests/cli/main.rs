@@ -43,7 +43,10 @@ impl Folder {
 
     fn command<S: AsRef<OsStr>>(&self, arguments: impl IntoIterator<Item = S>) -> Command {
         let mut command = Command::new(env!("CARGO_BIN_EXE_fader"));
-        command.current_dir(self.0.path()).args(arguments).env_remove("RUST_BACKTRACE");
+        command
+            .current_dir(self.0.path())
+            .args(arguments)
+            .env_remove("RUST_BACKTRACE");
         command
     }
 
@@ -63,20 +66,32 @@ struct Run {
 impl Run {
     fn of(output: &Output) -> Self {
         let text = |bytes: &[u8]| String::from_utf8(bytes.to_vec()).unwrap();
-        Self { exit: output.status.code(), stdout: text(&output.stdout), stderr: text(&output.stderr) }
+        Self {
+            exit: output.status.code(),
+            stdout: text(&output.stdout),
+            stderr: text(&output.stderr),
+        }
     }
 
     /// It could not run, and said why in one line and nothing else.
     #[track_caller]
     fn failed_with(&self, line: &str) {
-        let wanted = Self { exit: Some(2), stdout: String::new(), stderr: format!("fader: {line}\n") };
+        let wanted = Self {
+            exit: Some(2),
+            stdout: String::new(),
+            stderr: format!("fader: {line}\n"),
+        };
         assert_eq!(*self, wanted);
     }
 
     /// It answered with this, and had nothing to complain of.
     #[track_caller]
     fn answered(&self, exit: i32, stdout: &str) {
-        let wanted = Self { exit: Some(exit), stdout: stdout.to_owned(), stderr: String::new() };
+        let wanted = Self {
+            exit: Some(exit),
+            stdout: stdout.to_owned(),
+            stderr: String::new(),
+        };
         assert_eq!(*self, wanted);
     }
 }

@@ -8,13 +8,20 @@ use serde_json::Value;
 use crate::Folder;
 
 /// Runs the command and returns position and place, each as number and percent.
-fn position(arguments: &[&str]) -> [(u64, f64); 2] {
+fn position(arguments: &[&str]) -> [(u64, String); 2] {
     let run = Folder::new().run([&["position"], arguments].concat());
     assert_eq!((run.exit, &*run.stderr), (Some(0), ""));
-    let rows: Vec<Vec<&str>> = run.stdout.lines().map(|line| line.split_whitespace().collect()).collect();
+    let rows: Vec<Vec<&str>> = run
+        .stdout
+        .lines()
+        .map(|line| line.split_whitespace().collect())
+        .collect();
     let read = |row: usize, name: &str| {
-        assert_eq!((rows[row][0], rows[row].len(), rows[row][3]), (name, 4, "%"));
-        (rows[row][1].parse().unwrap(), rows[row][2].parse().unwrap())
+        assert_eq!(
+            (rows[row][0], rows[row].len(), rows[row][3]),
+            (name, 4, "%")
+        );
+        (rows[row][1].parse().unwrap(), rows[row][2].to_owned())
     };
     assert_eq!(rows.len(), 2);
     [read(0, "position"), read(1, "place")]
@@ -25,8 +32,8 @@ fn prints_position_before_place() {
     let run = Folder::new().run(["position", "--salt", "new-checkout", "--unit", "user-42"]);
     run.answered(
         0,
-        "position  11971452755194587121  64.897385 %\n\
-         place      4537256112281565220  24.596515 %\n",
+        "position  11971452755194587121  64.897375 %\n\
+         place      4537256112281565220  24.596514 %\n",
     );
 }
 
@@ -48,17 +55,36 @@ fn agrees_with_the_published_vectors() {
         let found = position(&[&format!("--salt={salt}"), &format!("--unit={unit}")]);
         for (name, (number, percent)) in ["position", "place"].into_iter().zip(found) {
             assert_eq!(vector[name], number.to_string(), "{vector}");
-            let exact = number as f64 * 100.0 / 2_f64.powi(64);
-            assert!((percent - exact).abs() < 0.000_002, "{vector}: {percent}");
+            let micros: u128 = percent.replace('.', "").parse().unwrap();
+            let exact = u128::from(number) * 100_000_000;
+            assert!(
+                micros << 64 <= exact && exact < (micros + 1) << 64,
+                "{vector}: {percent}"
+            );
         }
     }
 }
 
 #[test]
 fn a_unit_may_be_empty_or_look_like_an_option() {
-    assert_eq!(position(&["--salt", "s", "--unit="]), position(&["--salt", "s", "--unit", ""]));
-    assert_eq!(position(&["--salt", "s", "--unit=-5"]), position(&["--salt", "s", "--unit", "-5"]));
-    assert_ne!(position(&["--salt", "s", "--unit=-5"]), position(&["--salt", "s", "--unit=5"]));
-    assert_ne!(position(&["--salt=", "--unit=5"]), position(&["--salt=s", "--unit=5"]));
-    assert_ne!(position(&["--salt=é", "--unit=é"]), position(&["--salt=é", "--unit=e\u{301}"]));
+    assert_eq!(
+        position(&["--salt", "s", "--unit="]),
+        position(&["--salt", "s", "--unit", ""])
+    );
+    assert_eq!(
+        position(&["--salt", "s", "--unit=-5"]),
+        position(&["--salt", "s", "--unit", "-5"])
+    );
+    assert_ne!(
+        position(&["--salt", "s", "--unit=-5"]),
+        position(&["--salt", "s", "--unit=5"])
+    );
+    assert_ne!(
+        position(&["--salt=", "--unit=5"]),
+        position(&["--salt=s", "--unit=5"])
+    );
+    assert_ne!(
+        position(&["--salt=é", "--unit=é"]),
+        position(&["--salt=é", "--unit=e\u{301}"])
+    );
 }

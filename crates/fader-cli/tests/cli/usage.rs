@@ -6,12 +6,18 @@ use crate::Folder;
 fn wrong_arguments_are_one_line() {
     let folder = Folder::with("{}");
     let cases: [(&[&str], &str); 10] = [
-        (&["frobnicate"], "unrecognized subcommand `frobnicate`; see `fader --help`"),
+        (
+            &["frobnicate"],
+            "unrecognized subcommand `frobnicate`; see `fader --help`",
+        ),
         (
             &["chek", "flags.json"],
             "unrecognized subcommand `chek`; a similar subcommand exists: `check`; see `fader --help`",
         ),
-        (&["check"], "the following required arguments were not provided: <FILE>...; see `fader check --help`"),
+        (
+            &["check"],
+            "the following required arguments were not provided: <FILE>...; see `fader check --help`",
+        ),
         (
             &["check", "flags.json", "--formt", "json"],
             "unexpected argument `--formt` found; a similar argument exists: `--format`; see `fader check --help`",
@@ -36,7 +42,10 @@ fn wrong_arguments_are_one_line() {
             &["position", "--salt", "s"],
             "the following required arguments were not provided: --unit <UNIT>; see `fader position --help`",
         ),
-        (&["watch"], "the following required arguments were not provided: <FILE>; see `fader watch --help`"),
+        (
+            &["watch"],
+            "the following required arguments were not provided: <FILE>; see `fader watch --help`",
+        ),
     ];
     for (arguments, line) in cases {
         folder.run(arguments).failed_with(line);
@@ -48,7 +57,13 @@ fn help_and_version_are_answers() {
     let folder = Folder::new();
     let run = folder.run(["--version"]);
     run.answered(0, &format!("fader {}\n", env!("CARGO_PKG_VERSION")));
-    for arguments in [&["--help"][..], &["check", "--help"], &["eval", "-h"], &["position", "-h"], &["watch", "--help"]] {
+    for arguments in [
+        &["--help"][..],
+        &["check", "--help"],
+        &["eval", "-h"],
+        &["position", "-h"],
+        &["watch", "--help"],
+    ] {
         let run = folder.run(arguments);
         assert_eq!((run.exit, &*run.stderr), (Some(0), ""), "{arguments:?}");
         assert!(run.stdout.contains("Usage: fader"), "{}", run.stdout);
@@ -59,5 +74,9 @@ fn help_and_version_are_answers() {
 fn no_command_shows_the_commands() {
     let run = Folder::new().run::<&str>([]);
     assert_eq!((run.exit, &*run.stdout), (Some(2), ""));
-    assert!(run.stderr.contains("Usage: fader <COMMAND>") && run.stderr.contains("check"), "{}", run.stderr);
+    assert!(
+        run.stderr.contains("Usage: fader <COMMAND>") && run.stderr.contains("check"),
+        "{}",
+        run.stderr
+    );
 }

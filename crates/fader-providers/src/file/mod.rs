@@ -14,7 +14,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::mpsc;
 use std::thread;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use fader::{Flags, FlagsBuilder, Source};
 
@@ -25,8 +25,8 @@ mod run;
 mod schedule;
 mod watch;
 
-pub(crate) use self::read::ReadError;
 use self::read::Files;
+pub(crate) use self::read::ReadError;
 use self::run::{Follower, Stop};
 use self::schedule::Schedule;
 use self::watch::Watch;
@@ -48,6 +48,7 @@ pub fn file(path: impl Into<PathBuf>) -> FileBuilder {
         quarantine: false,
         watch: true,
         flags: Flags::builder(),
+        warn: Box::new(|_| {}),
     }
 }
 
@@ -92,7 +93,7 @@ pub fn file(path: impl Into<PathBuf>) -> FileBuilder {
 /// # Examples
 ///
 /// ```no_run
-/// use std::time::Duration;
+/// use std::time::{Duration, Instant};
 ///
 /// let flags = fader_providers::file("/etc/shop/flags.json")
 ///     .overlay("/var/lib/shop/flags.overlay.json")
@@ -112,6 +113,7 @@ pub struct FileBuilder {
     quarantine: bool,
     watch: bool,
     flags: FlagsBuilder,
+    warn: Box<dyn Fn(&str) + Send>,
 }
 
 impl FileBuilder {
@@ -169,32 +171,59 @@ impl FileBuilder {
         self
     }
 
+    /// Sets who is told what does no harm to what is live but should be known, a line each:
+    ///
+    /// - from [`open`](Self::open), once it has succeeded, that the overlay's default place is one that a deploy replaces (it lies behind a
+    ///   symlink) or that can't be written, so that kills and roll-backs would be lost;
+    /// - from `open` or later, once, that notifications can't be had (the limit of inotify watches is reached, say), so
+    ///   that the poll serves alone. They are tried for again at each poll.
+    ///
+    /// The default is nobody.
+    pub fn on_warning(mut self, told: impl Fn(&str) + Send + 'static) -> Self {
+        self.warn = Box::new(told);
+        self
+    }
+
     /// Loads the document, its lists and its overlay, and follows them on a thread of its own until the last clone of
     /// the returned handle is dropped.
     ///
-    /// Where notifications can't be had (the limit of inotify watches is reached) the poll serves alone, and a warning
-    /// in [`Flags::status`] says so. Another one says where the overlay's default place is one that a deploy replaces
-    /// or that can't be written.
+    /// That notifications can't be had is no error: see [`on_warning`](Self::on_warning).
     ///
     /// # Errors
     ///
     /// If the document is missing, unreadable, no regular file or too large, or has errors; if there is an overlay of
     /// which the same is true; and if the system refuses a thread.
     pub fn open(self) -> Result<Flags, ProviderError> {
-        let overlay = self.overlay.clone().unwrap_or_else(|| self.path.with_suffix(".overlay.json"));
+        let (overlay, warning) = match self.overlay {
+            Some(chosen) => (chosen, None),
+            None => {
+                let beside = self.path.with_suffix(".overlay.json");
+                let warning = misplaced(&beside);
+                (beside, warning)
+            }
+        };
         let source = Source::new(self.path.name.as_str());
-        let source = if self.quarantine { source.quarantine() } else { source };
-        let schedule = Schedule::new(self.debounce, self.poll_every);
+        let source = if self.quarantine {
+            source.quarantine()
+        } else {
+            source
+        };
+        let schedule = Schedule::new(self.debounce, self.poll_every, Instant::now());
 
         let (hints, inbox) = mpsc::sync_channel(HINTS);
-        let watch = if self.watch { Watch::new(hints.clone()) } else { Watch::off() };
-        let note = if self.overlay.is_none() { misplaced(&overlay) } else { None };
+        let watch = if self.watch {
+            Watch::new(hints.clone())
+        } else {
+            Watch::off()
+        };
         let name = self.path.name.clone();
         let files = Files::new(self.path, overlay, self.max_bytes, self.max_list_bytes);
 
         let flags = self.flags.build();
-        let mut follower = Follower::new(files, source, watch, note);
+        let mut follower = Follower::new(files, source, watch, self.warn);
         follower.open(&flags)?;
+        // Only now, so that nothing stands before the line that says why it failed.
+        follower.warn(warning.as_deref());
 
         flags.attach(Stop(hints));
         let weak = flags.downgrade();
@@ -208,7 +237,9 @@ impl FileBuilder {
 
 impl fmt::Debug for FileBuilder {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("FileBuilder").field("path", &self.path.path).finish_non_exhaustive()
+        f.debug_struct("FileBuilder")
+            .field("path", &self.path.path)
+            .finish_non_exhaustive()
     }
 }
 
@@ -223,26 +254,43 @@ impl Named {
     fn new(written: PathBuf) -> Self {
         let name = written.display().to_string();
         // It fails only for an empty path, or without a working directory: then reading fails, and says so.
-        Self { name, path: std::path::absolute(&written).unwrap_or(written) }
+        Self {
+            name,
+            path: std::path::absolute(&written).unwrap_or(written),
+        }
     }
 
     fn with_suffix(&self, suffix: &str) -> Self {
         let mut path = self.path.clone().into_os_string();
         path.push(suffix);
-        Self { name: format!("{}{suffix}", self.name), path: path.into() }
+        Self {
+            name: format!("{}{suffix}", self.name),
+            path: path.into(),
+        }
     }
 }
 
 /// Says what is wrong with the default place of the overlay. One that was chosen is the answer to that already.
 fn misplaced(overlay: &Named) -> Option<String> {
     let directory = overlay.path.parent()?;
-    let link = directory.ancestors().find(|path| fs::symlink_metadata(path).is_ok_and(|found| found.is_symlink()));
+    let link = directory
+        .ancestors()
+        .find(|path| fs::symlink_metadata(path).is_ok_and(|found| found.is_symlink()));
     let trouble = match link {
-        Some(link) => format!("lies behind the symlink `{}`: a deploy that switches it loses kills and roll-backs", link.display()),
-        None if is_read_only(directory) => "lies in a directory that cannot be written: no kill or roll-back can be kept".to_owned(),
+        Some(link) => format!(
+            "lies behind the symlink `{}`: a deploy that switches it loses kills and roll-backs",
+            link.display()
+        ),
+        None if is_read_only(directory) => {
+            "lies in a directory that cannot be written: no kill or roll-back can be kept"
+                .to_owned()
+        }
         None => return None,
     };
-    Some(format!("the overlay `{}` {trouble}; place it elsewhere with `overlay(path)`", overlay.name))
+    Some(format!(
+        "the overlay `{}` {trouble}; place it elsewhere with `overlay(path)`",
+        overlay.name
+    ))
 }
 
 /// Asks the system, which also knows of read-only mounts.
@@ -251,10 +299,30 @@ fn is_read_only(directory: &Path) -> bool {
     use rustix::fs::Access;
     use rustix::io::Errno;
 
-    matches!(rustix::fs::access(directory, Access::WRITE_OK), Err(Errno::ROFS | Errno::ACCESS | Errno::PERM))
+    matches!(
+        rustix::fs::access(directory, Access::WRITE_OK),
+        Err(Errno::ROFS | Errno::ACCESS | Errno::PERM)
+    )
 }
 
 #[cfg(not(unix))]
 fn is_read_only(directory: &Path) -> bool {
     fs::metadata(directory).is_ok_and(|found| found.permissions().readonly())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_relative_path_is_made_absolute_and_named_as_written() {
+        let here = std::env::current_dir().unwrap();
+        let path = file("rules/flags.json").overlay("overlay.json");
+        assert_eq!(path.path.path, here.join("rules/flags.json"));
+        assert_eq!(path.path.name, "rules/flags.json");
+        assert_eq!(path.overlay.unwrap().path, here.join("overlay.json"));
+        let beside = Named::new("rules/flags.json".into()).with_suffix(".overlay.json");
+        assert_eq!(beside.path, here.join("rules/flags.json.overlay.json"));
+        assert_eq!(beside.name, "rules/flags.json.overlay.json");
+    }
 }

@@ -44,6 +44,19 @@ pub(super) struct List {
     pub(super) content: Result<Content, ReadError>,
 }
 
+impl List {
+    /// Returns whether its path still leads to what was read there.
+    fn is_as_read(&self) -> bool {
+        let now = Stamp::at(&self.path);
+        match &self.content {
+            Ok(content) => now.as_ref() == Some(&content.stamp),
+            Err(ReadError::NotFound) => now.is_none(),
+            // Whatever it is by now, that one did not become part of a mix.
+            Err(_) => true,
+        }
+    }
+}
+
 #[derive(Debug)]
 pub(super) struct Content {
     pub(super) bytes: Vec<u8>,
@@ -51,8 +64,18 @@ pub(super) struct Content {
 }
 
 impl Files {
-    pub(super) fn new(document: Named, overlay: Named, max_bytes: u64, max_list_bytes: u64) -> Self {
-        Self { document, overlay, max_bytes, max_list_bytes }
+    pub(super) fn new(
+        document: Named,
+        overlay: Named,
+        max_bytes: u64,
+        max_list_bytes: u64,
+    ) -> Self {
+        Self {
+            document,
+            overlay,
+            max_bytes,
+            max_list_bytes,
+        }
     }
 
     /// Reads the document and its lists.
@@ -84,14 +107,21 @@ impl Files {
             .map(|written| {
                 let path = directory.join(&written);
                 let content = read(&path, self.max_list_bytes);
-                List { written, path, content }
+                List {
+                    written,
+                    path,
+                    content,
+                }
             })
             .collect();
 
         let whole = fs::canonicalize(&self.document.path).is_ok_and(|now| now == real)
             && Stamp::at(&real) == Some(document.stamp)
-            && lists.iter().all(|list| Stamp::at(&list.path) == list.content.as_ref().ok().map(|content| content.stamp.clone()));
-        Ok(whole.then_some(Set { document: document.bytes, lists }))
+            && lists.iter().all(List::is_as_read);
+        Ok(whole.then_some(Set {
+            document: document.bytes,
+            lists,
+        }))
     }
 
     /// Reads the overlay; `None` where there is none.
@@ -119,7 +149,10 @@ fn read(path: &Path, limit: u64) -> Result<Content, ReadError> {
     if found.len().max(bytes.len() as u64) > limit {
         return Err(ReadError::TooLarge { limit });
     }
-    Ok(Content { bytes, stamp: Stamp::of(&found) })
+    Ok(Content {
+        bytes,
+        stamp: Stamp::of(&found),
+    })
 }
 
 fn regular(found: &Metadata) -> Result<(), ReadError> {
@@ -171,7 +204,12 @@ impl Stamp {
 
     #[cfg(not(unix))]
     fn of(found: &Metadata) -> Self {
-        Self { inode: None, len: found.len(), modified: found.modified().ok(), changed: None }
+        Self {
+            inode: None,
+            len: found.len(),
+            modified: found.modified().ok(),
+            changed: None,
+        }
     }
 
     fn at(path: &Path) -> Option<Self> {
@@ -195,19 +233,30 @@ pub(crate) enum ReadError {
     TooLarge { limit: u64 },
     #[error("it kept changing while it was read")]
     Changing,
-    #[error("it became empty, as while it is being written; a list that is meant to be empty holds a comment line")]
+    #[error(
+        "it became empty, as while it is being written; a list that is meant to be empty holds a comment line"
+    )]
     Emptied,
-    #[error("{}", reason(.0))]
+    #[error("{}", reason_of(.0))]
     Io(#[source] io::Error),
 }
 
-/// Words a system's error without its number.
-fn reason(error: &io::Error) -> String {
-    match error.kind() {
-        io::ErrorKind::PermissionDenied => "permission denied".to_owned(),
-        io::ErrorKind::NotADirectory => "a part of its path is a file, not a directory".to_owned(),
-        _ => error.to_string(),
+/// Words a system's error as other messages are: in lower case, without its number.
+pub(super) fn reason_of(error: &io::Error) -> String {
+    if error.kind() == io::ErrorKind::NotADirectory {
+        return "a part of its path is a file, not a directory".to_owned();
     }
+    let text = error.to_string();
+    let text = text
+        .split_once(" (os error")
+        .map_or(text.as_str(), |(text, _)| text);
+    let mut letters = text.chars();
+    letters
+        .next()
+        .into_iter()
+        .flat_map(char::to_lowercase)
+        .chain(letters)
+        .collect()
 }
 
 impl From<io::Error> for ReadError {
@@ -241,12 +290,29 @@ impl ReadError {
         match self {
             Self::NotFound | Self::NotAFile(_) | Self::TooLarge { .. } => false,
             Self::Changing | Self::Emptied => true,
-            Self::Io(error) => {
-                !matches!(error.kind(), io::ErrorKind::PermissionDenied | io::ErrorKind::NotADirectory)
-            }
+            Self::Io(error) => is_passing(error),
         }
     }
 }
 
-#[cfg(all(test, unix))]
+/// Returns whether the system was short of something, rather than that something is wrong.
+fn is_passing(error: &io::Error) -> bool {
+    use io::ErrorKind::{
+        Interrupted, OutOfMemory, ResourceBusy, StaleNetworkFileHandle, TimedOut, WouldBlock,
+    };
+
+    #[cfg(unix)]
+    if let Some(rustix::io::Errno::MFILE | rustix::io::Errno::NFILE) =
+        rustix::io::Errno::from_io_error(error)
+    {
+        return true;
+    }
+    matches!(
+        error.kind(),
+        Interrupted | OutOfMemory | ResourceBusy | StaleNetworkFileHandle | TimedOut | WouldBlock
+    )
+}
+
+#[cfg(test)]
+#[cfg(unix)]
 mod tests;

@@ -2,11 +2,11 @@
 
 use std::collections::BTreeMap;
 use std::panic::{self, AssertUnwindSafe};
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender};
 use std::time::Instant;
 
-use fader::{Delivery, Flags, Source, WeakFlags};
+use fader::{CompileError, Delivery, Flags, Loaded, Source, WeakFlags};
 
 use super::read::{Files, List, ReadError, Set, Stamp};
 use super::schedule::{Found, Schedule};
@@ -15,6 +15,9 @@ use crate::error::ProviderError;
 
 /// How often lists that are written in place may put a reading off before they are taken as they are.
 const MAX_UNSETTLED: u32 = 10;
+
+/// An overlay that says nothing.
+const NOTHING: &[u8] = b"{}";
 
 /// What the thread is told.
 #[derive(Clone, Copy, Debug)]
@@ -36,7 +39,12 @@ impl Drop for Stop {
 }
 
 /// Looks whenever it is due, until the last `Flags` is dropped.
-pub(super) fn run(mut follower: Follower, mut schedule: Schedule, inbox: &Receiver<Hint>, flags: &WeakFlags) {
+pub(super) fn run(
+    mut follower: Follower,
+    mut schedule: Schedule,
+    inbox: &Receiver<Hint>,
+    flags: &WeakFlags,
+) {
     loop {
         match inbox.recv_timeout(schedule.due().saturating_duration_since(Instant::now())) {
             Ok(Hint::Changed) => schedule.hint(Instant::now()),
@@ -51,45 +59,73 @@ pub(super) fn run(mut follower: Follower, mut schedule: Schedule, inbox: &Receiv
         };
         flags.reclaim();
         // A subscriber runs on this thread. Its panic has been reported, and must not end the following.
-        let found = panic::catch_unwind(AssertUnwindSafe(|| follower.look(&flags))).unwrap_or(Found::Bad);
+        let found =
+            panic::catch_unwind(AssertUnwindSafe(|| follower.look(&flags))).unwrap_or(Found::Bad);
         schedule.looked(found, Instant::now());
     }
 }
 
 /// Reads a source and loads what it finds.
-#[derive(Debug)]
 pub(super) struct Follower {
     files: Files,
     source: Source,
     overlay: Source,
     watch: Watch,
+    warn: Box<dyn Fn(&str) + Send>,
+    /// Why notifications could not be had, as it was told last.
+    told: Option<String>,
     /// The list files of the document that was read last.
     lists: Vec<PathBuf>,
     /// The list files as they were seen last, and as they were taken last.
     seen: Stamps,
     taken: Stamps,
     unsettled: u32,
-    /// Whether an overlay has been read.
+    /// Whether an overlay was taken, so that it is missed when it is gone.
     overlaid: bool,
 }
 
 type Stamps = BTreeMap<PathBuf, Stamp>;
 
 impl Follower {
-    pub(super) fn new(files: Files, source: Source, watch: Watch) -> Self {
+    pub(super) fn new(
+        files: Files,
+        source: Source,
+        watch: Watch,
+        warn: Box<dyn Fn(&str) + Send>,
+    ) -> Self {
         let overlay = Source::new(files.overlay.name.as_str());
-        let (seen, taken) = Default::default();
-        Self { files, source, overlay, watch, lists: Vec::new(), seen, taken, unsettled: 0, overlaid: false }
+        let (lists, seen, taken) = Default::default();
+        Self {
+            files,
+            source,
+            overlay,
+            watch,
+            warn,
+            told: None,
+            lists,
+            seen,
+            taken,
+            unsettled: 0,
+            overlaid: false,
+        }
     }
 
     /// Loads for the first time, when every failure is an error.
     pub(super) fn open(&mut self, flags: &Flags) -> Result<(), ProviderError> {
         self.renew();
-        let set = self.files.read().map_err(|error| ProviderError::read(self.source.name(), error))?;
-        let overlay = self.files.read_overlay().map_err(|error| ProviderError::read(self.overlay.name(), error))?;
+        let set = self
+            .files
+            .read()
+            .map_err(|error| ProviderError::read(self.source.name(), error))?;
+        let overlay = self
+            .files
+            .read_overlay()
+            .map_err(|error| ProviderError::read(self.overlay.name(), error))?;
         self.extend(&set);
         self.seen = stamps(&set.lists);
-        let loaded = self.load(flags, set, overlay).map_err(ProviderError::refused)?;
+        let loaded = self
+            .load(flags, set, overlay)
+            .map_err(ProviderError::refused)?;
         match loaded.overlay_error() {
             Some(error) => Err(ProviderError::refused(error.clone())),
             None => Ok(()),
@@ -99,14 +135,15 @@ impl Follower {
     /// Reads everything once and loads what is good of it.
     fn look(&mut self, flags: &Flags) -> Found {
         self.renew();
-        let overlay = self.files.read_overlay();
-        let mut bad = overlay.is_err() || self.overlaid && matches!(overlay, Ok(None));
-        let overlay = self.report_overlay(flags, overlay);
-
+        self.warn(None);
+        let overlay = self.read_overlay(flags);
         let set = match self.files.read() {
             Ok(set) => set,
             Err(error) => {
-                flags.source_failed(&self.source, &ProviderError::read(self.source.name(), error).to_string());
+                fail(flags, &self.source, error);
+                if let Ok(Some(overlay)) = overlay {
+                    self.apply(flags, overlay);
+                }
                 return Found::Bad;
             }
         };
@@ -114,70 +151,223 @@ impl Follower {
         if !self.settled(&set) {
             return Found::Moving;
         }
-        match self.load(flags, set, overlay) {
-            Ok(loaded) => bad |= loaded.overlay_error().is_some(),
-            Err(_refused) => bad = true,
+        let unread = overlay.is_err();
+        let loaded = self.load(flags, set, overlay.unwrap_or_default());
+        if widened {
+            return Found::Moving;
         }
-        match (widened, bad) {
-            (true, _) => Found::Moving,
-            (false, true) => Found::Bad,
-            (false, false) => Found::Good,
+        match loaded {
+            Ok(loaded) if loaded.overlay_error().is_none() && !unread => Found::Good,
+            _ => Found::Bad,
         }
     }
 
-    fn load(&mut self, flags: &Flags, set: Set, overlay: Option<Vec<u8>>) -> Result<fader::Loaded, fader::CompileError> {
+    fn load(
+        &mut self,
+        flags: &Flags,
+        set: Set,
+        overlay: Option<Vec<u8>>,
+    ) -> Result<Loaded, CompileError> {
         let stamps = stamps(&set.lists);
         let mut delivery = Delivery::new(set.document);
         for list in set.lists {
-            let emptied = list.content.as_ref().is_ok_and(|content| content.bytes.is_empty())
-                && self.taken.get(&list.path).is_some_and(|taken| taken.len > 0);
-            let content = if emptied { Err(ReadError::Emptied) } else { list.content.map(|content| content.bytes) };
+            let emptied = list
+                .content
+                .as_ref()
+                .is_ok_and(|content| content.bytes.is_empty())
+                && self
+                    .taken
+                    .get(&list.path)
+                    .is_some_and(|taken| taken.len > 0);
+            let content = if emptied {
+                Err(ReadError::Emptied)
+            } else {
+                list.content.map(|content| content.bytes)
+            };
             delivery = delivery.list(list.written, content.map_err(|error| error.to_string()));
         }
+        let overlaid = overlay.as_ref().is_some_and(|overlay| overlay != NOTHING);
         if let Some(overlay) = overlay {
-            self.overlaid = true;
             delivery = delivery.overlay(self.overlay.name(), overlay);
         }
-        let loaded = flags.load(delivery, &self.source)?;
-        self.taken = stamps;
-        Ok(loaded)
+        let loaded = flags.load(delivery, &self.source);
+        // It is taken or refused by itself, also where the document is refused.
+        self.overlaid |= overlaid && !self.is_overlay_bad(flags);
+        if loaded.is_ok() {
+            self.taken = stamps;
+        }
+        loaded
     }
 
     /// Returns whether no list has been written in place since the last look. Part of a document is no document, but
     /// part of a list is a list, so that one is taken only when it has come to rest.
     fn settled(&mut self, set: &Set) -> bool {
         let seen = stamps(&set.lists);
-        let moving = seen.iter().any(|(path, now)| self.seen.get(path).is_some_and(|before| before.is_rewritten(now)));
+        let moving = seen.iter().any(|(path, now)| {
+            self.seen
+                .get(path)
+                .is_some_and(|before| before.is_rewritten(now))
+        });
         self.seen = seen;
-        self.unsettled = if moving && self.unsettled < MAX_UNSETTLED { self.unsettled + 1 } else { 0 };
+        self.unsettled = if moving && self.unsettled < MAX_UNSETTLED {
+            self.unsettled + 1
+        } else {
+            0
+        };
         self.unsettled == 0
     }
 
-    /// Says what is wrong with the overlay, of which the last good one stays in force.
-    fn report_overlay(&self, flags: &Flags, overlay: Result<Option<Vec<u8>>, ReadError>) -> Option<Vec<u8>> {
-        let error = match overlay {
+    /// Reads the overlay, and says what is wrong with it; the last good one stays in force then.
+    fn read_overlay(&self, flags: &Flags) -> Result<Option<Vec<u8>>, ()> {
+        let error = match self.files.read_overlay() {
             Ok(None) if self.overlaid => ReadError::NotFound,
-            Ok(overlay) => return overlay,
+            // What was never taken, and is gone, is as if it had never been.
+            Ok(None) if self.is_overlay_bad(flags) => return Ok(Some(NOTHING.to_vec())),
+            Ok(overlay) => return Ok(overlay),
             Err(error) => error,
         };
-        flags.source_failed(&self.overlay, &ProviderError::read(self.overlay.name(), error).to_string());
-        None
+        fail(flags, &self.overlay, error);
+        Err(())
+    }
+
+    fn is_overlay_bad(&self, flags: &Flags) -> bool {
+        let status = flags.status();
+        status
+            .sources()
+            .iter()
+            .any(|source| source.name() == self.overlay.name() && source.error().is_some())
+    }
+
+    /// Puts an overlay on top of what is live while the document can't be read, as it may hold a kill.
+    fn apply(&mut self, flags: &Flags, overlay: Vec<u8>) {
+        let reader = Flags::builder().build();
+        let delivery = Delivery::new("{}").overlay(self.overlay.name(), overlay);
+        match reader.load(delivery, &self.source) {
+            Ok(loaded) if loaded.overlay_error().is_none() => {
+                let overlay = reader.snapshot().overlay().clone();
+                if *flags.snapshot().overlay() != overlay {
+                    flags.apply(overlay);
+                }
+                self.overlaid = true;
+            }
+            Ok(loaded) => {
+                if let Some(error) = loaded.overlay_error() {
+                    flags.source_failed(&self.overlay, &error.to_string());
+                }
+            }
+            Err(_) => {}
+        }
     }
 
     fn renew(&mut self) {
         let files = [&self.files.document.path, &self.files.overlay.path];
-        self.watch.renew(files.into_iter().chain(&self.lists).map(PathBuf::as_path));
+        self.watch
+            .renew(files.into_iter().chain(&self.lists).map(PathBuf::as_path));
     }
 
     /// Watches where the lists just read lie. Returns whether anything came into view by that.
     fn extend(&mut self, set: &Set) -> bool {
         self.lists = set.lists.iter().map(|list| list.path.clone()).collect();
         let files = [&self.files.document.path, &self.files.overlay.path];
-        self.watch.extend(files.into_iter().chain(&self.lists).map(PathBuf::as_path))
+        self.watch
+            .extend(files.into_iter().chain(&self.lists).map(PathBuf::as_path))
+    }
+
+    /// Warns of this and, once, of notifications that can't be had.
+    pub(super) fn warn(&mut self, warning: Option<&str>) {
+        if let Some(warning) = warning {
+            (self.warn)(warning);
+        }
+        let trouble = self.watch.trouble();
+        if trouble != self.told.as_deref() {
+            self.told = trouble.map(ToOwned::to_owned);
+            if let Some(trouble) = trouble {
+                let name = self.source.name();
+                (self.warn)(&format!(
+                    "no notifications of changes to `{name}`: {trouble}; the poll finds them alone"
+                ));
+            }
+        }
     }
 }
 
+fn fail(flags: &Flags, source: &Source, error: ReadError) {
+    flags.source_failed(
+        source,
+        &ProviderError::read(source.name(), error).to_string(),
+    );
+}
+
 fn stamps(lists: &[List]) -> Stamps {
-    let read = lists.iter().filter_map(|list| Some((list.path.clone(), list.content.as_ref().ok()?.stamp.clone())));
+    let read = lists
+        .iter()
+        .filter_map(|list| Some((list.path.clone(), list.content.as_ref().ok()?.stamp.clone())));
     read.collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+    use std::sync::mpsc;
+    use std::thread;
+    use std::time::Duration;
+
+    use super::*;
+    use crate::file::Named;
+
+    fn follower(path: PathBuf) -> (Follower, SyncSender<Hint>, Receiver<Hint>) {
+        let document = Named::new(path);
+        let overlay = document.with_suffix(".overlay.json");
+        let files = Files::new(document, overlay, 1024, 1024);
+        let (hints, inbox) = mpsc::sync_channel(8);
+        let watch = Watch::new(hints.clone());
+        (
+            Follower::new(files, Source::new("example"), watch, Box::new(|_| {})),
+            hints,
+            inbox,
+        )
+    }
+
+    #[test]
+    fn the_thread_ends_with_the_last_handle() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("flags.json");
+        fs::write(&path, "{}").unwrap();
+        let (mut follower, hints, inbox) = follower(path);
+        let flags = Flags::builder().build();
+        follower.open(&flags).unwrap();
+        flags.attach(Stop(hints));
+        let weak = flags.downgrade();
+        let schedule = Schedule::new(
+            Duration::from_millis(100),
+            Duration::from_secs(600),
+            Instant::now(),
+        );
+        let thread = thread::spawn(move || run(follower, schedule, &inbox, &weak));
+        thread::sleep(Duration::from_millis(50));
+        assert!(!thread.is_finished());
+        drop(flags);
+        thread.join().unwrap();
+    }
+
+    /// Its directory was not watched when the list was read, so that an edit meanwhile was told to nobody.
+    #[test]
+    fn a_list_that_comes_into_view_is_looked_at_again() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("flags.json");
+        fs::write(&path, "{}").unwrap();
+        let (mut follower, _hints, _inbox) = follower(path.clone());
+        let flags = Flags::builder().build();
+        follower.open(&flags).unwrap();
+        assert_eq!(follower.look(&flags), Found::Good);
+        fs::create_dir(directory.path().join("lists")).unwrap();
+        fs::write(directory.path().join("lists/vip.txt"), "anna").unwrap();
+        fs::write(
+            path,
+            r#"{ "lists": { "vip": { "file": "lists/vip.txt" } } }"#,
+        )
+        .unwrap();
+        assert_eq!(follower.look(&flags), Found::Moving);
+        assert_eq!(follower.look(&flags), Found::Good);
+    }
 }

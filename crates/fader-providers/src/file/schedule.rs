@@ -32,11 +32,19 @@ pub(super) struct Schedule {
 }
 
 impl Schedule {
-    pub(super) fn new(debounce: Duration, poll_every: Duration) -> Self {
-        let poll_every = poll_every.clamp(Duration::from_millis(10), Duration::from_secs(24 * 60 * 60));
+    pub(super) fn new(debounce: Duration, poll_every: Duration, now: Instant) -> Self {
+        let poll_every =
+            poll_every.clamp(Duration::from_millis(10), Duration::from_secs(24 * 60 * 60));
         let debounce = debounce.min(Duration::from_secs(60));
         // The first look follows at once: it finds what happened while `open` was reading.
-        Self { debounce, poll_every, hints: None, looked: Instant::now(), pause: Duration::ZERO, retry: FIRST_RETRY }
+        Self {
+            debounce,
+            poll_every,
+            hints: None,
+            looked: now,
+            pause: Duration::ZERO,
+            retry: FIRST_RETRY,
+        }
     }
 
     /// Notes that something may have changed.
@@ -81,7 +89,7 @@ mod tests {
     }
 
     fn good() -> (Schedule, Instant) {
-        let mut schedule = Schedule::new(ms(100), ms(5000));
+        let mut schedule = Schedule::new(ms(100), ms(5000), Instant::now());
         let start = schedule.looked;
         assert_eq!(schedule.due(), start, "the first look is due at once");
         schedule.looked(Found::Good, start);
@@ -108,7 +116,10 @@ mod tests {
             }
             schedule.hint(now);
         }
-        assert_eq!(looks, 4, "at 200, 400, 600 and 800 ms, and one that is still due");
+        assert_eq!(
+            looks, 4,
+            "at 200, 400, 600 and 800 ms, and one that is still due"
+        );
     }
 
     #[test]
@@ -116,7 +127,11 @@ mod tests {
         let (mut schedule, start) = good();
         assert_eq!(schedule.due(), start + ms(5000));
         schedule.hint(start + ms(4950));
-        assert_eq!(schedule.due(), start + ms(5000), "a hint never puts the poll off");
+        assert_eq!(
+            schedule.due(),
+            start + ms(5000),
+            "a hint never puts the poll off"
+        );
     }
 
     #[test]
@@ -129,7 +144,11 @@ mod tests {
         }
         schedule.hint(now);
         schedule.looked(Found::Bad, now);
-        assert_eq!(schedule.due(), now + ms(1000), "an edit starts the back-off anew");
+        assert_eq!(
+            schedule.due(),
+            now + ms(1000),
+            "an edit starts the back-off anew"
+        );
         schedule.looked(Found::Good, now);
         schedule.looked(Found::Bad, now);
         assert_eq!(schedule.due(), now + ms(1000), "as does a good look");
@@ -137,7 +156,7 @@ mod tests {
 
     #[test]
     fn a_poll_shorter_than_the_retry_is_kept() {
-        let mut schedule = Schedule::new(ms(100), ms(50));
+        let mut schedule = Schedule::new(ms(100), ms(50), Instant::now());
         let now = schedule.looked;
         schedule.looked(Found::Bad, now);
         assert_eq!(schedule.due(), now + ms(50));
@@ -145,11 +164,11 @@ mod tests {
 
     #[test]
     fn absurd_settings_do_not_overflow() {
-        let mut schedule = Schedule::new(Duration::MAX, Duration::MAX);
+        let mut schedule = Schedule::new(Duration::MAX, Duration::MAX, Instant::now());
         let now = schedule.looked;
         schedule.looked(Found::Bad, now);
         schedule.hint(now);
         assert_eq!(schedule.due(), now + ms(1000));
-        assert!(Schedule::new(Duration::ZERO, Duration::ZERO).poll_every >= ms(10));
+        assert!(Schedule::new(Duration::ZERO, Duration::ZERO, Instant::now()).poll_every >= ms(10));
     }
 }

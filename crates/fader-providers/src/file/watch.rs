@@ -18,6 +18,7 @@ use std::time::SystemTime;
 use notify::event::{EventKind, ModifyKind};
 use notify::{Event, RecommendedWatcher, RecursiveMode, Watcher};
 
+use super::read::reason_of;
 use super::run::Hint;
 
 /// As many symlinks as Linux follows on one path.
@@ -38,12 +39,21 @@ pub(super) struct Watch {
 
 impl Watch {
     pub(super) fn new(hints: SyncSender<Hint>) -> Self {
-        Self { hints: Some(hints), ..Self::off() }
+        Self {
+            hints: Some(hints),
+            ..Self::off()
+        }
     }
 
     /// Watches nothing: the poll serves alone.
     pub(super) fn off() -> Self {
-        Self { hints: None, watcher: None, watched: BTreeMap::new(), moved: Arc::default(), trouble: None }
+        Self {
+            hints: None,
+            watcher: None,
+            watched: BTreeMap::new(),
+            moved: Arc::default(),
+            trouble: None,
+        }
     }
 
     /// Says why notifications can't be had, if they can't.
@@ -56,7 +66,9 @@ impl Watch {
     pub(super) fn renew<'a>(&mut self, paths: impl Iterator<Item = &'a Path>) {
         let moved = self.moved.swap(false, Ordering::Relaxed);
         let wanted = directories(paths);
-        let stale = |path: &PathBuf, identity: &Identity| moved || !wanted.contains(path) || Identity::of(path).as_ref() != Some(identity);
+        let stale = |path: &PathBuf, identity: &Identity| {
+            moved || !wanted.contains(path) || Identity::of(path).as_ref() != Some(identity)
+        };
         if let Some(watcher) = &mut self.watcher {
             self.watched.retain(|path, identity| {
                 let stale = stale(path, identity);
@@ -117,12 +129,21 @@ impl Watch {
 
 fn watcher(hints: SyncSender<Hint>, moved: Arc<AtomicBool>) -> notify::Result<RecommendedWatcher> {
     notify::recommended_watcher(move |event: notify::Result<Event>| {
-        let kind = event.map_or(EventKind::Any, |event| if event.need_rescan() { EventKind::Any } else { event.kind });
+        let kind = event.map_or(EventKind::Any, |event| {
+            if event.need_rescan() {
+                EventKind::Any
+            } else {
+                event.kind
+            }
+        });
         match kind {
             // Reading it, as this very provider does.
             EventKind::Access(_) => return,
-            EventKind::Create(_) | EventKind::Modify(ModifyKind::Data(_) | ModifyKind::Metadata(_)) => {}
-            EventKind::Any | EventKind::Modify(_) | EventKind::Remove(_) | EventKind::Other => moved.store(true, Ordering::Relaxed),
+            EventKind::Create(_)
+            | EventKind::Modify(ModifyKind::Data(_) | ModifyKind::Metadata(_)) => {}
+            EventKind::Any | EventKind::Modify(_) | EventKind::Remove(_) | EventKind::Other => {
+                moved.store(true, Ordering::Relaxed)
+            }
         }
         // Where it is full, enough hints wait already.
         let _ = hints.try_send(Hint::Changed);
@@ -140,7 +161,7 @@ fn is_not_found(error: &notify::Error) -> bool {
 fn reason(error: &notify::Error) -> String {
     match &error.kind {
         notify::ErrorKind::MaxFilesWatch => "the system's limit of watches is reached".to_owned(),
-        notify::ErrorKind::Io(error) => error.to_string(),
+        notify::ErrorKind::Io(error) => reason_of(error),
         _ => error.to_string(),
     }
 }
@@ -159,13 +180,19 @@ impl Identity {
         use std::os::unix::fs::MetadataExt;
 
         let found = fs::metadata(path).ok()?;
-        Some(Self { inode: Some((found.dev(), found.ino())), created: found.created().ok() })
+        Some(Self {
+            inode: Some((found.dev(), found.ino())),
+            created: found.created().ok(),
+        })
     }
 
     #[cfg(not(unix))]
     fn of(path: &Path) -> Option<Self> {
         let found = fs::metadata(path).ok()?;
-        Some(Self { inode: None, created: found.created().ok() })
+        Some(Self {
+            inode: None,
+            created: found.created().ok(),
+        })
     }
 }
 
@@ -212,8 +239,13 @@ fn walk(path: &Path, directories: &mut BTreeSet<PathBuf>) {
 
 /// Returns the parts of a path, last one first.
 fn parts(path: &Path) -> Vec<OsString> {
-    path.components().rev().map(|part| part.as_os_str().to_owned()).filter(|part| part != ".").collect()
+    path.components()
+        .rev()
+        .map(|part| part.as_os_str().to_owned())
+        .filter(|part| part != ".")
+        .collect()
 }
 
-#[cfg(all(test, unix))]
+#[cfg(test)]
+#[cfg(unix)]
 mod tests;

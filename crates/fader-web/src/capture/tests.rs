@@ -25,7 +25,10 @@ impl RequestView for Request {
     }
 
     fn header(&self, name: &str) -> Option<&[u8]> {
-        self.headers.iter().find(|(known, _)| known.eq_ignore_ascii_case(name)).map(|(_, value)| *value)
+        self.headers
+            .iter()
+            .find(|(known, _)| known.eq_ignore_ascii_case(name))
+            .map(|(_, value)| *value)
     }
 
     fn peer(&self) -> Option<IpAddr> {
@@ -37,11 +40,18 @@ impl RequestView for Request {
 fn snapshot_wanting(names: &[&str]) -> Snapshot {
     let rules: Vec<_> = names
         .iter()
-        .map(|name| format!(r#"{{ "if": {{ "attribute": "{name}", "exists": true }}, "serve": "on" }}"#))
+        .map(|name| {
+            format!(r#"{{ "if": {{ "attribute": "{name}", "exists": true }}, "serve": "on" }}"#)
+        })
         .collect();
-    let document = format!(r#"{{ "flags": {{ "f": {{ "rules": [{}] }} }} }}"#, rules.join(","));
+    let document = format!(
+        r#"{{ "flags": {{ "f": {{ "rules": [{}] }} }} }}"#,
+        rules.join(",")
+    );
     let flags = Flags::builder().build();
-    flags.load(document.as_str(), &Source::new("flags.json")).unwrap();
+    flags
+        .load(document.as_str(), &Source::new("flags.json"))
+        .unwrap();
     flags.snapshot()
 }
 
@@ -61,51 +71,102 @@ fn captured(request: &Request, name: &str) -> Option<String> {
 #[test]
 fn the_request_answers_method_and_path_as_they_came() {
     let request = Request::default();
-    assert_eq!(captured(&request, "request.method").as_deref(), Some("POST"));
-    assert_eq!(captured(&request, "request.path").as_deref(), Some("/v2/check%20out"));
+    assert_eq!(
+        captured(&request, "request.method").as_deref(),
+        Some("POST")
+    );
+    assert_eq!(
+        captured(&request, "request.path").as_deref(),
+        Some("/v2/check%20out")
+    );
 }
 
 #[test]
 fn a_header_is_found_whatever_the_case_of_its_name() {
-    let request = Request { headers: vec![("X-Tenant", b"acme")], ..Request::default() };
-    assert_eq!(captured(&request, "request.header.x-tenant").as_deref(), Some("acme"));
-    assert_eq!(captured(&request, "request.header.X-TENANT").as_deref(), Some("acme"));
+    let request = Request {
+        headers: vec![("X-Tenant", b"acme")],
+        ..Request::default()
+    };
+    assert_eq!(
+        captured(&request, "request.header.x-tenant").as_deref(),
+        Some("acme")
+    );
+    assert_eq!(
+        captured(&request, "request.header.X-TENANT").as_deref(),
+        Some("acme")
+    );
     assert_eq!(captured(&request, "request.header.x-other"), None);
     assert_eq!(captured(&request, "request.header."), None);
 }
 
 #[test]
 fn empty_and_unreadable_headers_are_missing() {
-    let request = Request { headers: vec![("x-empty", b""), ("x-broken", b"caf\xe9")], ..Request::default() };
+    let request = Request {
+        headers: vec![("x-empty", b""), ("x-broken", b"caf\xe9")],
+        ..Request::default()
+    };
     assert_eq!(captured(&request, "request.header.x-empty"), None);
     assert_eq!(captured(&request, "request.header.x-broken"), None);
 }
 
 #[test]
 fn the_peer_is_the_client_and_a_mapped_address_is_ipv4() {
-    let of = |peer: &str| Request { peer: Some(peer.parse().unwrap()), ..Request::default() };
-    assert_eq!(captured(&of("10.20.0.1"), "client.ip").as_deref(), Some("10.20.0.1"));
-    assert_eq!(captured(&of("::ffff:10.20.0.1"), "client.ip").as_deref(), Some("10.20.0.1"));
-    assert_eq!(captured(&of("2001:db8::1"), "client.ip").as_deref(), Some("2001:db8::1"));
+    let of = |peer: &str| Request {
+        peer: Some(peer.parse().unwrap()),
+        ..Request::default()
+    };
+    assert_eq!(
+        captured(&of("10.20.0.1"), "client.ip").as_deref(),
+        Some("10.20.0.1")
+    );
+    assert_eq!(
+        captured(&of("::ffff:10.20.0.1"), "client.ip").as_deref(),
+        Some("10.20.0.1")
+    );
+    assert_eq!(
+        captured(&of("2001:db8::1"), "client.ip").as_deref(),
+        Some("2001:db8::1")
+    );
     assert_eq!(captured(&Request::default(), "client.ip"), None);
 }
 
 #[test]
 fn the_host_is_the_target_s_or_else_the_header_s() {
-    let header = |value: &'static [u8]| Request { headers: vec![("host", value)], ..Request::default() };
-    assert_eq!(captured(&header(b"Shop.example.com:8080"), "request.host").as_deref(), Some("shop.example.com"));
-    assert_eq!(captured(&header(b"[::1]:3000"), "request.host").as_deref(), Some("[::1]"));
-    assert_eq!(captured(&header(b"[::1]"), "request.host").as_deref(), Some("[::1]"));
+    let header = |value: &'static [u8]| Request {
+        headers: vec![("host", value)],
+        ..Request::default()
+    };
+    assert_eq!(
+        captured(&header(b"Shop.example.com:8080"), "request.host").as_deref(),
+        Some("shop.example.com")
+    );
+    assert_eq!(
+        captured(&header(b"[::1]:3000"), "request.host").as_deref(),
+        Some("[::1]")
+    );
+    assert_eq!(
+        captured(&header(b"[::1]"), "request.host").as_deref(),
+        Some("[::1]")
+    );
     assert_eq!(captured(&header(b":3000"), "request.host"), None);
     assert_eq!(captured(&header(b""), "request.host"), None);
-    let request = Request { authority: Some("me@api.example.com:443"), ..header(b"shop.example.com") };
-    assert_eq!(captured(&request, "request.host").as_deref(), Some("api.example.com"));
+    let request = Request {
+        authority: Some("me@api.example.com:443"),
+        ..header(b"shop.example.com")
+    };
+    assert_eq!(
+        captured(&request, "request.host").as_deref(),
+        Some("api.example.com")
+    );
 }
 
 #[test]
 fn only_what_rules_can_ask_for_is_kept() {
     let snapshot = snapshot_wanting(&["user.id"]);
-    let request = Request { headers: vec![("x-user-id", b"42")], ..Request::default() };
+    let request = Request {
+        headers: vec![("x-user-id", b"42")],
+        ..Request::default()
+    };
     let mut capture = Capture::new(&snapshot, &request);
     assert!(capture.is_wanted("user.id") && !capture.is_wanted("app.id"));
     capture.set("user.id", capture.header("x-user-id").unwrap());
@@ -120,13 +181,19 @@ fn only_what_rules_can_ask_for_is_kept() {
 #[test]
 fn a_later_value_replaces_an_earlier_one() {
     let snapshot = snapshot_wanting(&["client.ip", "user.id"]);
-    let request = Request { peer: Some([127, 0, 0, 1].into()), ..Request::default() };
+    let request = Request {
+        peer: Some([127, 0, 0, 1].into()),
+        ..Request::default()
+    };
     let mut capture = Capture::new(&snapshot, &request);
     capture.set_untyped("client.ip", "10.20.0.9");
     capture.set_untyped("user.id", "ann");
     capture.set("user.id", 7);
     let attributes = capture.finish();
-    assert_eq!(value(&attributes, "client.ip"), Some(ValueRef::Untyped("10.20.0.9")));
+    assert_eq!(
+        value(&attributes, "client.ip"),
+        Some(ValueRef::Untyped("10.20.0.9"))
+    );
     assert_eq!(value(&attributes, "user.id"), Some(ValueRef::Integer(7)));
 }
 
@@ -137,5 +204,8 @@ fn debug_text_names_attributes_and_hides_their_values() {
     let mut capture = Capture::new(&snapshot, &request);
     capture.set_untyped("user.id", "ann");
     let shown = format!("{capture:?}");
-    assert!(shown.contains("user.id") && !shown.contains("ann"), "{shown}");
+    assert!(
+        shown.contains("user.id") && !shown.contains("ann"),
+        "{shown}"
+    );
 }

@@ -265,9 +265,18 @@ impl<'c, 't> Compiler<'c, 't> {
             },
         };
         if pattern.is_slow() {
-            self.report
-                .warning(DiagnosticKind::SlowRegex, span, "this pattern is too large for the form that never allocates")
-                .help("shorten it: smaller counts in `{…}`, `[0-9]` for `\\d`, `[A-Za-z0-9_]` for `\\w`");
+            // Where no pattern is too large by itself they are together.
+            let is_slow = |one: &&Name<'_>| Pattern::new(&[one.value], ignore_case).is_ok_and(|one| one.is_slow());
+            let slow = patterns.iter().filter(is_slow).map(|pattern| pattern.span);
+            let mut places: Vec<_> = slow.collect();
+            if places.is_empty() {
+                places.push(span);
+            }
+            for place in places {
+                self.report
+                    .warning(DiagnosticKind::SlowRegex, place, "this pattern is too large for the form that never allocates")
+                    .help("shorten it: smaller counts in `{…}`, `[0-9]` for `\\d`, `[A-Za-z0-9_]` for `\\w`");
+            }
         }
         Some(pattern)
     }

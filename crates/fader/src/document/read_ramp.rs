@@ -25,18 +25,18 @@ pub(crate) fn read_ramp(value: &ast::Value<'_>, report: &mut Report) -> Share {
     let staged_only: Vec<_> = STAGED_RAMP.iter().copied().filter(|field| *field != "start").collect();
     let of_clock = fields.among(&clock_only);
     let of_stages = fields.among(&staged_only);
-    if let (Some((first, _)), Some((second, _))) = (of_clock.first(), of_stages.first()) {
-        // Both kinds at once: the later of the two fields is the one that does not fit.
-        let place = |name: &str| fields.key(name).unwrap_or(fields.span);
-        let (first, second) = if place(first).start < place(second).start { (first, second) } else { (second, first) };
-        report
-            .error(DiagnosticKind::Conflict, place(second), format!("`{second}` beside `{first}` in one ramp"))
-            .help("a ramp runs by the clock (`from`, `to`, `over`, `curve`) or in `stages`");
-        return Share::Invalid;
+    if !of_clock.is_empty() && !of_stages.is_empty() {
+        let (strange, kind) = if staged { (of_clock, "a ramp with `stages`") } else { (of_stages, "a clock ramp") };
+        for (name, _) in strange {
+            let key = fields.key(name).unwrap_or(fields.span);
+            report
+                .error(DiagnosticKind::Conflict, key, format!("`{name}` does not go with {kind}"))
+                .help("a ramp runs by the clock (`from`, `to`, `over`, `curve`) or in `stages`");
+        }
     }
     if staged {
         read_staged(&fields, report)
-    } else if of_stages.is_empty() && (fields.get("over").is_some() || !of_clock.is_empty()) {
+    } else if !fields.among(&clock_only).is_empty() {
         read_clock(&fields, report).map_or(Share::Invalid, Share::Clock)
     } else {
         if !fields.has_unknown {
@@ -107,7 +107,8 @@ fn read_staged(fields: &Fields<'_>, report: &mut Report) -> Share {
     read_start(fields, report);
     let mut ramp = StagedRamp {
         guardrails_span: fields.get("guardrails").map_or(fields.span, Span::of),
-        has_absolute_guardrail: false,
+        // What can't be read has a mistake of its own.
+        has_absolute_guardrail: fields.get("guardrails").is_some_and(|value| value.as_array().is_none()),
     };
     if let Some(array) = fields.array("guardrails", report) {
         for guardrail in &array.elements {

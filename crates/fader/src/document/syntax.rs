@@ -83,7 +83,17 @@ fn refusal(error: &jsonc_parser::errors::ParseError, text: &str) -> SyntaxProble
     let mut span = Span::of(&error.range());
     let found = text.get(span.start..).and_then(|rest| rest.chars().next());
     let (message, help) = match error.kind() {
-        ParseErrorKind::ExpectedComma => ("a comma is missing", Some("separate entries by `,`")),
+        ParseErrorKind::ExpectedComma => {
+            // The parser points behind the entry; what cannot stand there is the next one.
+            let after_zero = text.get(..span.start).is_some_and(|before| before.ends_with('0'));
+            if after_zero && found.is_some_and(|found| found.is_ascii_digit()) {
+                span = Span::point(span.start - 1);
+                ("a number has no leading zero", Some("write it without the `0` in front"))
+            } else {
+                span = Span::point(next_token(text, span.start));
+                ("a comma is missing", Some("separate entries by `,`"))
+            }
+        }
         ParseErrorKind::TrailingCommasNotAllowed => ("a trailing comma is not JSON", None),
         ParseErrorKind::CommentsNotAllowed => ("a comment is not JSON", None),
         ParseErrorKind::SingleQuotedStringsNotAllowed => ("single quotes are not JSON", Some("use double quotes")),
@@ -99,12 +109,12 @@ fn refusal(error: &jsonc_parser::errors::ParseError, text: &str) -> SyntaxProble
         ParseErrorKind::ExpectedColonAfterObjectKey => ("a `:` is missing after the name", None),
         ParseErrorKind::ExpectedObjectValue => ("a value is missing after the `:`", None),
         ParseErrorKind::MultipleRootJsonValues => ("there is more text after the document's end", None),
-        ParseErrorKind::UnterminatedArray => ("this array is not closed", Some("add `]`")),
-        ParseErrorKind::UnterminatedObject => ("this object is not closed", Some("add `}`")),
+        ParseErrorKind::UnterminatedArray => return ends_in("array", "add `]`", span.start, text),
+        ParseErrorKind::UnterminatedObject => return ends_in("object", "add `}`", span.start, text),
         ParseErrorKind::UnterminatedCommentBlock => ("this comment is not closed", Some("add `*/`")),
         ParseErrorKind::NestingDepthExceeded => return too_deep(depth_limit(text).unwrap_or(span.start)),
         ParseErrorKind::String(InString::UnterminatedStringLiteral) => {
-            ("this string is not closed", Some("add the closing `\"`"))
+            return ends_in("string", "add the closing `\"`", span.start, text);
         }
         ParseErrorKind::String(InString::InvalidUnicodeEscapeSequence(_)) => {
             ("a \\u escape that is half of a surrogate pair is no character", Some("write the pair, or the character itself"))
@@ -123,6 +133,30 @@ fn refusal(error: &jsonc_parser::errors::ParseError, text: &str) -> SyntaxProble
         }
     };
     SyntaxProblem { span, message: message.to_owned(), help }
+}
+
+/// Words an early end: what is open began somewhere, but the text ends here.
+fn ends_in(what: &str, help: &'static str, start: usize, text: &str) -> SyntaxProblem {
+    let line = text.get(..start).unwrap_or_default().matches('\n').count() + 1;
+    let message = format!("the text ends here, but the {what} of line {line} is not closed");
+    SyntaxProblem { span: Span::point(text.len()), message, help: Some(help) }
+}
+
+/// Finds where the next token begins, past white space and comments.
+fn next_token(text: &str, mut at: usize) -> usize {
+    loop {
+        let rest = text.get(at..).unwrap_or_default();
+        let trimmed = rest.trim_start();
+        at += rest.len() - trimmed.len();
+        let comment = if trimmed.starts_with("//") {
+            trimmed.find('\n')
+        } else if trimmed.starts_with("/*") {
+            trimmed.find("*/").map(|end| end + 2)
+        } else {
+            return at;
+        };
+        at += comment.unwrap_or(trimmed.len());
+    }
 }
 
 fn too_deep(at: usize) -> SyntaxProblem {

@@ -190,7 +190,8 @@ impl Flags {
 
     /// Returns how a flag resolves: value, variant, reason, rule, version.
     pub fn resolve(&self, flag: impl AsRef<str>, attributes: &(impl Attributes + ?Sized)) -> Resolution {
-        self.scope(attributes).resolve(flag)
+        let live = self.inner.live.load();
+        live.resolve(flag.as_ref(), self.overrides.as_deref(), |id| self.evaluate(&live, id, attributes))
     }
 
     /// Explains how a flag resolves: every rule, also those that did not decide, and why. It runs the same evaluation,

@@ -4,7 +4,7 @@ use std::fmt;
 use std::sync::Arc;
 
 use crate::attributes::Attributes;
-use crate::decision::{Answer, Code, Decision, Resolution};
+use crate::decision::{Decision, Resolution};
 use crate::evaluate::{Evaluation, NoObserver, ScopeMemo, StackMemo};
 use crate::explain::{Explanation, Recorder};
 use crate::key::{FlagKey, FlagValue, VariantRef};
@@ -57,18 +57,7 @@ impl<A: Attributes> Scope<A> {
 
     /// Returns how a flag resolves: value, variant, reason, rule, version.
     pub fn resolve(&self, flag: impl AsRef<str>) -> Resolution {
-        let flag = flag.as_ref();
-        let live = &self.snapshot.live;
-        let version = Arc::clone(&live.ruleset.version);
-        if let Some(forced) = self.snapshot.overrides.as_ref().and_then(|overrides| overrides.get(flag)) {
-            return Resolution { answer: Answer::Forced(Arc::clone(forced)), version };
-        }
-        let answer = match live.ruleset.find(flag) {
-            Some(id) => self.answer(id, self.decide(id)),
-            None if live.loaded => Answer::Failed(Decision::error(Code::NotFound)),
-            None => Answer::Failed(Decision::error(Code::NotReady)),
-        };
-        Resolution { answer, version }
+        self.snapshot.live.resolve(flag.as_ref(), self.snapshot.overrides.as_deref(), |id| self.decide(id))
     }
 
     /// Returns how a key's flag resolves.
@@ -94,8 +83,7 @@ impl<A: Attributes> Scope<A> {
         };
         let decision = evaluation.flag(id);
         let recorder = evaluation.observer;
-        let resolution =
-            Resolution { answer: self.answer(id, decision), version: Arc::clone(&live.ruleset.version) };
+        let resolution = live.resolve(flag, None, |_| decision);
         Explanation::new(flag, resolution, recorder, live.ruleset.flag(id))
     }
 
@@ -126,12 +114,6 @@ impl<A: Attributes> Scope<A> {
         decision
     }
 
-    fn answer(&self, id: FlagId, decision: Decision) -> Answer {
-        match self.snapshot.live.ruleset.flag(id) {
-            Some(flag) => Answer::Decided { flag: Arc::clone(flag), decision },
-            None => Answer::Failed(decision),
-        }
-    }
 }
 
 impl<A> Scope<A> {

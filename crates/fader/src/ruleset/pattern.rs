@@ -94,7 +94,7 @@ impl Pattern {
 /// Takes what is wrong out of an error that also draws the pattern with a mark below it.
 fn last_line(error: &str) -> String {
     let line = error.lines().rev().find(|line| !line.trim().is_empty()).unwrap_or(error).trim();
-    line.strip_prefix("error: ").unwrap_or(line).to_lowercase()
+    line.strip_prefix("error: ").unwrap_or(line).trim_end_matches('.').to_lowercase()
 }
 
 #[cfg(test)]

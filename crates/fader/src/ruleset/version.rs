@@ -165,6 +165,8 @@ impl Requirement {
                 Ordering::Equal => !(*from && *to),
                 Ordering::Greater => true,
             },
+            // Nothing is before the first pre-release of all.
+            (None, Some((upper, _))) => *upper == Bound::floor([0; 3]),
             _ => false,
         }
     }

@@ -26,7 +26,10 @@ fn a_missing_overlay_is_none() {
     let files = files(&directory.path().join("flags.json"), 100);
     assert!(files.read_overlay().unwrap().is_none());
     fs::create_dir(&files.overlay.path).unwrap();
-    assert_eq!(files.read_overlay().unwrap_err().to_string(), "it is a directory, not a file");
+    assert_eq!(
+        files.read_overlay().unwrap_err().to_string(),
+        "it is a directory, not a file"
+    );
 }
 
 /// Two versions, switched as fast as can be while they are read: what is read together was written together.
@@ -37,7 +40,9 @@ fn a_reading_is_never_a_mix_of_two_directories() {
     for version in ["one", "two"] {
         fs::create_dir(root.join(version)).unwrap();
         fs::write(root.join(version).join("vip.txt"), version).unwrap();
-        let document = format!(r#"{{ "lists": {{ "vip": {{ "file": "vip.txt" }} }}, "metadata": "{version}" }}"#);
+        let document = format!(
+            r#"{{ "lists": {{ "vip": {{ "file": "vip.txt" }} }}, "metadata": "{version}" }}"#
+        );
         fs::write(root.join(version).join("flags.json"), document).unwrap();
     }
     symlink("one", root.join("current")).unwrap();
@@ -60,7 +65,10 @@ fn a_reading_is_never_a_mix_of_two_directories() {
         let Ok(set) = files.read() else { continue };
         let list = set.lists[0].content.as_ref().unwrap();
         let document = String::from_utf8(set.document).unwrap();
-        assert!(document.contains(std::str::from_utf8(&list.bytes).unwrap()), "{document} with {list:?}");
+        assert!(
+            document.contains(std::str::from_utf8(&list.bytes).unwrap()),
+            "{document} with {list:?}"
+        );
         read += 1;
     }
     done.store(true, Ordering::Relaxed);
@@ -76,7 +84,9 @@ fn a_reading_is_never_a_mix_of_two_renamed_directories() {
     let write = |name: &str, version: u32| {
         fs::create_dir(root.join(name)).unwrap();
         fs::write(root.join(name).join("vip.txt"), version.to_string()).unwrap();
-        let document = format!(r#"{{ "lists": {{ "vip": {{ "file": "vip.txt" }} }}, "revision": {version} }}"#);
+        let document = format!(
+            r#"{{ "lists": {{ "vip": {{ "file": "vip.txt" }} }}, "revision": {version} }}"#
+        );
         fs::write(root.join(name).join("flags.json"), document).unwrap();
     };
     write("rules", 0);
@@ -97,8 +107,45 @@ fn a_reading_is_never_a_mix_of_two_renamed_directories() {
             let list = set.lists[0].content.as_ref().unwrap();
             let document = String::from_utf8(set.document).unwrap();
             let version = std::str::from_utf8(&list.bytes).unwrap();
-            assert!(document.contains(&format!("\"revision\": {version} ")), "{document} with {version}");
+            assert!(
+                document.contains(&format!("\"revision\": {version} ")),
+                "{document} with {version}"
+            );
         }
+    });
+}
+
+/// The document stays, and the directory of its lists is switched.
+#[test]
+fn lists_behind_a_symlink_are_of_one_version() {
+    let directory = tempfile::tempdir().unwrap();
+    let root = directory.path().to_owned();
+    for version in ["one", "two"] {
+        fs::create_dir(root.join(version)).unwrap();
+        fs::write(root.join(version).join("a.txt"), version).unwrap();
+        fs::write(root.join(version).join("b.txt"), version).unwrap();
+    }
+    symlink("one", root.join("lists")).unwrap();
+    let document =
+        r#"{ "lists": { "a": { "file": "lists/a.txt" }, "b": { "file": "lists/b.txt" } } }"#;
+    fs::write(root.join("flags.json"), document).unwrap();
+    let done = AtomicBool::new(false);
+    thread::scope(|scope| {
+        scope.spawn(|| {
+            while !done.load(Ordering::Relaxed) {
+                for version in ["two", "one"] {
+                    symlink(version, root.join("next")).unwrap();
+                    fs::rename(root.join("next"), root.join("lists")).unwrap();
+                }
+            }
+        });
+        let files = files(&root.join("flags.json"), 1024);
+        let mixed = (0..2000).filter_map(|_| files.read().ok()).any(|set| {
+            let bytes = |list: &List| list.content.as_ref().unwrap().bytes.clone();
+            bytes(&set.lists[0]) != bytes(&set.lists[1])
+        });
+        done.store(true, Ordering::Relaxed);
+        assert!(!mixed);
     });
 }
 
@@ -113,5 +160,8 @@ fn a_file_written_in_place_is_told_from_another_one() {
     assert!(before.is_rewritten(&Stamp::at(&path).unwrap()));
     fs::write(directory.path().join("other"), "cem").unwrap();
     fs::rename(directory.path().join("other"), &path).unwrap();
-    assert!(!before.is_rewritten(&Stamp::at(&path).unwrap()), "renamed over, it is whole");
+    assert!(
+        !before.is_rewritten(&Stamp::at(&path).unwrap()),
+        "renamed over, it is whole"
+    );
 }

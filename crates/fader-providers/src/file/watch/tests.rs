@@ -6,7 +6,12 @@ use super::*;
 fn below(root: &Path, path: &str) -> Vec<String> {
     let mut found = BTreeSet::new();
     walk(&root.join(path), &mut found);
-    let shown = |path: &PathBuf| path.strip_prefix(root).unwrap_or(path).display().to_string();
+    let shown = |path: &PathBuf| {
+        path.strip_prefix(root)
+            .unwrap_or(path)
+            .display()
+            .to_string()
+    };
     found.iter().map(shown).collect()
 }
 
@@ -34,8 +39,14 @@ fn each_link_on_the_way_is_watched_where_it_stands() {
     symlink("..2026_11_20", root.join("mount/..data")).unwrap();
     symlink("..data/flags.json", root.join("mount/flags.json")).unwrap();
     symlink(root.join("mount"), root.join("current")).unwrap();
-    assert_eq!(below(&root, "mount/flags.json"), ["mount", "mount/..2026_11_20"]);
-    assert_eq!(below(&root, "current/flags.json"), ["", "mount", "mount/..2026_11_20"]);
+    assert_eq!(
+        below(&root, "mount/flags.json"),
+        ["mount", "mount/..2026_11_20"]
+    );
+    assert_eq!(
+        below(&root, "current/flags.json"),
+        ["", "mount", "mount/..2026_11_20"]
+    );
 }
 
 #[test]
@@ -71,11 +82,66 @@ fn watches_follow_a_directory_that_is_replaced() {
         watch.renew([file.as_path()].into_iter());
         fs::create_dir(&rules).unwrap();
         watch.renew([file.as_path()].into_iter());
-        while inbox.recv_timeout(std::time::Duration::from_millis(50)).is_ok() {}
+        while inbox
+            .recv_timeout(std::time::Duration::from_millis(50))
+            .is_ok()
+        {}
         watch.renew([file.as_path()].into_iter());
         fs::write(&file, "{}").unwrap();
-        assert!(inbox.recv_timeout(std::time::Duration::from_secs(10)).is_ok(), "a watch of the new directory");
+        assert!(
+            inbox
+                .recv_timeout(std::time::Duration::from_secs(10))
+                .is_ok(),
+            "a watch of the new directory"
+        );
     }
+}
+
+/// Waits for a hint, and for the end of those that come with it.
+fn hinted(inbox: &std::sync::mpsc::Receiver<Hint>) -> bool {
+    let hinted = inbox
+        .recv_timeout(std::time::Duration::from_secs(10))
+        .is_ok();
+    while inbox
+        .recv_timeout(std::time::Duration::from_millis(50))
+        .is_ok()
+    {}
+    hinted
+}
+
+/// The watcher forgets a directory that is renamed within one that it watches, and does not find it again.
+#[test]
+fn watches_follow_a_directory_that_is_renamed_and_back() {
+    let (_guard, root) = root();
+    let (beside, file) = (root.join("beside.json"), root.join("rules/flags.json"));
+    fs::create_dir(root.join("rules")).unwrap();
+    let (hints, inbox) = std::sync::mpsc::sync_channel(64);
+    let mut watch = Watch::new(hints);
+    let paths = [beside.as_path(), file.as_path()];
+    watch.renew(paths.into_iter());
+    fs::rename(root.join("rules"), root.join("aside")).unwrap();
+    fs::rename(root.join("aside"), root.join("rules")).unwrap();
+    assert!(hinted(&inbox));
+    watch.renew(paths.into_iter());
+    fs::write(&file, "{}").unwrap();
+    assert!(hinted(&inbox), "a watch of the directory");
+}
+
+/// Nothing is heard when a directory further up is replaced; the next poll renews the watches all the same.
+#[test]
+fn watches_follow_a_directory_that_is_replaced_unheard() {
+    let (_guard, root) = root();
+    let file = root.join("etc/shop/flags.json");
+    fs::create_dir_all(root.join("etc/shop")).unwrap();
+    let (hints, inbox) = std::sync::mpsc::sync_channel(64);
+    let mut watch = Watch::new(hints);
+    watch.renew([file.as_path()].into_iter());
+    fs::rename(root.join("etc"), root.join("old")).unwrap();
+    fs::create_dir_all(root.join("etc/shop")).unwrap();
+    watch.renew([file.as_path()].into_iter());
+    while inbox.try_recv().is_ok() {}
+    fs::write(&file, "{}").unwrap();
+    assert!(hinted(&inbox), "a watch of the new directory");
 }
 
 #[test]
@@ -87,5 +153,9 @@ fn reading_is_no_hint() {
     let mut watch = Watch::new(hints);
     watch.renew([file.as_path()].into_iter());
     fs::read(&file).unwrap();
-    assert!(inbox.recv_timeout(std::time::Duration::from_millis(200)).is_err());
+    assert!(
+        inbox
+            .recv_timeout(std::time::Duration::from_millis(200))
+            .is_err()
+    );
 }

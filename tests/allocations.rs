@@ -1,0 +1,146 @@
+//! Evaluation allocates nothing: over all conformance cases, from sixteen fresh threads at once.
+
+// A global allocator is an unsafe trait; this one counts and hands on.
+#![allow(unsafe_code, reason = "a counting allocator")]
+
+#[allow(dead_code, reason = "shared with the other test binary, which uses all of it")]
+#[path = "it/data.rs"]
+mod data;
+
+use std::alloc::{GlobalAlloc, Layout, System};
+use std::cell::Cell;
+use std::sync::Barrier;
+
+use fader::{Context, Delivery, Flags, Source, Timestamp, Value};
+
+struct Counting;
+
+thread_local! {
+    static ALLOCATIONS: Cell<u64> = const { Cell::new(0) };
+}
+
+fn count() {
+    ALLOCATIONS.with(|count| count.set(count.get() + 1));
+}
+
+// SAFETY: every call is handed on to the system's allocator as it came.
+unsafe impl GlobalAlloc for Counting {
+    unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
+        count();
+        // SAFETY: as above.
+        unsafe { System.alloc(layout) }
+    }
+
+    unsafe fn dealloc(&self, pointer: *mut u8, layout: Layout) {
+        // SAFETY: as above.
+        unsafe { System.dealloc(pointer, layout) }
+    }
+
+    unsafe fn realloc(&self, pointer: *mut u8, layout: Layout, size: usize) -> *mut u8 {
+        count();
+        // SAFETY: as above.
+        unsafe { System.realloc(pointer, layout, size) }
+    }
+}
+
+#[global_allocator]
+static ALLOCATOR: Counting = Counting;
+
+fn allocations() -> u64 {
+    ALLOCATIONS.with(Cell::get)
+}
+
+struct Prepared {
+    name: String,
+    flags: Flags,
+    key: &'static fader::FlagKey<bool>,
+    flag: String,
+    context: Context,
+    now: Timestamp,
+    /// A pattern of which the load warned may allocate on a thread's first use.
+    may_allocate: bool,
+}
+
+fn prepare() -> Vec<Prepared> {
+    let mut prepared = Vec::new();
+    for file in data::conformance() {
+        for group in &file.groups {
+            let flags = Flags::builder().build();
+            let source = match group.strictness() {
+                data::Strictness::Strict => Source::new("document"),
+                data::Strictness::Quarantine => Source::new("document").quarantine(),
+            };
+            for document in group.before().into_iter().chain([group.document()]) {
+                let mut delivery = Delivery::new(document);
+                for (path, content) in &group.lists {
+                    delivery = delivery.list(path.as_str(), Ok(content.clone().into_bytes()));
+                }
+                if let Some(overlay) = group.overlay() {
+                    delivery = delivery.overlay("overlay", overlay);
+                }
+                flags.load(delivery, &source).unwrap();
+            }
+            let may_allocate = flags.status().warnings().iter().any(|w| w.kind().as_str() == "slow-regex");
+            for case in &group.cases {
+                let mut context = Context::from_json(case.context()).unwrap();
+                for (name, text) in &case.untyped {
+                    context.set(name, Value::untyped(text.as_str()));
+                }
+                let now = Timestamp::parse(group.now(case).unwrap_or("2026-12-01T00:00:00Z")).unwrap();
+                let name: &'static str = case.flag.clone().leak();
+                prepared.push(Prepared {
+                    name: format!("{} / {} / {}", file.file, group.name, case.name),
+                    flags: flags.clone(),
+                    key: Box::leak(Box::new(fader::FlagKey::new(name, &false))),
+                    flag: case.flag.clone(),
+                    context,
+                    now,
+                    may_allocate,
+                });
+            }
+        }
+    }
+    prepared
+}
+
+#[test]
+fn evaluation_allocates_nothing_on_any_thread() {
+    let prepared = prepare();
+    assert!(prepared.len() >= 500);
+    // The counter counts.
+    let before = allocations();
+    drop(std::hint::black_box(Box::new(1)));
+    assert_eq!(allocations() - before, 1);
+
+    let barrier = Barrier::new(16);
+    let wrong: Vec<String> = std::thread::scope(|scope| {
+        let threads: Vec<_> = (0..16)
+            .map(|_| {
+                scope.spawn(|| {
+                    // Scopes are made beforehand: making one allocates, reading one does not.
+                    let scopes: Vec<_> =
+                        prepared.iter().map(|case| (case, case.flags.scope_at(&case.context, case.now))).collect();
+                    let mut wrong = Vec::with_capacity(prepared.len());
+                    barrier.wait();
+                    for (case, scope) in &scopes {
+                        let before = allocations();
+                        let resolution = scope.resolve(&case.flag);
+                        std::hint::black_box((resolution.value(), resolution.variant(), resolution.rule(), resolution.draw()));
+                        drop(resolution);
+                        std::hint::black_box(scope.get(case.key));
+                        std::hint::black_box(case.flags.get(case.key, &case.context));
+                        drop(std::hint::black_box(case.flags.resolve(&case.flag, &case.context)));
+                        if allocations() != before && !case.may_allocate {
+                            wrong.push(&case.name);
+                        }
+                    }
+                    wrong.into_iter().cloned().collect::<Vec<_>>()
+                })
+            })
+            .collect();
+        threads.into_iter().flat_map(|thread| thread.join().unwrap()).collect()
+    });
+    assert!(wrong.is_empty(), "{} evaluations allocated, such as {:?}", wrong.len(), wrong.first());
+    let slow = prepared.iter().filter(|case| case.may_allocate).count();
+    assert!(slow * 50 < prepared.len(), "{slow} cases are let off");
+}

@@ -1,0 +1,440 @@
+//! The handle: what goes live, what stays, what is told of it.
+
+use std::cell::Cell;
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use fader::{
+    AttributeName, Attributes, Context, Delivery, Event, FlagKey, Flags, ManualClock, Overlay, Reason, Source, State,
+    Timestamp, ValueRef,
+};
+
+fn file() -> Source {
+    Source::new("flags.json")
+}
+
+fn document(version: u32, percent: u32) -> String {
+    format!(
+        r#"{{ "revision": {version}, "flags": {{
+            "f": {{ "rules": [ {{ "name": "ramp", "percent": {percent}, "serve": "on" }} ] }}, "g": true }} }}"#
+    )
+}
+
+fn loaded(text: &str) -> Flags {
+    let flags = Flags::builder().build();
+    flags.load(text, &file()).unwrap();
+    flags
+}
+
+fn events(flags: &Flags) -> (Arc<Mutex<Vec<String>>>, fader::Subscription) {
+    let seen = Arc::new(Mutex::new(Vec::new()));
+    let writer = Arc::clone(&seen);
+    let subscription = flags.subscribe(move |event| {
+        let line = match event {
+            Event::Loaded(change) => format!("loaded {} {}", change.version(), change.keys().join(",")),
+            Event::Overlaid(change) => format!("overlaid {}", change.keys().join(",")),
+            Event::RolledBack(change) => format!("rolled back to {}", change.version()),
+            Event::Refused(error) => format!("refused {}", error.first().unwrap().kind()),
+            Event::Stale { source, error } => format!("stale {source} {error}"),
+            Event::Recovered { source } => format!("recovered {source}"),
+            _ => "?".to_owned(),
+        };
+        writer.lock().unwrap().push(line);
+    });
+    (seen, subscription)
+}
+
+fn take(seen: &Mutex<Vec<String>>) -> Vec<String> {
+    std::mem::take(&mut seen.lock().unwrap())
+}
+
+#[test]
+fn before_a_document_defaults_hold() {
+    static F: FlagKey<bool> = FlagKey::new("f", &true);
+    let flags = Flags::builder().build();
+    assert!(flags.get(&F, &()));
+    let resolution = flags.resolve("f", &());
+    assert_eq!((resolution.reason(), resolution.version()), (Reason::Error, ""));
+    assert_eq!(resolution.error_code().unwrap().as_str(), "PROVIDER_NOT_READY");
+    assert_eq!(flags.status().state(), State::Failed);
+}
+
+#[test]
+fn a_good_document_goes_live_and_a_bad_one_changes_nothing() {
+    let flags = Flags::builder().build();
+    let (seen, _subscription) = events(&flags);
+    let load = |text: &str| flags.load(text, &file());
+
+    assert!(load(&document(1, 5)).unwrap().is_new());
+    assert!(!load(&document(1, 5)).unwrap().is_new());
+    assert_eq!(take(&seen), ["loaded 1 f,g"]);
+
+    for _ in 0..3 {
+        assert!(load("{").is_err());
+    }
+    assert_eq!(take(&seen), ["refused syntax"], "one refusal is told once");
+    let status = flags.status();
+    assert_eq!((status.state(), status.version()), (State::Stale, "1"));
+    assert!(status.error().unwrap().starts_with("flags.json:1:2: error: "), "{:?}", status.error());
+
+    load(&document(1, 5)).unwrap();
+    assert_eq!(take(&seen), ["recovered flags.json"]);
+    assert_eq!(flags.status().state(), State::Ready);
+    assert!(load("[]").is_err());
+    assert_eq!(load(&document(2, 25)).unwrap().changed().len(), 1);
+    assert_eq!(take(&seen), ["refused wrong-type", "loaded 2 f"]);
+
+    flags.source_failed(&file(), "it is gone");
+    flags.source_failed(&file(), "it is gone");
+    load(&document(3, 25)).unwrap();
+    assert_eq!(take(&seen), ["stale flags.json it is gone", "recovered flags.json", "loaded 3 "]);
+}
+
+#[test]
+fn a_revision_that_falls_is_a_warning_for_a_file_and_a_refusal_for_a_network() {
+    let flags = loaded(&document(5, 5));
+    let error = flags.load(document(4, 5), &Source::new("http://flags").network()).unwrap_err();
+    assert_eq!(error.first().unwrap().path(), "revision");
+    assert_eq!(flags.status().version(), "5");
+    let loaded = flags.load(document(4, 5), &file()).unwrap();
+    assert_eq!(loaded.warnings()[0].kind().as_str(), "revision");
+    assert_eq!(flags.status().version(), "4");
+}
+
+#[test]
+fn changed_keys_follow_what_a_flag_depends_on() {
+    let text = |country: &str, percent: u32, ids: &str| {
+        format!(
+            r#"{{ "segments": {{ "s": {{ "if": {{ "attribute": "c", "is": "{country}" }} }} }},
+                 "lists": {{ "l": {{ "file": "{ids}" }} }},
+                 "flags": {{ "by-segment": {{ "rules": [ {{ "if": {{ "segment": "s" }}, "serve": "on" }} ] }},
+                             "by-list": {{ "rules": [ {{ "if": {{ "attribute": "u", "in_list": "l" }}, "serve": "on" }} ] }},
+                             "base": {{ "rules": [ {{ "percent": {percent}, "serve": "on" }} ] }},
+                             "above": {{ "rules": [ {{ "if": {{ "flag": "base", "is": "on" }}, "serve": "on" }} ] }},
+                             "alone": true }} }}"#
+        )
+    };
+    let deliver = |text: String, ids: &str| Delivery::new(text).list("ids.txt", Ok(ids.as_bytes().to_vec()));
+    let flags = Flags::builder().build();
+    let keys = |delivery: Delivery| flags.load(delivery, &file()).unwrap().changed().join(" ");
+    assert_eq!(keys(deliver(text("NL", 5, "ids.txt"), "a")), "by-segment by-list base above alone");
+    assert_eq!(keys(deliver(text("BE", 5, "ids.txt"), "a")), "by-segment");
+    assert_eq!(keys(deliver(text("BE", 6, "ids.txt"), "a")), "base above");
+    assert_eq!(keys(deliver(text("BE", 6, "ids.txt"), "b")), "by-list");
+    assert_eq!(keys(deliver(text("BE", 6, "ids.txt"), "b")), "");
+    assert_eq!(keys(deliver(r#"{ "flags": { "alone": true } }"#.into(), "b")), "by-segment by-list base above");
+}
+
+#[test]
+fn a_scope_keeps_its_ruleset_and_its_first_answers() {
+    struct Moody(Cell<bool>);
+    impl Attributes for Moody {
+        fn get(&self, _: AttributeName<'_>) -> Option<ValueRef<'_>> {
+            self.0.set(!self.0.get());
+            Some(ValueRef::Bool(self.0.get()))
+        }
+    }
+    let rule = r#""rules": [ { "if": { "attribute": "a", "is": true }, "serve": "on" } ]"#;
+    let flags = loaded(&format!(r#"{{ "flags": {{ "f": {{ {rule} }} }} }}"#));
+    let scope = flags.scope(Moody(Cell::new(false)));
+    for _ in 0..3 {
+        assert_eq!(scope.resolve("f").variant(), Some("on"));
+    }
+    let version = scope.version().to_owned();
+    flags.load(r#"{ "flags": {} }"#, &file()).unwrap();
+    flags.apply(Overlay::new().kill("f"));
+    assert_eq!((scope.resolve("f").variant(), scope.version()), (Some("on"), &*version));
+    assert_eq!(flags.resolve("f", &()).error_code().unwrap().as_str(), "FLAG_NOT_FOUND");
+}
+
+#[test]
+fn a_scope_tells_what_was_asked_for() {
+    let flags = loaded(
+        r#"{ "flags": { "base": true, "f": { "rules": [ { "if": { "flag": "base", "is": "on" }, "serve": "on" } ] },
+                        "none": { "enabled": false }, "unread": true } }"#,
+    );
+    let scope = flags.scope(());
+    let _ = (scope.resolve("none"), scope.resolve("f"), scope.resolve("missing"));
+    assert_eq!(scope.asked().collect::<Vec<_>>(), [("f", Some("on")), ("none", None)]);
+}
+
+#[test]
+fn rolling_back_holds_until_the_source_says_something_else() {
+    let flags = loaded(&document(1, 1));
+    assert!(flags.rollback().is_err());
+    flags.load(document(2, 2), &file()).unwrap();
+    flags.load(document(3, 3), &file()).unwrap();
+    flags.load(document(4, 4), &file()).unwrap();
+    assert_eq!(flags.history().iter().map(|version| version.version().to_owned()).collect::<Vec<_>>(), ["3", "2"]);
+
+    assert_eq!(flags.rollback().unwrap().version(), "3");
+    assert_eq!(flags.rollback().unwrap().version(), "2");
+    assert!(flags.rollback().is_err());
+    let status = flags.status();
+    assert_eq!((status.state(), status.version(), status.rolled_back_from()), (State::RolledBack, "2", Some("4")));
+    assert!(!flags.load(document(4, 4), &file()).unwrap().is_new());
+    assert!(flags.load("{", &file()).is_err());
+    assert_eq!(flags.status().state(), State::RolledBack);
+    flags.apply(Overlay::new().kill("g"));
+    assert_eq!((flags.resolve("g", &()).reason(), flags.status().version()), (Reason::Disabled, "2"));
+
+    flags.load(document(5, 5), &file()).unwrap();
+    assert_eq!((flags.status().state(), flags.status().version()), (State::Ready, "5"));
+    assert_eq!(flags.resolve("g", &()).reason(), Reason::Disabled, "the overlay stays");
+}
+
+#[test]
+fn an_overlay_kills_and_holds_percents() {
+    let flags = loaded(&document(1, 5));
+    let lucky = flags.find_unit("f", "on").unwrap();
+    let context = Context::new(lucky);
+    let (seen, _subscription) = events(&flags);
+    flags.apply(Overlay::new().percent("f", "ramp", "0".parse().unwrap()).kill("gone").percent("f", "old", "1".parse().unwrap()));
+    assert_eq!(flags.resolve("f", &context).reason(), Reason::Default);
+    let kinds: Vec<_> = flags.status().warnings().iter().map(|w| format!("{} {}", w.kind(), w.path())).collect();
+    assert_eq!(kinds, ["overlay-holds flags.f.rules[0].percent", "overlay flags.f.rules.old", "overlay flags.gone"]);
+    flags.apply(Overlay::new().percent("f", "ramp", "5".parse().unwrap()));
+    assert!(flags.status().warnings().is_empty());
+    assert_eq!(flags.resolve("f", &context).reason(), Reason::Split);
+    flags.apply(Overlay::new().kill("f"));
+    assert_eq!(flags.resolve("f", &context).reason(), Reason::Disabled);
+    assert_eq!(take(&seen), ["overlaid f", "overlaid f", "overlaid f"]);
+}
+
+#[test]
+fn a_kill_works_beside_a_broken_document_and_a_broken_overlay_beside_a_good_one() {
+    let flags = loaded(&document(1, 5));
+    let kill = br#"{ "version": 3, "flags": { "g": { "killed": true, "by": "anna", "reason": "errors" } } }"#;
+    assert!(flags.load(Delivery::new("{").overlay("overlay", kill), &file()).is_err());
+    assert_eq!((flags.resolve("g", &()).reason(), flags.status().overlay_version()), (Reason::Disabled, 3));
+
+    let (seen, _subscription) = events(&flags);
+    let broken = br#"{ "flags": { "g": { "kiled": true } } }"#;
+    let loaded = flags.load(Delivery::new(document(2, 5)).overlay("overlay", broken), &file()).unwrap();
+    let error = loaded.overlay_error().unwrap();
+    assert_eq!(error.to_string(), "overlay:1:21: error: at flags.g.kiled: unknown field `kiled` in an overlay's flag; help: did you mean `killed`?");
+    assert_eq!((flags.resolve("g", &()).reason(), flags.status().version()), (Reason::Disabled, "2"));
+    assert_eq!(flags.status().state(), State::Stale);
+    assert_eq!(take(&seen), ["refused unknown-field", "loaded 2 f,g"][..1].iter().chain(["loaded 2 "].iter()).copied().collect::<Vec<_>>());
+}
+
+#[test]
+fn an_overlay_is_read_back_as_it_was_written() {
+    let flags = loaded(&document(1, 5));
+    let overlay = Overlay::new()
+        .with_version(7)
+        .kill("g")
+        .percent("f", "ramp", "12.345678".parse().unwrap())
+        .signed("g", "anna", "too slow");
+    flags.load(Delivery::new(document(1, 5)).overlay("overlay", overlay.to_string()), &file()).unwrap();
+    assert_eq!(*flags.snapshot().overlay(), overlay);
+}
+
+#[test]
+fn quarantine_sets_aside_what_is_broken_and_keeps_the_last_good_form() {
+    let network = Source::new("http://flags").quarantine();
+    let flags = Flags::builder().build();
+    let text = |f: &str, segment: &str| {
+        format!(
+            r#"{{ "segments": {{ "s": {{ "if": {segment} }} }},
+                 "flags": {{ "f": {f}, "g": true, "u": {{ "rules": [ {{ "if": {{ "segment": "s" }}, "serve": "on" }} ] }} }} }}"#
+        )
+    };
+    let good = r#"{ "attribute": "a", "exists": false }"#;
+    flags.load(text(r#"{ "variants": { "x": 1, "y": 2 }, "default": "y" }"#, good), &network).unwrap();
+    flags.load(text(r#"{ "variants": { "x": 1 }, "default": "z" }"#, good), &network).unwrap();
+    assert_eq!((flags.resolve("f", &()).variant(), flags.resolve("g", &()).variant()), (Some("y"), Some("on")));
+    assert_eq!((flags.status().state(), flags.status().set_aside()), (State::Stale, &["f".to_owned()][..]));
+
+    let loaded = flags.load(text("true", r#"{ "attribute": "a", "exsts": true }"#), &network).unwrap();
+    assert_eq!(loaded.warnings()[0].path(), "segments.s.if.exsts");
+    assert_eq!((flags.resolve("f", &()).variant(), flags.resolve("u", &()).variant()), (Some("on"), Some("on")));
+    assert_eq!(flags.status().set_aside(), ["u"]);
+
+    assert!(flags.load(r#"{ "flag": {} }"#, &network).is_err(), "an error outside flags refuses the document");
+    flags.load(text("true", good), &network).unwrap();
+    assert_eq!(flags.status().state(), State::Ready);
+}
+
+#[test]
+fn a_kept_form_never_closes_a_circle() {
+    let network = Source::new("http://flags").quarantine();
+    let flags = Flags::builder().build();
+    let on = |flag: &str| format!(r#"{{ "rules": [ {{ "if": {{ "flag": "{flag}", "is": "on" }}, "serve": "on" }} ] }}"#);
+    flags.load(format!(r#"{{ "flags": {{ "a": {}, "b": true }} }}"#, on("b")), &network).unwrap();
+    // `a` is broken now and would keep depending on `b`, which now depends on `a`.
+    flags.load(format!(r#"{{ "flags": {{ "a": 5, "b": {} }} }}"#, on("a")), &network).unwrap();
+    assert_eq!(flags.resolve("a", &()).error_code().unwrap().as_str(), "PARSE_ERROR");
+    assert_eq!(flags.resolve("b", &()).variant(), Some("off"));
+}
+
+#[test]
+fn deep_and_wide_references_cost_neither_the_stack_nor_the_day() {
+    let chain = |length: usize| {
+        let segments: Vec<_> = (1..length)
+            .map(|n| format!(r#""s{n}": {{ "if": {{ "all": [ {{ "segment": "s{}" }}, {{ "not": {{ "not": {{ "segment": "s{}" }} }} }} ] }} }}"#, n - 1, n - 1))
+            .collect();
+        format!(
+            r#"{{ "segments": {{ "s0": {{ "if": {{ "attribute": "a", "is": 1 }} }}, {} }},
+                 "flags": {{ "f": {{ "rules": [ {{ "if": {{ "segment": "s{}" }}, "serve": "on" }} ] }} }} }}"#,
+            segments.join(", "),
+            length - 1
+        )
+    };
+    let flags = loaded(&chain(100));
+    let context = Context::anonymous().with("a", 1);
+    assert_eq!(flags.resolve("f", &context).variant(), Some("on"));
+    assert_eq!(flags.scope(&context).resolve("f").variant(), Some("on"));
+    assert!(flags.explain("f", &context).to_string().len() < 1_000_000);
+    let error = Flags::builder().build().load(chain(100_000), &file()).unwrap_err();
+    assert_eq!(error.first().unwrap().kind().as_str(), "too-deep");
+}
+
+#[test]
+fn time_never_falls_for_a_handle() {
+    let clock = Arc::new(ManualClock::at("2026-12-01T12:00:00Z").unwrap());
+    let flags = Flags::builder().clock(Arc::clone(&clock)).build();
+    let document = r#"{ "flags": { "f": { "rules": [ { "if": { "time": { "from": "2026-12-01T12:00:00Z" } }, "serve": "on" } ] } } }"#;
+    flags.load(document, &file()).unwrap();
+    assert_eq!(flags.resolve("f", &()).variant(), Some("on"));
+    clock.set(Timestamp::parse("2026-12-01T11:00:00Z").unwrap());
+    assert_eq!(flags.resolve("f", &()).variant(), Some("on"));
+    let earlier = Timestamp::parse("2026-12-01T11:00:00Z").unwrap();
+    assert_eq!(flags.scope_at((), earlier).resolve("f").variant(), Some("off"), "a time that is asked for is not clamped");
+    clock.set(Timestamp::parse("2026-12-01T13:00:00Z").unwrap());
+    assert_eq!(flags.status().age(), Some(Duration::from_secs(3_600)));
+}
+
+#[test]
+fn ambient_attributes_are_constants_of_the_process() {
+    let flags = Flags::builder().ambient("env", "prod").ambient("host", "h1").build();
+    let document = r#"{ "flags": {
+        "f": { "rules": [ { "if": [ { "attribute": "env", "is": "prod" }, { "attribute": "country", "is": "NL" } ], "serve": "on" } ] },
+        "by-host": { "by": "host", "rules": [ { "percent": 50, "serve": "on" } ] },
+        "elsewhere": { "rules": [ { "if": { "attribute": "env", "is": "test" }, "serve": "on" } ] } } }"#;
+    flags.load(document, &file()).unwrap();
+    let context = Context::new("u").with("country", "NL").with("env", "test");
+    assert_eq!(flags.resolve("f", &context).variant(), Some("on"));
+    assert_eq!(flags.resolve("elsewhere", &context).variant(), Some("off"));
+    assert!(flags.resolve("by-host", &()).draw().is_some());
+    assert_eq!(flags.snapshot().wanted().map(|name| name.as_str().to_owned()).collect::<Vec<_>>(), ["country"]);
+}
+
+fader::variants! {
+    /// How results are ranked.
+    enum Ranker { Old = "old", HybridA = "a" }
+}
+
+fader::flags! {
+    SearchRanker: Ranker = "ranker", default Ranker::Old;
+    Greeting: str = "greeting", default "hi";
+    PoolSize: i64 = "pool", default 4;
+    Gone: bool = "gone", default true;
+    Ratio: f64 = "ratio", default 0.5;
+    Odd: bool = "greeting", default false;
+}
+
+#[test]
+fn keys_of_every_type_read_their_flags() {
+    let flags = loaded(
+        r#"{ "flags": { "ranker": { "variants": { "old": "bm25", "a": "hybrid" }, "default": "a" },
+            "greeting": { "variants": { "short": "hey" }, "default": "short" }, "extra": true,
+            "pool": { "variants": { "small": 2.0 }, "default": "small" }, "ratio": { "variants": { "r": 1 }, "default": "r" } } }"#,
+    );
+    let scope = flags.scope(());
+    assert_eq!(flags.get(&SEARCH_RANKER, &()), Ranker::HybridA);
+    assert_eq!(scope.get(&GREETING), "hey");
+    assert_eq!((flags.get(&POOL_SIZE, &()), flags.get(&RATIO, &()), flags.get(&GONE, &())), (2, 1.0, true));
+    assert!(!flags.get(&ODD, &()), "another type answers with the default");
+    assert_eq!(flags.with(&GREETING, &(), str::len), 3);
+
+    let report = flags.check_keys([&SEARCH_RANKER as &dyn fader::Key, &GREETING, &POOL_SIZE, &GONE, &RATIO]);
+    assert_eq!(report.to_string(), "the document lacks gone; no code names extra");
+    assert_eq!(flags.missing_keys(), ["gone"]);
+    assert_eq!(flags.check_keys([&ODD as &dyn fader::Key]).mismatched(), Vec::<&str>::new(), "a name is checked once");
+    let other = flags.clone();
+    other.load(r#"{ "flags": { "gone": "x" } }"#, &file()).unwrap_err();
+    other.load(r#"{ "flags": { "gone": true } }"#, &file()).unwrap();
+    assert_eq!(flags.missing_keys(), ["ranker", "greeting", "pool", "ratio"]);
+}
+
+#[test]
+fn one_key_serves_several_handles() {
+    static F: FlagKey<bool> = FlagKey::new("f", &false);
+    let (a, b) = (Flags::fixed([("f", true)]), Flags::fixed([("x", true), ("f", false)]));
+    for _ in 0..3 {
+        assert!(a.get(&F, &()) && !b.get(&F, &()));
+    }
+    a.load(r#"{ "flags": { "z": true, "y": true } }"#, &file()).unwrap();
+    assert!(!a.get(&F, &()));
+    a.load(r#"{ "flags": { "z": false, "f": true } }"#, &file()).unwrap();
+    assert!(a.get(&F, &()));
+}
+
+#[test]
+fn overrides_force_values_without_touching_others() {
+    let flags = loaded(r#"{ "flags": { "ranker": { "variants": { "old": 1, "a": 2 }, "default": "old" }, "gone": false } }"#);
+    let forced = flags.overridden([(&SEARCH_RANKER, Ranker::HybridA)]).overridden([(&GREETING, "forced".to_owned())]);
+    assert_eq!((forced.get(&SEARCH_RANKER, &()), flags.get(&SEARCH_RANKER, &())), (Ranker::HybridA, Ranker::Old));
+    assert_eq!(forced.scope(()).get(&GREETING), "forced");
+    let resolution = forced.resolve("ranker", &());
+    assert_eq!((resolution.reason(), resolution.variant()), (Reason::Forced, Some("a")));
+    let scope = flags.scope(()).overridden([(&GONE, true)]);
+    assert!(*scope.get(&GONE) && scope.resolve("gone").reason() == Reason::Forced);
+    assert!(forced.explain("greeting", &()).to_string().contains("FORCED"));
+}
+
+#[test]
+fn what_is_attached_goes_with_the_last_handle() {
+    let (sender, receiver) = std::sync::mpsc::channel::<()>();
+    let flags = Flags::fixed([("f", true)]);
+    flags.attach(sender);
+    let (clone, weak, scope) = (flags.clone(), flags.downgrade(), flags.scope(()));
+    drop(flags);
+    assert!(weak.upgrade().is_some() && receiver.try_recv() == Err(std::sync::mpsc::TryRecvError::Empty));
+    drop(clone);
+    assert!(weak.upgrade().is_none() && receiver.try_recv() == Err(std::sync::mpsc::TryRecvError::Disconnected));
+    assert_eq!(scope.resolve("f").variant(), Some("on"), "a scope outlives its handle");
+}
+
+#[test]
+fn a_subscriber_may_load_in_turn() {
+    let flags = loaded(&document(1, 1));
+    let (seen, _first) = events(&flags);
+    let weak = flags.downgrade();
+    let _second = flags.subscribe(move |event| {
+        if let (Event::Loaded(change), Some(flags)) = (event, weak.upgrade()) {
+            if change.version() == "2" {
+                flags.load(document(3, 3), &file()).unwrap();
+            }
+        }
+    });
+    flags.load(document(2, 2), &file()).unwrap();
+    assert_eq!(take(&seen), ["loaded 2 f", "loaded 3 f"]);
+}
+
+#[test]
+fn readers_see_one_ruleset_while_others_load() {
+    let flags = loaded(&document(1, 1));
+    let until = std::time::Instant::now() + Duration::from_millis(500);
+    std::thread::scope(|threads| {
+        for _ in 0..2 {
+            threads.spawn(|| {
+                let (mut last, context) = (0, Context::new("u"));
+                while std::time::Instant::now() < until {
+                    let scope = flags.scope(&context);
+                    let version: u32 = scope.version().parse().unwrap();
+                    assert!(version >= last && scope.resolve("f").version() == scope.resolve("g").version());
+                    last = version;
+                }
+            });
+        }
+        for version in 2.. {
+            if std::time::Instant::now() >= until {
+                break;
+            }
+            flags.load(document(version, version % 100), &file()).unwrap();
+        }
+    });
+    flags.reclaim();
+}
