@@ -3,7 +3,10 @@
 // A global allocator is an unsafe trait; this one counts and hands on.
 #![allow(unsafe_code, reason = "a counting allocator")]
 
-#[allow(dead_code, reason = "shared with the other test binary, which uses all of it")]
+#[allow(
+    dead_code,
+    reason = "shared with the other test binary, which uses all of it"
+)]
 #[path = "it/data.rs"]
 mod data;
 
@@ -80,13 +83,18 @@ fn prepare() -> Vec<Prepared> {
                 }
                 flags.load(delivery, &source).unwrap();
             }
-            let may_allocate = flags.status().warnings().iter().any(|w| w.kind().as_str() == "slow-regex");
+            let may_allocate = flags
+                .status()
+                .warnings()
+                .iter()
+                .any(|w| w.kind().as_str() == "slow-regex");
             for case in &group.cases {
                 let mut context = Context::from_json(case.context()).unwrap();
                 for (name, text) in &case.untyped {
                     context.set(name, Value::untyped(text.as_str()));
                 }
-                let now = Timestamp::parse(group.now(case).unwrap_or("2026-12-01T00:00:00Z")).unwrap();
+                let now =
+                    Timestamp::parse(group.now(case).unwrap_or("2026-12-01T00:00:00Z")).unwrap();
                 let name: &'static str = case.flag.clone().leak();
                 prepared.push(Prepared {
                     name: format!("{} / {} / {}", file.file, group.name, case.name),
@@ -118,18 +126,27 @@ fn evaluation_allocates_nothing_on_any_thread() {
             .map(|_| {
                 scope.spawn(|| {
                     // Scopes are made beforehand: making one allocates, reading one does not.
-                    let scopes: Vec<_> =
-                        prepared.iter().map(|case| (case, case.flags.scope_at(&case.context, case.now))).collect();
+                    let scopes: Vec<_> = prepared
+                        .iter()
+                        .map(|case| (case, case.flags.scope_at(&case.context, case.now)))
+                        .collect();
                     let mut wrong = Vec::with_capacity(prepared.len());
                     barrier.wait();
                     for (case, scope) in &scopes {
                         let before = allocations();
                         let resolution = scope.resolve(&case.flag);
-                        std::hint::black_box((resolution.value(), resolution.variant(), resolution.rule(), resolution.draw()));
+                        std::hint::black_box((
+                            resolution.value(),
+                            resolution.variant(),
+                            resolution.rule(),
+                            resolution.draw(),
+                        ));
                         drop(resolution);
                         std::hint::black_box(scope.get(case.key));
                         std::hint::black_box(case.flags.get(case.key, &case.context));
-                        drop(std::hint::black_box(case.flags.resolve(&case.flag, &case.context)));
+                        drop(std::hint::black_box(
+                            case.flags.resolve(&case.flag, &case.context),
+                        ));
                         if allocations() != before && !case.may_allocate {
                             wrong.push(&case.name);
                         }
@@ -138,9 +155,17 @@ fn evaluation_allocates_nothing_on_any_thread() {
                 })
             })
             .collect();
-        threads.into_iter().flat_map(|thread| thread.join().unwrap()).collect()
+        threads
+            .into_iter()
+            .flat_map(|thread| thread.join().unwrap())
+            .collect()
     });
-    assert!(wrong.is_empty(), "{} evaluations allocated, such as {:?}", wrong.len(), wrong.first());
+    assert!(
+        wrong.is_empty(),
+        "{} evaluations allocated, such as {:?}",
+        wrong.len(),
+        wrong.first()
+    );
     let slow = prepared.iter().filter(|case| case.may_allocate).count();
     assert!(slow * 50 < prepared.len(), "{slow} cases are let off");
 }

@@ -33,13 +33,21 @@ pub(crate) fn load(group: &Group) -> Flags {
     if let Some(overlay) = group.overlay() {
         now = now.overlay("overlay", overlay.as_bytes());
     }
-    let loaded = flags.load(now, &source).unwrap_or_else(|error| panic!("{}: {error}", group.name));
-    assert!(loaded.overlay_error().is_none(), "{}: {:?}", group.name, loaded.overlay_error());
+    let loaded = flags
+        .load(now, &source)
+        .unwrap_or_else(|error| panic!("{}: {error}", group.name));
+    assert!(
+        loaded.overlay_error().is_none(),
+        "{}: {:?}",
+        group.name,
+        loaded.overlay_error()
+    );
     flags
 }
 
 pub(crate) fn context(case: &Case) -> Context {
-    let mut context = Context::from_json(case.context()).unwrap_or_else(|error| panic!("{}: {error}", case.name));
+    let mut context =
+        Context::from_json(case.context()).unwrap_or_else(|error| panic!("{}: {error}", case.name));
     for (name, text) in &case.untyped {
         context.set(name, Value::untyped(text.as_str()));
     }
@@ -53,13 +61,19 @@ pub(crate) fn now(group: &Group, case: &Case) -> Timestamp {
 
 fn differs(resolution: &Resolution, expected: &Answer) -> bool {
     let null = serde_json::Value::Null;
-    let draw = resolution.draw().map(|draw| data::Draw { rule: draw.rule.to_owned(), enrolled: draw.enrolled });
+    let draw = resolution.draw().map(|draw| data::Draw {
+        rule: draw.rule.to_owned(),
+        enrolled: draw.enrolled,
+    });
     !data::same(resolution.value().unwrap_or(&null), &expected.value)
         || resolution.variant() != expected.variant.as_deref()
         || resolution.reason().as_str() != expected.reason
         || resolution.error_code().map(|code| code.as_str()) != expected.error_code.as_deref()
         || resolution.rule() != expected.rule.as_deref()
-        || expected.draw.as_ref().is_some_and(|expected| draw != *expected)
+        || expected
+            .draw
+            .as_ref()
+            .is_some_and(|expected| draw != *expected)
 }
 
 #[test]
@@ -75,10 +89,19 @@ fn every_case_is_answered_as_the_data_say() {
                 let explanation = scope.explain(&case.flag);
                 let place = || format!("{} / {} / {}", file.file, group.name, case.name);
                 if differs(&resolution, &case.expect) {
-                    wrong.push(format!("{}\n  expected {:?}\n  found    {resolution:?}\n  {explanation}", place(), case.expect));
+                    wrong.push(format!(
+                        "{}\n  expected {:?}\n  found    {resolution:?}\n  {explanation}",
+                        place(),
+                        case.expect
+                    ));
                 }
-                if differs(explanation.resolution(), &case.expect) || explanation.to_string().is_empty() {
-                    wrong.push(format!("{}: the explanation differs\n  {explanation}", place()));
+                if differs(explanation.resolution(), &case.expect)
+                    || explanation.to_string().is_empty()
+                {
+                    wrong.push(format!(
+                        "{}: the explanation differs\n  {explanation}",
+                        place()
+                    ));
                 }
                 // Asked again, after others, and in a scope of its own, a flag answers the same.
                 if differs(&scope.resolve(&case.flag), &case.expect) {
@@ -89,8 +112,15 @@ fn every_case_is_answered_as_the_data_say() {
             }
         }
     }
-    assert!(wrong.is_empty(), "{} of {cases} wrong:\n{}", wrong.len(), wrong[..wrong.len().min(20)].join("\n"));
+    assert!(
+        wrong.is_empty(),
+        "{} of {cases} wrong:\n{}",
+        wrong.len(),
+        wrong[..wrong.len().min(20)].join("\n")
+    );
     assert!(cases >= 500, "only {cases} cases");
-    let missing: Vec<_> = (1..=92).filter(|rule| !rules.contains(rule) && !NOT_ANSWERS.contains(rule)).collect();
+    let missing: Vec<_> = (1..=92)
+        .filter(|rule| !rules.contains(rule) && !NOT_ANSWERS.contains(rule))
+        .collect();
     assert!(missing.is_empty(), "no case shows the rules {missing:?}");
 }

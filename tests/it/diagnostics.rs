@@ -10,8 +10,12 @@ fn check(document: &Checked) -> Result<Vec<Diagnostic>, CompileError> {
         let content = document.list(&path);
         delivery = delivery.list(path, content);
     }
-    let flags = Flags::builder().clock(ManualClock::at("2026-12-01T00:00:00Z").unwrap()).build();
-    flags.load(delivery, &Source::new("document")).map(|loaded| loaded.warnings().to_vec())
+    let flags = Flags::builder()
+        .clock(ManualClock::at("2026-12-01T00:00:00Z").unwrap())
+        .build();
+    flags
+        .load(delivery, &Source::new("document"))
+        .map(|loaded| loaded.warnings().to_vec())
 }
 
 fn found(diagnostics: &[Diagnostic]) -> Vec<Found> {
@@ -42,7 +46,11 @@ fn differences(documents: &[Checked], is_error: bool) -> String {
             differences.extend(misworded(diagnostic));
         }
         if !differences.is_empty() {
-            all.push_str(&format!("{}\n  {}\n", document.name, differences.join("\n  ")));
+            all.push_str(&format!(
+                "{}\n  {}\n",
+                document.name,
+                differences.join("\n  ")
+            ));
         }
     }
     all

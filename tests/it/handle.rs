@@ -5,8 +5,8 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use fader::{
-    AttributeName, Attributes, Context, Delivery, Event, FlagKey, Flags, ManualClock, Overlay, Reason, Source, State,
-    Timestamp, ValueRef,
+    AttributeName, Attributes, Context, Delivery, Event, FlagKey, Flags, ManualClock, Overlay,
+    Reason, Source, State, Timestamp, ValueRef,
 };
 
 fn file() -> Source {
@@ -31,7 +31,9 @@ fn events(flags: &Flags) -> (Arc<Mutex<Vec<String>>>, fader::Subscription) {
     let writer = Arc::clone(&seen);
     let subscription = flags.subscribe(move |event| {
         let line = match event {
-            Event::Loaded(change) => format!("loaded {} {}", change.version(), change.keys().join(",")),
+            Event::Loaded(change) => {
+                format!("loaded {} {}", change.version(), change.keys().join(","))
+            }
             Event::Overlaid(change) => format!("overlaid {}", change.keys().join(",")),
             Event::RolledBack(change) => format!("rolled back to {}", change.version()),
             Event::Refused(error) => format!("refused {}", error.first().unwrap().kind()),
@@ -54,8 +56,14 @@ fn before_a_document_defaults_hold() {
     let flags = Flags::builder().build();
     assert!(flags.get(&F, &()));
     let resolution = flags.resolve("f", &());
-    assert_eq!((resolution.reason(), resolution.version()), (Reason::Error, ""));
-    assert_eq!(resolution.error_code().unwrap().as_str(), "PROVIDER_NOT_READY");
+    assert_eq!(
+        (resolution.reason(), resolution.version()),
+        (Reason::Error, "")
+    );
+    assert_eq!(
+        resolution.error_code().unwrap().as_str(),
+        "PROVIDER_NOT_READY"
+    );
     assert_eq!(flags.status().state(), State::Failed);
 }
 
@@ -75,7 +83,14 @@ fn a_good_document_goes_live_and_a_bad_one_changes_nothing() {
     assert_eq!(take(&seen), ["refused syntax"], "one refusal is told once");
     let status = flags.status();
     assert_eq!((status.state(), status.version()), (State::Stale, "1"));
-    assert!(status.error().unwrap().starts_with("flags.json:1:2: error: "), "{:?}", status.error());
+    assert!(
+        status
+            .error()
+            .unwrap()
+            .starts_with("flags.json:1:2: error: "),
+        "{:?}",
+        status.error()
+    );
 
     load(&document(1, 5)).unwrap();
     assert_eq!(take(&seen), ["recovered flags.json"]);
@@ -87,13 +102,22 @@ fn a_good_document_goes_live_and_a_bad_one_changes_nothing() {
     flags.source_failed(&file(), "it is gone");
     flags.source_failed(&file(), "it is gone");
     load(&document(3, 25)).unwrap();
-    assert_eq!(take(&seen), ["stale flags.json it is gone", "recovered flags.json", "loaded 3 "]);
+    assert_eq!(
+        take(&seen),
+        [
+            "stale flags.json it is gone",
+            "recovered flags.json",
+            "loaded 3 "
+        ]
+    );
 }
 
 #[test]
 fn a_revision_that_falls_is_a_warning_for_a_file_and_a_refusal_for_a_network() {
     let flags = loaded(&document(5, 5));
-    let error = flags.load(document(4, 5), &Source::new("http://flags").network()).unwrap_err();
+    let error = flags
+        .load(document(4, 5), &Source::new("http://flags").network())
+        .unwrap_err();
     assert_eq!(error.first().unwrap().path(), "revision");
     assert_eq!(flags.status().version(), "5");
     let loaded = flags.load(document(4, 5), &file()).unwrap();
@@ -114,15 +138,22 @@ fn changed_keys_follow_what_a_flag_depends_on() {
                              "alone": true }} }}"#
         )
     };
-    let deliver = |text: String, ids: &str| Delivery::new(text).list("ids.txt", Ok(ids.as_bytes().to_vec()));
+    let deliver =
+        |text: String, ids: &str| Delivery::new(text).list("ids.txt", Ok(ids.as_bytes().to_vec()));
     let flags = Flags::builder().build();
     let keys = |delivery: Delivery| flags.load(delivery, &file()).unwrap().changed().join(" ");
-    assert_eq!(keys(deliver(text("NL", 5, "ids.txt"), "a")), "by-segment by-list base above alone");
+    assert_eq!(
+        keys(deliver(text("NL", 5, "ids.txt"), "a")),
+        "by-segment by-list base above alone"
+    );
     assert_eq!(keys(deliver(text("BE", 5, "ids.txt"), "a")), "by-segment");
     assert_eq!(keys(deliver(text("BE", 6, "ids.txt"), "a")), "base above");
     assert_eq!(keys(deliver(text("BE", 6, "ids.txt"), "b")), "by-list");
     assert_eq!(keys(deliver(text("BE", 6, "ids.txt"), "b")), "");
-    assert_eq!(keys(deliver(r#"{ "flags": { "alone": true } }"#.into(), "b")), "by-segment by-list base above");
+    assert_eq!(
+        keys(deliver(r#"{ "flags": { "alone": true } }"#.into(), "b")),
+        "by-segment by-list base above"
+    );
 }
 
 #[test]
@@ -143,8 +174,14 @@ fn a_scope_keeps_its_ruleset_and_its_first_answers() {
     let version = scope.version().to_owned();
     flags.load(r#"{ "flags": {} }"#, &file()).unwrap();
     flags.apply(Overlay::new().kill("f"));
-    assert_eq!((scope.resolve("f").variant(), scope.version()), (Some("on"), &*version));
-    assert_eq!(flags.resolve("f", &()).error_code().unwrap().as_str(), "FLAG_NOT_FOUND");
+    assert_eq!(
+        (scope.resolve("f").variant(), scope.version()),
+        (Some("on"), &*version)
+    );
+    assert_eq!(
+        flags.resolve("f", &()).error_code().unwrap().as_str(),
+        "FLAG_NOT_FOUND"
+    );
 }
 
 #[test]
@@ -154,8 +191,15 @@ fn a_scope_tells_what_was_asked_for() {
                         "none": { "enabled": false }, "unread": true } }"#,
     );
     let scope = flags.scope(());
-    let _ = (scope.resolve("none"), scope.resolve("f"), scope.resolve("missing"));
-    assert_eq!(scope.asked().collect::<Vec<_>>(), [("f", Some("on")), ("none", None)]);
+    let _ = (
+        scope.resolve("none"),
+        scope.resolve("f"),
+        scope.resolve("missing"),
+    );
+    assert_eq!(
+        scope.asked().collect::<Vec<_>>(),
+        [("f", Some("on")), ("none", None)]
+    );
 }
 
 #[test]
@@ -165,22 +209,42 @@ fn rolling_back_holds_until_the_source_says_something_else() {
     flags.load(document(2, 2), &file()).unwrap();
     flags.load(document(3, 3), &file()).unwrap();
     flags.load(document(4, 4), &file()).unwrap();
-    assert_eq!(flags.history().iter().map(|version| version.version().to_owned()).collect::<Vec<_>>(), ["3", "2"]);
+    assert_eq!(
+        flags
+            .history()
+            .iter()
+            .map(|version| version.version().to_owned())
+            .collect::<Vec<_>>(),
+        ["3", "2"]
+    );
 
     assert_eq!(flags.rollback().unwrap().version(), "3");
     assert_eq!(flags.rollback().unwrap().version(), "2");
     assert!(flags.rollback().is_err());
     let status = flags.status();
-    assert_eq!((status.state(), status.version(), status.rolled_back_from()), (State::RolledBack, "2", Some("4")));
+    assert_eq!(
+        (status.state(), status.version(), status.rolled_back_from()),
+        (State::RolledBack, "2", Some("4"))
+    );
     assert!(!flags.load(document(4, 4), &file()).unwrap().is_new());
     assert!(flags.load("{", &file()).is_err());
     assert_eq!(flags.status().state(), State::RolledBack);
     flags.apply(Overlay::new().kill("g"));
-    assert_eq!((flags.resolve("g", &()).reason(), flags.status().version()), (Reason::Disabled, "2"));
+    assert_eq!(
+        (flags.resolve("g", &()).reason(), flags.status().version()),
+        (Reason::Disabled, "2")
+    );
 
     flags.load(document(5, 5), &file()).unwrap();
-    assert_eq!((flags.status().state(), flags.status().version()), (State::Ready, "5"));
-    assert_eq!(flags.resolve("g", &()).reason(), Reason::Disabled, "the overlay stays");
+    assert_eq!(
+        (flags.status().state(), flags.status().version()),
+        (State::Ready, "5")
+    );
+    assert_eq!(
+        flags.resolve("g", &()).reason(),
+        Reason::Disabled,
+        "the overlay stays"
+    );
 }
 
 #[test]
@@ -189,10 +253,27 @@ fn an_overlay_kills_and_holds_percents() {
     let lucky = flags.find_unit("f", "on").unwrap();
     let context = Context::new(lucky);
     let (seen, _subscription) = events(&flags);
-    flags.apply(Overlay::new().percent("f", "ramp", "0".parse().unwrap()).kill("gone").percent("f", "old", "1".parse().unwrap()));
+    flags.apply(
+        Overlay::new()
+            .percent("f", "ramp", "0".parse().unwrap())
+            .kill("gone")
+            .percent("f", "old", "1".parse().unwrap()),
+    );
     assert_eq!(flags.resolve("f", &context).reason(), Reason::Default);
-    let kinds: Vec<_> = flags.status().warnings().iter().map(|w| format!("{} {}", w.kind(), w.path())).collect();
-    assert_eq!(kinds, ["overlay-holds flags.f.rules[0].percent", "overlay flags.f.rules.old", "overlay flags.gone"]);
+    let kinds: Vec<_> = flags
+        .status()
+        .warnings()
+        .iter()
+        .map(|w| format!("{} {}", w.kind(), w.path()))
+        .collect();
+    assert_eq!(
+        kinds,
+        [
+            "overlay-holds flags.f.rules[0].percent",
+            "overlay flags.f.rules.old",
+            "overlay flags.gone"
+        ]
+    );
     flags.apply(Overlay::new().percent("f", "ramp", "5".parse().unwrap()));
     assert!(flags.status().warnings().is_empty());
     assert_eq!(flags.resolve("f", &context).reason(), Reason::Split);
@@ -205,17 +286,45 @@ fn an_overlay_kills_and_holds_percents() {
 fn a_kill_works_beside_a_broken_document_and_a_broken_overlay_beside_a_good_one() {
     let flags = loaded(&document(1, 5));
     let kill = br#"{ "version": 3, "flags": { "g": { "killed": true, "by": "anna", "reason": "errors" } } }"#;
-    assert!(flags.load(Delivery::new("{").overlay("overlay", kill), &file()).is_err());
-    assert_eq!((flags.resolve("g", &()).reason(), flags.status().overlay_version()), (Reason::Disabled, 3));
+    assert!(
+        flags
+            .load(Delivery::new("{").overlay("overlay", kill), &file())
+            .is_err()
+    );
+    assert_eq!(
+        (
+            flags.resolve("g", &()).reason(),
+            flags.status().overlay_version()
+        ),
+        (Reason::Disabled, 3)
+    );
 
     let (seen, _subscription) = events(&flags);
     let broken = br#"{ "flags": { "g": { "kiled": true } } }"#;
-    let loaded = flags.load(Delivery::new(document(2, 5)).overlay("overlay", broken), &file()).unwrap();
+    let loaded = flags
+        .load(
+            Delivery::new(document(2, 5)).overlay("overlay", broken),
+            &file(),
+        )
+        .unwrap();
     let error = loaded.overlay_error().unwrap();
-    assert_eq!(error.to_string(), "overlay:1:21: error: at flags.g.kiled: unknown field `kiled` in an overlay's flag; help: did you mean `killed`?");
-    assert_eq!((flags.resolve("g", &()).reason(), flags.status().version()), (Reason::Disabled, "2"));
+    assert_eq!(
+        error.to_string(),
+        "overlay:1:21: error: at flags.g.kiled: unknown field `kiled` in an overlay's flag; help: did you mean `killed`?"
+    );
+    assert_eq!(
+        (flags.resolve("g", &()).reason(), flags.status().version()),
+        (Reason::Disabled, "2")
+    );
     assert_eq!(flags.status().state(), State::Stale);
-    assert_eq!(take(&seen), ["refused unknown-field", "loaded 2 f,g"][..1].iter().chain(["loaded 2 "].iter()).copied().collect::<Vec<_>>());
+    assert_eq!(
+        take(&seen),
+        ["refused unknown-field", "loaded 2 f,g"][..1]
+            .iter()
+            .chain(["loaded 2 "].iter())
+            .copied()
+            .collect::<Vec<_>>()
+    );
 }
 
 #[test]
@@ -226,7 +335,12 @@ fn an_overlay_is_read_back_as_it_was_written() {
         .kill("g")
         .percent("f", "ramp", "12.345678".parse().unwrap())
         .signed("g", "anna", "too slow");
-    flags.load(Delivery::new(document(1, 5)).overlay("overlay", overlay.to_string()), &file()).unwrap();
+    flags
+        .load(
+            Delivery::new(document(1, 5)).overlay("overlay", overlay.to_string()),
+            &file(),
+        )
+        .unwrap();
     assert_eq!(*flags.snapshot().overlay(), overlay);
 }
 
@@ -241,17 +355,53 @@ fn quarantine_sets_aside_what_is_broken_and_keeps_the_last_good_form() {
         )
     };
     let good = r#"{ "attribute": "a", "exists": false }"#;
-    flags.load(text(r#"{ "variants": { "x": 1, "y": 2 }, "default": "y" }"#, good), &network).unwrap();
-    flags.load(text(r#"{ "variants": { "x": 1 }, "default": "z" }"#, good), &network).unwrap();
-    assert_eq!((flags.resolve("f", &()).variant(), flags.resolve("g", &()).variant()), (Some("y"), Some("on")));
-    assert_eq!((flags.status().state(), flags.status().set_aside()), (State::Stale, &["f".to_owned()][..]));
+    flags
+        .load(
+            text(
+                r#"{ "variants": { "x": 1, "y": 2 }, "default": "y" }"#,
+                good,
+            ),
+            &network,
+        )
+        .unwrap();
+    flags
+        .load(
+            text(r#"{ "variants": { "x": 1 }, "default": "z" }"#, good),
+            &network,
+        )
+        .unwrap();
+    assert_eq!(
+        (
+            flags.resolve("f", &()).variant(),
+            flags.resolve("g", &()).variant()
+        ),
+        (Some("y"), Some("on"))
+    );
+    assert_eq!(
+        (flags.status().state(), flags.status().set_aside()),
+        (State::Stale, &["f".to_owned()][..])
+    );
 
-    let loaded = flags.load(text("true", r#"{ "attribute": "a", "exsts": true }"#), &network).unwrap();
+    let loaded = flags
+        .load(
+            text("true", r#"{ "attribute": "a", "exsts": true }"#),
+            &network,
+        )
+        .unwrap();
     assert_eq!(loaded.warnings()[0].path(), "segments.s.if.exsts");
-    assert_eq!((flags.resolve("f", &()).variant(), flags.resolve("u", &()).variant()), (Some("on"), Some("on")));
+    assert_eq!(
+        (
+            flags.resolve("f", &()).variant(),
+            flags.resolve("u", &()).variant()
+        ),
+        (Some("on"), Some("on"))
+    );
     assert_eq!(flags.status().set_aside(), ["u"]);
 
-    assert!(flags.load(r#"{ "flag": {} }"#, &network).is_err(), "an error outside flags refuses the document");
+    assert!(
+        flags.load(r#"{ "flag": {} }"#, &network).is_err(),
+        "an error outside flags refuses the document"
+    );
     flags.load(text("true", good), &network).unwrap();
     assert_eq!(flags.status().state(), State::Ready);
 }
@@ -260,11 +410,28 @@ fn quarantine_sets_aside_what_is_broken_and_keeps_the_last_good_form() {
 fn a_kept_form_never_closes_a_circle() {
     let network = Source::new("http://flags").quarantine();
     let flags = Flags::builder().build();
-    let on = |flag: &str| format!(r#"{{ "rules": [ {{ "if": {{ "flag": "{flag}", "is": "on" }}, "serve": "on" }} ] }}"#);
-    flags.load(format!(r#"{{ "flags": {{ "a": {}, "b": true }} }}"#, on("b")), &network).unwrap();
+    let on = |flag: &str| {
+        format!(
+            r#"{{ "rules": [ {{ "if": {{ "flag": "{flag}", "is": "on" }}, "serve": "on" }} ] }}"#
+        )
+    };
+    flags
+        .load(
+            format!(r#"{{ "flags": {{ "a": {}, "b": true }} }}"#, on("b")),
+            &network,
+        )
+        .unwrap();
     // `a` is broken now and would keep depending on `b`, which now depends on `a`.
-    flags.load(format!(r#"{{ "flags": {{ "a": 5, "b": {} }} }}"#, on("a")), &network).unwrap();
-    assert_eq!(flags.resolve("a", &()).error_code().unwrap().as_str(), "PARSE_ERROR");
+    flags
+        .load(
+            format!(r#"{{ "flags": {{ "a": 5, "b": {} }} }}"#, on("a")),
+            &network,
+        )
+        .unwrap();
+    assert_eq!(
+        flags.resolve("a", &()).error_code().unwrap().as_str(),
+        "PARSE_ERROR"
+    );
     assert_eq!(flags.resolve("b", &()).variant(), Some("off"));
 }
 
@@ -286,7 +453,10 @@ fn deep_and_wide_references_cost_neither_the_stack_nor_the_day() {
     assert_eq!(flags.resolve("f", &context).variant(), Some("on"));
     assert_eq!(flags.scope(&context).resolve("f").variant(), Some("on"));
     assert!(flags.explain("f", &context).to_string().len() < 1_000_000);
-    let error = Flags::builder().build().load(chain(100_000), &file()).unwrap_err();
+    let error = Flags::builder()
+        .build()
+        .load(chain(100_000), &file())
+        .unwrap_err();
     assert_eq!(error.first().unwrap().kind().as_str(), "too-deep");
 }
 
@@ -300,14 +470,21 @@ fn time_never_falls_for_a_handle() {
     clock.set(Timestamp::parse("2026-12-01T11:00:00Z").unwrap());
     assert_eq!(flags.resolve("f", &()).variant(), Some("on"));
     let earlier = Timestamp::parse("2026-12-01T11:00:00Z").unwrap();
-    assert_eq!(flags.scope_at((), earlier).resolve("f").variant(), Some("off"), "a time that is asked for is not clamped");
+    assert_eq!(
+        flags.scope_at((), earlier).resolve("f").variant(),
+        Some("off"),
+        "a time that is asked for is not clamped"
+    );
     clock.set(Timestamp::parse("2026-12-01T13:00:00Z").unwrap());
     assert_eq!(flags.status().age(), Some(Duration::from_secs(3_600)));
 }
 
 #[test]
 fn ambient_attributes_are_constants_of_the_process() {
-    let flags = Flags::builder().ambient("env", "prod").ambient("host", "h1").build();
+    let flags = Flags::builder()
+        .ambient("env", "prod")
+        .ambient("host", "h1")
+        .build();
     let document = r#"{ "flags": {
         "f": { "rules": [ { "if": [ { "attribute": "env", "is": "prod" }, { "attribute": "country", "is": "NL" } ], "serve": "on" } ] },
         "by-host": { "by": "host", "rules": [ { "percent": 50, "serve": "on" } ] },
@@ -317,7 +494,14 @@ fn ambient_attributes_are_constants_of_the_process() {
     assert_eq!(flags.resolve("f", &context).variant(), Some("on"));
     assert_eq!(flags.resolve("elsewhere", &context).variant(), Some("off"));
     assert!(flags.resolve("by-host", &()).draw().is_some());
-    assert_eq!(flags.snapshot().wanted().map(|name| name.as_str().to_owned()).collect::<Vec<_>>(), ["country"]);
+    assert_eq!(
+        flags
+            .snapshot()
+            .wanted()
+            .map(|name| name.as_str().to_owned())
+            .collect::<Vec<_>>(),
+        ["country"]
+    );
 }
 
 fader::variants! {
@@ -344,44 +528,97 @@ fn keys_of_every_type_read_their_flags() {
     let scope = flags.scope(());
     assert_eq!(flags.get(&SEARCH_RANKER, &()), Ranker::HybridA);
     assert_eq!(scope.get(&GREETING), "hey");
-    assert_eq!((flags.get(&POOL_SIZE, &()), flags.get(&RATIO, &()), flags.get(&GONE, &())), (2, 1.0, true));
-    assert!(!flags.get(&ODD, &()), "another type answers with the default");
+    assert_eq!(
+        (
+            flags.get(&POOL_SIZE, &()),
+            flags.get(&RATIO, &()),
+            flags.get(&GONE, &())
+        ),
+        (2, 1.0, true)
+    );
+    assert!(
+        !flags.get(&ODD, &()),
+        "another type answers with the default"
+    );
     assert_eq!(flags.with(&GREETING, &(), str::len), 3);
 
-    let report = flags.check_keys([&SEARCH_RANKER as &dyn fader::Key, &GREETING, &POOL_SIZE, &GONE, &RATIO]);
-    assert_eq!(report.to_string(), "the document lacks gone; no code names extra");
+    let report = flags.check_keys([
+        &SEARCH_RANKER as &dyn fader::Key,
+        &GREETING,
+        &POOL_SIZE,
+        &GONE,
+        &RATIO,
+    ]);
+    assert_eq!(
+        report.to_string(),
+        "the document lacks gone; no code names extra"
+    );
     assert_eq!(flags.missing_keys(), ["gone"]);
-    assert_eq!(flags.check_keys([&ODD as &dyn fader::Key]).mismatched(), Vec::<&str>::new(), "a name is checked once");
+    assert_eq!(
+        flags.check_keys([&ODD as &dyn fader::Key]).mismatched(),
+        Vec::<&str>::new(),
+        "a name is checked once"
+    );
     let other = flags.clone();
-    other.load(r#"{ "flags": { "gone": "x" } }"#, &file()).unwrap_err();
-    other.load(r#"{ "flags": { "gone": true } }"#, &file()).unwrap();
-    assert_eq!(flags.missing_keys(), ["ranker", "greeting", "pool", "ratio"]);
+    other
+        .load(r#"{ "flags": { "gone": "x" } }"#, &file())
+        .unwrap_err();
+    other
+        .load(r#"{ "flags": { "gone": true } }"#, &file())
+        .unwrap();
+    assert_eq!(
+        flags.missing_keys(),
+        ["ranker", "greeting", "pool", "ratio"]
+    );
 }
 
 #[test]
 fn one_key_serves_several_handles() {
     static F: FlagKey<bool> = FlagKey::new("f", &false);
-    let (a, b) = (Flags::fixed([("f", true)]), Flags::fixed([("x", true), ("f", false)]));
+    let (a, b) = (
+        Flags::fixed([("f", true)]),
+        Flags::fixed([("x", true), ("f", false)]),
+    );
     for _ in 0..3 {
         assert!(a.get(&F, &()) && !b.get(&F, &()));
     }
-    a.load(r#"{ "flags": { "z": true, "y": true } }"#, &file()).unwrap();
+    a.load(r#"{ "flags": { "z": true, "y": true } }"#, &file())
+        .unwrap();
     assert!(!a.get(&F, &()));
-    a.load(r#"{ "flags": { "z": false, "f": true } }"#, &file()).unwrap();
+    a.load(r#"{ "flags": { "z": false, "f": true } }"#, &file())
+        .unwrap();
     assert!(a.get(&F, &()));
 }
 
 #[test]
 fn overrides_force_values_without_touching_others() {
-    let flags = loaded(r#"{ "flags": { "ranker": { "variants": { "old": 1, "a": 2 }, "default": "old" }, "gone": false } }"#);
-    let forced = flags.overridden([(&SEARCH_RANKER, Ranker::HybridA)]).overridden([(&GREETING, "forced".to_owned())]);
-    assert_eq!((forced.get(&SEARCH_RANKER, &()), flags.get(&SEARCH_RANKER, &())), (Ranker::HybridA, Ranker::Old));
+    let flags = loaded(
+        r#"{ "flags": { "ranker": { "variants": { "old": 1, "a": 2 }, "default": "old" }, "gone": false } }"#,
+    );
+    let forced = flags
+        .overridden([(&SEARCH_RANKER, Ranker::HybridA)])
+        .overridden([(&GREETING, "forced".to_owned())]);
+    assert_eq!(
+        (
+            forced.get(&SEARCH_RANKER, &()),
+            flags.get(&SEARCH_RANKER, &())
+        ),
+        (Ranker::HybridA, Ranker::Old)
+    );
     assert_eq!(forced.scope(()).get(&GREETING), "forced");
     let resolution = forced.resolve("ranker", &());
-    assert_eq!((resolution.reason(), resolution.variant()), (Reason::Forced, Some("a")));
+    assert_eq!(
+        (resolution.reason(), resolution.variant()),
+        (Reason::Forced, Some("a"))
+    );
     let scope = flags.scope(()).overridden([(&GONE, true)]);
     assert!(*scope.get(&GONE) && scope.resolve("gone").reason() == Reason::Forced);
-    assert!(forced.explain("greeting", &()).to_string().contains("FORCED"));
+    assert!(
+        forced
+            .explain("greeting", &())
+            .to_string()
+            .contains("FORCED")
+    );
 }
 
 #[test]
@@ -391,10 +628,20 @@ fn what_is_attached_goes_with_the_last_handle() {
     flags.attach(sender);
     let (clone, weak, scope) = (flags.clone(), flags.downgrade(), flags.scope(()));
     drop(flags);
-    assert!(weak.upgrade().is_some() && receiver.try_recv() == Err(std::sync::mpsc::TryRecvError::Empty));
+    assert!(
+        weak.upgrade().is_some()
+            && receiver.try_recv() == Err(std::sync::mpsc::TryRecvError::Empty)
+    );
     drop(clone);
-    assert!(weak.upgrade().is_none() && receiver.try_recv() == Err(std::sync::mpsc::TryRecvError::Disconnected));
-    assert_eq!(scope.resolve("f").variant(), Some("on"), "a scope outlives its handle");
+    assert!(
+        weak.upgrade().is_none()
+            && receiver.try_recv() == Err(std::sync::mpsc::TryRecvError::Disconnected)
+    );
+    assert_eq!(
+        scope.resolve("f").variant(),
+        Some("on"),
+        "a scope outlives its handle"
+    );
 }
 
 #[test]
@@ -424,7 +671,10 @@ fn readers_see_one_ruleset_while_others_load() {
                 while std::time::Instant::now() < until {
                     let scope = flags.scope(&context);
                     let version: u32 = scope.version().parse().unwrap();
-                    assert!(version >= last && scope.resolve("f").version() == scope.resolve("g").version());
+                    assert!(
+                        version >= last
+                            && scope.resolve("f").version() == scope.resolve("g").version()
+                    );
                     last = version;
                 }
             });
@@ -433,7 +683,9 @@ fn readers_see_one_ruleset_while_others_load() {
             if std::time::Instant::now() >= until {
                 break;
             }
-            flags.load(document(version, version % 100), &file()).unwrap();
+            flags
+                .load(document(version, version % 100), &file())
+                .unwrap();
         }
     });
     flags.reclaim();

@@ -7,3 +7,4 @@ mod handle;
 mod positions;
 mod properties;
 mod provider_file;
+mod schema;

@@ -21,7 +21,10 @@ impl<'a> AttributeName<'a> {
     /// Makes the name of an attribute.
     #[must_use]
     pub fn new(name: &'a str) -> Self {
-        Self { hash: hash::attribute(name), name }
+        Self {
+            hash: hash::attribute(name),
+            name,
+        }
     }
 
     pub(crate) const fn with_hash(name: &'a str, hash: u64) -> Self {
@@ -34,7 +37,7 @@ impl<'a> AttributeName<'a> {
         self.name
     }
 
-    /// Returns XXH3_64 of the name: equal names have equal hashes.
+    /// Returns `XXH3_64` of the name: equal names have equal hashes.
     #[must_use]
     pub const fn hash(self) -> u64 {
         self.hash
@@ -85,7 +88,7 @@ pub enum Value {
     /// See [`ValueRef::Untyped`].
     Untyped(Box<str>),
     /// See [`ValueRef::List`].
-    List(Vec<Value>),
+    List(Vec<Self>),
     /// See [`ValueRef::Opaque`].
     Opaque,
 }

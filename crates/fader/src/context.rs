@@ -50,7 +50,9 @@ impl Context {
     /// Makes a context without any attribute; rules that hash a unit decide nothing for it.
     #[must_use]
     pub const fn anonymous() -> Self {
-        Self { entries: Vec::new() }
+        Self {
+            entries: Vec::new(),
+        }
     }
 
     /// Sets an attribute, replacing an earlier one of the same name.
@@ -70,7 +72,14 @@ impl Context {
                     entry.value = value;
                 }
             }
-            Err(at) => self.entries.insert(at, Entry { hash: name.hash(), name: name.as_str().into(), value }),
+            Err(at) => self.entries.insert(
+                at,
+                Entry {
+                    hash: name.hash(),
+                    name: name.as_str().into(),
+                    value,
+                },
+            ),
         }
     }
 
@@ -83,7 +92,9 @@ impl Context {
 
     /// Returns the attributes, in no particular order.
     pub fn iter(&self) -> impl Iterator<Item = (&str, ValueRef<'_>)> {
-        self.entries.iter().map(|entry| (&*entry.name, entry.value.as_ref()))
+        self.entries
+            .iter()
+            .map(|entry| (&*entry.name, entry.value.as_ref()))
     }
 
     /// Reads a JSON object. Nested objects flatten to dotted names, null is missing, an array is one list of values,
@@ -94,29 +105,49 @@ impl Context {
     ///
     /// The text is no JSON object, or holds a number beyond f64's range.
     pub fn from_json(text: &str) -> Result<Self, ContextError> {
-        let value = syntax::parse(text, Syntax::Json)
-            .map_err(|problem| ContextError(format!("{} at byte {}", problem.message, problem.span.start)))?;
+        let value = syntax::parse(text, Syntax::Json).map_err(|problem| {
+            ContextError(format!(
+                "{} at byte {}",
+                problem.message, problem.span.start
+            ))
+        })?;
         let ast::Value::Object(object) = value else {
-            return Err(ContextError("a context is an object such as {\"targetingKey\": \"user-42\"}".to_owned()));
+            return Err(ContextError(
+                "a context is an object such as {\"targetingKey\": \"user-42\"}".to_owned(),
+            ));
         };
         let mut leaves = Vec::new();
         flatten(&object, "", &mut leaves)?;
         let mut entries: Vec<_> = leaves
             .into_iter()
             .enumerate()
-            .map(|(order, (name, value))| (crate::hash::attribute(&name), name, std::cmp::Reverse(order), value))
+            .map(|(order, (name, value))| {
+                (
+                    crate::hash::attribute(&name),
+                    name,
+                    std::cmp::Reverse(order),
+                    value,
+                )
+            })
             .collect();
         entries.sort_by(|a, b| (a.0, &a.1, a.2).cmp(&(b.0, &b.1, b.2)));
         entries.dedup_by(|later, first| later.1 == first.1);
         let entries = entries
             .into_iter()
-            .filter_map(|(hash, name, _, value)| Some(Entry { hash, name: name.into(), value: value? }))
+            .filter_map(|(hash, name, _, value)| {
+                Some(Entry {
+                    hash,
+                    name: name.into(),
+                    value: value?,
+                })
+            })
             .collect();
         Ok(Self { entries })
     }
 
     fn search(&self, name: AttributeName<'_>) -> Result<usize, usize> {
-        self.entries.binary_search_by(|entry| (entry.hash, &*entry.name).cmp(&(name.hash(), name.as_str())))
+        self.entries
+            .binary_search_by(|entry| (entry.hash, &*entry.name).cmp(&(name.hash(), name.as_str())))
     }
 }
 
@@ -127,12 +158,20 @@ fn flatten(
     leaves: &mut Vec<(String, Option<Value>)>,
 ) -> Result<(), ContextError> {
     for (key, value) in syntax::last_of_each_key(object) {
-        let name = if prefix.is_empty() { key.to_owned() } else { format!("{prefix}.{key}") };
+        let name = if prefix.is_empty() {
+            key.to_owned()
+        } else {
+            format!("{prefix}.{key}")
+        };
         match value {
             ast::Value::Object(inner) => flatten(inner, &name, leaves)?,
             ast::Value::NullKeyword(_) => leaves.push((name, None)),
             ast::Value::Array(array) => {
-                let values = array.elements.iter().map(scalar).collect::<Result<_, _>>()?;
+                let values = array
+                    .elements
+                    .iter()
+                    .map(scalar)
+                    .collect::<Result<_, _>>()?;
                 leaves.push((name, Some(Value::List(values))));
             }
             leaf => leaves.push((name, Some(scalar(leaf)?))),
@@ -148,7 +187,12 @@ fn scalar(value: &ast::Value<'_>) -> Result<Value, ContextError> {
         ast::Value::NumberLit(number) => match Literal::parse(number.value) {
             Some(Literal::Integer(value)) => Value::Integer(value),
             Some(Literal::Float(value)) => Value::Float(value),
-            None => return Err(ContextError(format!("the number `{}` is beyond the range of f64", number.value))),
+            None => {
+                return Err(ContextError(format!(
+                    "the number `{}` is beyond the range of f64",
+                    number.value
+                )));
+            }
         },
         ast::Value::Object(_) | ast::Value::Array(_) | ast::Value::NullKeyword(_) => Value::Opaque,
     })
@@ -159,9 +203,15 @@ impl Attributes for Context {
     fn get(&self, name: AttributeName<'_>) -> Option<ValueRef<'_>> {
         // A handful of attributes is walked faster than halved.
         if self.entries.len() <= 16 {
-            return self.entries.iter().find(|entry| entry.name() == name).map(|entry| entry.value.as_ref());
+            return self
+                .entries
+                .iter()
+                .find(|entry| entry.name() == name)
+                .map(|entry| entry.value.as_ref());
         }
-        self.entries.get(self.search(name).ok()?).map(|entry| entry.value.as_ref())
+        self.entries
+            .get(self.search(name).ok()?)
+            .map(|entry| entry.value.as_ref())
     }
 }
 
@@ -215,9 +265,16 @@ mod tests {
 
     #[test]
     fn only_leaves_are_attributes() {
-        let context = read(r#"{ "user": { "id": "u", "none": {}, "tags": ["a", 1, null, {}] }, "gone": null }"#);
+        let context = read(
+            r#"{ "user": { "id": "u", "none": {}, "tags": ["a", 1, null, {}] }, "gone": null }"#,
+        );
         let tags = Value::List(vec!["a".into(), 1.into(), Value::Opaque, Value::Opaque]);
-        assert_eq!(context, Context::anonymous().with("user.id", "u").with("user.tags", tags));
+        assert_eq!(
+            context,
+            Context::anonymous()
+                .with("user.id", "u")
+                .with("user.tags", tags)
+        );
     }
 
     #[test]
@@ -227,7 +284,10 @@ mod tests {
         assert_eq!(read(r#"{ "a": { "b": 2 }, "a.b": 1 }"#), one(1));
         assert_eq!(read(r#"{ "a": { "b": 1, "b": 2 } }"#), one(2));
         assert_eq!(read(r#"{ "a": { "c": 1 }, "a": { "b": 2 } }"#), one(2));
-        assert_eq!(read(r#"{ "a.b": 1, "a": { "b": null } }"#), Context::anonymous());
+        assert_eq!(
+            read(r#"{ "a.b": 1, "a": { "b": null } }"#),
+            Context::anonymous()
+        );
         assert_eq!(read(r#"{ "a.b": 1, "a": {} }"#), one(1));
     }
 
@@ -235,7 +295,12 @@ mod tests {
     fn integers_are_told_from_floats() {
         let context = read(r#"{ "a": 1, "b": 1.0, "c": -0, "d": 1e3, "e": 9223372036854775808 }"#);
         let kinds: Vec<_> = ["a", "b", "c", "d", "e"]
-            .map(|name| matches!(context.get(AttributeName::new(name)), Some(ValueRef::Integer(_))))
+            .map(|name| {
+                matches!(
+                    context.get(AttributeName::new(name)),
+                    Some(ValueRef::Integer(_))
+                )
+            })
             .into();
         assert_eq!(kinds, [true, false, true, false, false]);
     }
@@ -245,14 +310,26 @@ mod tests {
         let context: Context = (0..100).map(|n| (n.to_string(), n)).collect();
         for n in 0..100 {
             let name = n.to_string();
-            assert_eq!(context.get(AttributeName::new(&name)), Some(ValueRef::Integer(n)));
+            assert_eq!(
+                context.get(AttributeName::new(&name)),
+                Some(ValueRef::Integer(n))
+            );
         }
         assert_eq!(context.get(AttributeName::new("100")), None);
     }
 
     #[test]
     fn refuses_what_is_no_object() {
-        for text in ["", "[]", "1", "{", "{\"a\": 1e999}", "{\"a\": 1,}", "{} // comment", "{'a': 1}"] {
+        for text in [
+            "",
+            "[]",
+            "1",
+            "{",
+            "{\"a\": 1e999}",
+            "{\"a\": 1,}",
+            "{} // comment",
+            "{'a': 1}",
+        ] {
             assert!(Context::from_json(text).is_err(), "{text}");
         }
     }

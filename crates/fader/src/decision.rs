@@ -52,7 +52,7 @@ impl fmt::Display for Reason {
     }
 }
 
-/// What went wrong where the reason is [`Reason::Error`]: OpenFeature's codes, spelled the same.
+/// What went wrong where the reason is [`Reason::Error`]: the codes of `OpenFeature`, spelled the same.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum ErrorCode {
@@ -102,9 +102,20 @@ impl Decision {
     pub(crate) const ASKED: u64 = 1 << 63;
 
     #[inline]
-    pub(crate) fn new(code: Code, variant: Option<u16>, rule: Option<u16>, draw: Option<(u16, bool)>) -> Self {
-        let field = |number: Option<u16>, shift: u32| number.map_or(0, |number| (u64::from(number) + 1) << shift);
-        let enrolled = if draw.is_some_and(|(_, enrolled)| enrolled) { ENROLLED } else { 0 };
+    pub(crate) fn new(
+        code: Code,
+        variant: Option<u16>,
+        rule: Option<u16>,
+        draw: Option<(u16, bool)>,
+    ) -> Self {
+        let field = |number: Option<u16>, shift: u32| {
+            number.map_or(0, |number| (u64::from(number) + 1) << shift)
+        };
+        let enrolled = if draw.is_some_and(|(_, enrolled)| enrolled) {
+            ENROLLED
+        } else {
+            0
+        };
         let drawn = field(draw.map(|(rule, _)| rule), DRAWN);
         Self(code as u64 | field(variant, VARIANT) | field(rule, RULE) | drawn | enrolled)
     }
@@ -256,14 +267,15 @@ impl Resolution {
         match &self.answer {
             Answer::Decided { flag, decision } => Some(&flag.variant(decision.variant()?)?.name),
             Answer::Failed(_) => None,
-            Answer::Forced(forced) => forced.variant.as_deref(),
+            Answer::Forced(forced) => forced.variant,
         }
     }
 
     /// Returns why the flag resolved so.
     #[must_use]
     pub fn reason(&self) -> Reason {
-        self.decision().map_or(Reason::Forced, |decision| decision.code().reason())
+        self.decision()
+            .map_or(Reason::Forced, |decision| decision.code().reason())
     }
 
     /// Returns what went wrong, where the reason is [`Reason::Error`].
@@ -282,7 +294,10 @@ impl Resolution {
     #[must_use]
     pub fn draw(&self) -> Option<Draw<'_>> {
         let (rule, enrolled) = self.decision()?.draw()?;
-        Some(Draw { rule: self.label(rule)?, enrolled })
+        Some(Draw {
+            rule: self.label(rule)?,
+            enrolled,
+        })
     }
 
     /// Returns the version of the document that answered: its revision, or 16 hex digits of a hash of its bytes; empty
@@ -327,8 +342,13 @@ mod tests {
         for number in [None, Some(0), Some(7), Some(last)] {
             for draw in [None, Some((0, false)), Some((last, true))] {
                 for code in [Code::Static, Code::Split, Code::NotReady] {
-                    let decision = Decision::from_word(Decision::new(code, number, number, draw).to_word()).unwrap();
-                    assert_eq!((decision.variant(), decision.rule(), decision.draw()), (number, number, draw));
+                    let decision =
+                        Decision::from_word(Decision::new(code, number, number, draw).to_word())
+                            .unwrap();
+                    assert_eq!(
+                        (decision.variant(), decision.rule(), decision.draw()),
+                        (number, number, draw)
+                    );
                     assert!(decision.code() == code && !decision.was_asked());
                     let asked = Decision::from_word(decision.to_word() | Decision::ASKED).unwrap();
                     assert!(asked.was_asked() && asked.draw() == draw);

@@ -13,7 +13,10 @@ use crate::attributes::{Attributes, ValueRef};
 use crate::decision::{Code, Decision};
 use crate::hash::Reach;
 use crate::ruleset::condition::with_unit;
-use crate::ruleset::{AttributeId, Condition, DrawRule, Flag, FlagId, Rule, SegmentId, Serve, Share, Slot, Truth, Unit};
+use crate::ruleset::{
+    AttributeId, Condition, DrawRule, Flag, FlagId, Rule, SegmentId, Serve, Share, Slot, Truth,
+    Unit,
+};
 use crate::ruleset::{Ruleset, ramp};
 use crate::snapshot::{FlagOverlay, Live};
 use crate::time::Timestamp;
@@ -60,13 +63,21 @@ impl<A: Attributes + ?Sized, M: Memo, O: Observer> Evaluation<'_, A, M, O> {
             }
             let Some(draw) = &rule.draw else {
                 self.observer.outcome(Outcome::Decided);
-                return Decision::new(Code::TargetingMatch, rule.serve.one(), Some(index), last_draw);
+                return Decision::new(
+                    Code::TargetingMatch,
+                    rule.serve.one(),
+                    Some(index),
+                    last_draw,
+                );
             };
             let reach = self.reach(draw, overlay.and_then(|overlay| overlay.reach(index)));
             match self.draw(rule, draw, reach) {
-                None => self.observer.outcome(Outcome::NoUnit),
-                Some(None) => last_draw = Some((index, false)),
-                Some(variant) => return Decision::new(Code::Split, variant, Some(index), Some((index, true))),
+                Drawn::NoUnit => self.observer.outcome(Outcome::NoUnit),
+                Drawn::Outside => last_draw = Some((index, false)),
+                Drawn::Inside(variant) => {
+                    let draw = Some((index, true));
+                    return Decision::new(Code::Split, Some(variant), Some(index), draw);
+                }
             }
         }
         Decision::new(Code::Default, Some(flag.default), None, last_draw)
@@ -78,29 +89,38 @@ impl<A: Attributes + ?Sized, M: Memo, O: Observer> Evaluation<'_, A, M, O> {
             (Share::Staged, _) => Reach::Below(0),
             (_, Some(reach)) => reach,
             (Share::Percent(reach), None) => *reach,
-            (Share::Clock(ramp), None) => ramp::percent_at(ramp, self.now).map_or(Reach::Below(0), Reach::of),
+            (Share::Clock(ramp), None) => {
+                ramp::percent_at(ramp, self.now).map_or(Reach::Below(0), Reach::of)
+            }
         }
     }
 
-    /// Draws: `None` without a unit, else the variant for a unit that is enrolled.
     #[inline]
-    fn draw(&mut self, rule: &Rule, draw: &DrawRule, reach: Reach) -> Option<Option<u16>> {
+    fn draw(&mut self, rule: &Rule, draw: &DrawRule, reach: Reach) -> Drawn {
         let (live, attributes) = (self.live, self.attributes);
         let value = match &draw.unit {
-            Unit::Attribute(id) => ask(&live.ruleset, attributes, *id)?,
-            Unit::Constant(value) => value.as_ref(),
+            Unit::Attribute(id) => ask(&live.ruleset, attributes, *id),
+            Unit::Constant(value) => Some(value.as_ref()),
         };
-        with_unit(value, |unit| {
-            let position = || draw.salt.position(unit);
-            let enrolled = reach == Reach::Everyone || reach.covers(position());
-            if O::RECORDS {
-                self.observer.outcome(Outcome::Drew { enrolled, position: position(), reach });
-            }
-            enrolled.then(|| match &rule.serve {
-                Serve::One(variant) => *variant,
-                Serve::Split(parts) => split(parts, draw.salt.place(unit)),
+        let drawn = value.and_then(|value| {
+            with_unit(value, |unit| {
+                let position = || draw.salt.position(unit);
+                let enrolled = reach == Reach::Everyone || reach.covers(position());
+                if O::RECORDS {
+                    self.observer.outcome(Outcome::Drew {
+                        enrolled,
+                        position: position(),
+                        reach,
+                    });
+                }
+                match &rule.serve {
+                    _ if !enrolled => Drawn::Outside,
+                    Serve::One(variant) => Drawn::Inside(*variant),
+                    Serve::Split(parts) => Drawn::Inside(split(parts, draw.salt.place(unit))),
+                }
             })
-        })
+        });
+        drawn.unwrap_or(Drawn::NoUnit)
     }
 
     fn condition(&mut self, condition: &Condition) -> Truth {
@@ -114,13 +134,15 @@ impl<A: Attributes + ?Sized, M: Memo, O: Observer> Evaluation<'_, A, M, O> {
             Condition::Not(part) => self.condition(part).not(),
             Condition::Segment(id) => self.segment(*id),
             Condition::Flag { flag, variants } => self.prerequisite(*flag, variants),
-            Condition::Time { from, until } => {
-                (from.is_none_or(|from| from <= self.now) && until.is_none_or(|until| self.now < until)).into()
-            }
+            Condition::Time { from, until } => (from.is_none_or(|from| from <= self.now)
+                && until.is_none_or(|until| self.now < until))
+            .into(),
             Condition::Attribute { attribute, test } => {
                 let ruleset = &self.live.ruleset;
                 match (ask(ruleset, self.attributes, *attribute), test) {
-                    (Some(value), test) => test.holds(value, |id| ruleset.list(id).map(|list| &list.ids)),
+                    (Some(value), test) => {
+                        test.holds(value, |id| ruleset.list(id).map(|list| &list.ids))
+                    }
                     (None, crate::ruleset::condition::Test::Exists(wanted)) => (!*wanted).into(),
                     (None, _) => Truth::Unknown,
                 }
@@ -128,16 +150,25 @@ impl<A: Attributes + ?Sized, M: Memo, O: Observer> Evaluation<'_, A, M, O> {
         };
         if O::RECORDS {
             let found = match condition {
-                Condition::Attribute { attribute, .. } => ask(&self.live.ruleset, self.attributes, *attribute),
+                Condition::Attribute { attribute, .. } => {
+                    ask(&self.live.ruleset, self.attributes, *attribute)
+                }
                 _ => None,
             };
-            self.observer.leave(&self.live.ruleset, condition, truth, found);
+            self.observer
+                .leave(&self.live.ruleset, condition, truth, found);
         }
         truth
     }
 
     /// Folds parts by Kleene's logic, up to the first that settles it.
-    fn fold(&mut self, parts: &[Condition], start: Truth, settled: Truth, combine: fn(Truth, Truth) -> Truth) -> Truth {
+    fn fold(
+        &mut self,
+        parts: &[Condition],
+        start: Truth,
+        settled: Truth,
+        combine: fn(Truth, Truth) -> Truth,
+    ) -> Truth {
         let mut truth = start;
         for part in parts {
             truth = combine(truth, self.condition(part));
@@ -154,7 +185,10 @@ impl<A: Attributes + ?Sized, M: Memo, O: Observer> Evaluation<'_, A, M, O> {
         }
         // A segment that is gone is known only to a flag that kept an earlier form (ADR 0003).
         let live = self.live;
-        let truth = live.ruleset.segment(id).map_or(Truth::Unknown, |segment| self.condition(&segment.condition));
+        let truth = live
+            .ruleset
+            .segment(id)
+            .map_or(Truth::Unknown, |segment| self.condition(&segment.condition));
         self.memo.keep_segment(id, truth);
         truth
     }
@@ -165,19 +199,37 @@ impl<A: Attributes + ?Sized, M: Memo, O: Observer> Evaluation<'_, A, M, O> {
         let decision = self.flag(id);
         self.observer.leave_flag();
         let live = self.live;
-        let served = decision.variant().and_then(|index| live.ruleset.flag(id)?.variant(index));
-        served.map(|variant| variants.contains(&variant.name)).into()
+        let served = decision
+            .variant()
+            .and_then(|index| live.ruleset.flag(id)?.variant(index));
+        served
+            .map(|variant| variants.contains(&variant.name))
+            .into()
     }
 }
 
 #[inline]
-fn ask<'a, A: Attributes + ?Sized>(ruleset: &Ruleset, attributes: &'a A, id: AttributeId) -> Option<ValueRef<'a>> {
+fn ask<'a, A: Attributes + ?Sized>(
+    ruleset: &Ruleset,
+    attributes: &'a A,
+    id: AttributeId,
+) -> Option<ValueRef<'a>> {
     attributes.get(ruleset.attribute(id)?.as_name())
 }
 
 fn split(parts: &[(Reach, u16)], place: u64) -> u16 {
     // INVARIANT: weights sum to 100, so the last part that has any covers every place.
-    parts.iter().find(|(reach, _)| reach.covers(place)).map_or(0, |(_, variant)| *variant)
+    parts
+        .iter()
+        .find(|(reach, _)| reach.covers(place))
+        .map_or(0, |(_, variant)| *variant)
+}
+
+/// What came of a draw.
+enum Drawn {
+    NoUnit,
+    Outside,
+    Inside(u16),
 }
 
 impl Serve {
@@ -237,7 +289,11 @@ impl StackMemo {
 impl Memo for StackMemo {
     fn flag(&self, id: FlagId) -> Option<Decision> {
         let (kept, word) = self.flags.get(id.index() % Self::SIZE)?.get();
-        if kept == id.0 { Decision::from_word(word) } else { None }
+        if kept == id.0 {
+            Decision::from_word(word)
+        } else {
+            None
+        }
     }
 
     fn keep_flag(&self, id: FlagId, decision: Decision) {
@@ -274,7 +330,10 @@ impl ScopeMemo {
     pub(crate) fn new(ruleset: &Ruleset) -> Self {
         let flags = ruleset.flags.len();
         let words = flags + ruleset.segments.len().div_ceil(Self::SEGMENTS_A_WORD);
-        Self { words: (0..words).map(|_| AtomicU64::new(0)).collect(), flags }
+        Self {
+            words: (0..words).map(|_| AtomicU64::new(0)).collect(),
+            flags,
+        }
     }
 
     fn word(&self, id: FlagId) -> Option<&AtomicU64> {
@@ -282,7 +341,9 @@ impl ScopeMemo {
     }
 
     fn segment_bits(&self, id: SegmentId) -> Option<(&AtomicU64, usize)> {
-        let word = self.words.get(self.flags + id.index() / Self::SEGMENTS_A_WORD)?;
+        let word = self
+            .words
+            .get(self.flags + id.index() / Self::SEGMENTS_A_WORD)?;
         Some((word, id.index() % Self::SEGMENTS_A_WORD * 2))
     }
 
@@ -308,7 +369,8 @@ impl Memo for ScopeMemo {
     fn keep_flag(&self, id: FlagId, decision: Decision) {
         if let Some(word) = self.word(id) {
             // The first stays, should attributes answer differently against their contract.
-            let _ = word.compare_exchange(0, decision.to_word(), Ordering::Relaxed, Ordering::Relaxed);
+            let _ =
+                word.compare_exchange(0, decision.to_word(), Ordering::Relaxed, Ordering::Relaxed);
         }
     }
 
@@ -332,7 +394,12 @@ impl Memo for ScopeMemo {
             let mut current = word.load(Ordering::Relaxed);
             // The first stays here as well.
             while current >> shift & 3 == 0 {
-                match word.compare_exchange_weak(current, current | bits << shift, Ordering::Relaxed, Ordering::Relaxed) {
+                match word.compare_exchange_weak(
+                    current,
+                    current | bits << shift,
+                    Ordering::Relaxed,
+                    Ordering::Relaxed,
+                ) {
                     Ok(_) => return,
                     Err(now) => current = now,
                 }
@@ -347,7 +414,11 @@ pub(crate) enum Outcome {
     Decided,
     NotMatched(Truth),
     NoUnit,
-    Drew { enrolled: bool, position: u64, reach: Reach },
+    Drew {
+        enrolled: bool,
+        position: u64,
+        reach: Reach,
+    },
 }
 
 /// Is told what an evaluation does, in its order.

@@ -8,8 +8,8 @@ use crate::decision::Resolution;
 use crate::document::model::{OrderOperator, TextOperator};
 use crate::evaluate::{Observer, Outcome};
 use crate::hash::Reach;
-use crate::ruleset::condition::{Equals, Test};
 use crate::number::Number;
+use crate::ruleset::condition::{Equals, Test};
 use crate::ruleset::{Condition, Flag, Ruleset, Truth};
 
 /// Lines kept of one explanation; what a huge document adds beyond is left out, and said so.
@@ -35,12 +35,29 @@ struct Line {
 }
 
 impl Explanation {
-    pub(crate) fn new(flag: &str, resolution: Resolution, recorder: Recorder, compiled: Option<&Arc<Flag>>) -> Self {
+    pub(crate) fn new(
+        flag: &str,
+        resolution: Resolution,
+        recorder: Recorder,
+        compiled: Option<&Arc<Flag>>,
+    ) -> Self {
         let mut lines = recorder.lines;
-        for rule in compiled.iter().flat_map(|flag| flag.rules.iter()).skip(recorder.rules) {
-            lines.push(Line { depth: 0, text: format!("rule `{}`: not reached", rule.label) });
+        for rule in compiled
+            .iter()
+            .flat_map(|flag| flag.rules.iter())
+            .skip(recorder.rules)
+        {
+            lines.push(Line {
+                depth: 0,
+                text: format!("rule `{}`: not reached", rule.label),
+            });
         }
-        Self { flag: flag.to_owned(), resolution, lines, truncated: recorder.truncated }
+        Self {
+            flag: flag.to_owned(),
+            resolution,
+            lines,
+            truncated: recorder.truncated,
+        }
     }
 
     /// Returns the resolution that it explains.
@@ -52,7 +69,9 @@ impl Explanation {
 
 impl fmt::Display for Explanation {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { flag, resolution, .. } = self;
+        let Self {
+            flag, resolution, ..
+        } = self;
         match resolution.value() {
             Some(value) => write!(f, "{flag} = {value}")?,
             None => write!(f, "{flag} = the caller's default")?,
@@ -67,9 +86,23 @@ impl fmt::Display for Explanation {
         if let Some(rule) = resolution.rule() {
             write!(f, ", rule `{rule}`")?;
         }
-        write!(f, ", version {}", if resolution.version().is_empty() { "none" } else { resolution.version() })?;
+        write!(
+            f,
+            ", version {}",
+            if resolution.version().is_empty() {
+                "none"
+            } else {
+                resolution.version()
+            }
+        )?;
         for line in &self.lines {
-            write!(f, "\n{:indent$}{}", "", line.text, indent = 2 + line.depth * 2)?;
+            write!(
+                f,
+                "\n{:indent$}{}",
+                "",
+                line.text,
+                indent = 2 + line.depth * 2
+            )?;
         }
         if self.truncated {
             f.write_str("\n  … and more")?;
@@ -99,7 +132,10 @@ impl Recorder {
             self.truncated = true;
             return None;
         }
-        self.lines.push(Line { depth: self.depth, text });
+        self.lines.push(Line {
+            depth: self.depth,
+            text,
+        });
         Some(self.lines.len() - 1)
     }
 
@@ -123,8 +159,15 @@ impl Observer for Recorder {
         if self.flags == 0 {
             self.rules = usize::from(index) + 1;
         }
-        let label = flag.rules.get(usize::from(index)).map_or("", |rule| &rule.label);
-        let of = if self.flags == 0 { String::new() } else { format!(" of `{}`", flag.name) };
+        let label = flag
+            .rules
+            .get(usize::from(index))
+            .map_or("", |rule| &rule.label);
+        let of = if self.flags == 0 {
+            String::new()
+        } else {
+            format!(" of `{}`", flag.name)
+        };
         let line = self.push(format!("rule `{label}`{of}: "));
         self.open_rules.push(line);
         self.depth += 1;
@@ -136,15 +179,26 @@ impl Observer for Recorder {
             Outcome::NotMatched(Truth::Unknown) => "its condition is unknown".to_owned(),
             Outcome::NotMatched(_) => "its condition does not hold".to_owned(),
             Outcome::NoUnit => "there is no unit to draw with".to_owned(),
-            Outcome::Drew { enrolled, position, reach } => {
+            Outcome::Drew {
+                enrolled,
+                position,
+                reach,
+            } => {
                 #[expect(clippy::cast_precision_loss, reason = "shown to six decimals")]
                 let percent = |n: u64| n as f64 * 100.0 / 18_446_744_073_709_551_616.0;
                 let reach = match reach {
                     Reach::Below(threshold) => percent(threshold),
                     Reach::Everyone => 100.0,
                 };
-                let (verb, inside) = if enrolled { ("decides", "inside") } else { ("passes", "outside") };
-                format!("{verb}, the unit is at {:.6} %, {inside} the first {reach:.6} %", percent(position))
+                let (verb, inside) = if enrolled {
+                    ("decides", "inside")
+                } else {
+                    ("passes", "outside")
+                };
+                format!(
+                    "{verb}, the unit is at {:.6} %, {inside} the first {reach:.6} %",
+                    percent(position)
+                )
             }
         };
         let line = self.open_rules.last().copied().flatten();
@@ -158,7 +212,13 @@ impl Observer for Recorder {
         self.depth += 1;
     }
 
-    fn leave(&mut self, ruleset: &Ruleset, condition: &Condition, truth: Truth, found: Option<ValueRef<'_>>) {
+    fn leave(
+        &mut self,
+        ruleset: &Ruleset,
+        condition: &Condition,
+        truth: Truth,
+        found: Option<ValueRef<'_>>,
+    ) {
         self.depth = self.depth.saturating_sub(1);
         let mut text = describe(ruleset, condition);
         text.push_str(match truth {
@@ -168,7 +228,7 @@ impl Observer for Recorder {
         });
         if let Condition::Attribute { .. } = condition {
             match found {
-                Some(value) => text.push_str(&format!(", it is {}", show(value))),
+                Some(value) => text.extend([", it is ", &*show(value)]),
                 None => text.push_str(", it is missing"),
             }
         }
@@ -208,12 +268,20 @@ fn shorten(text: &str) -> String {
 fn list(mut items: impl Iterator<Item = String>) -> String {
     let shown: Vec<_> = items.by_ref().take(MAX_ITEMS).collect();
     let more = items.count();
-    if more == 0 { format!("[{}]", shown.join(", ")) } else { format!("[{}, and {more} more]", shown.join(", ")) }
+    if more == 0 {
+        format!("[{}]", shown.join(", "))
+    } else {
+        format!("[{}, and {more} more]", shown.join(", "))
+    }
 }
 
 fn texts<'a>(texts: impl Iterator<Item = &'a str>, ignore_case: bool) -> String {
     let shown = list(texts.map(|text| format!("{:?}", shorten(text))));
-    if ignore_case { format!("{shown}, case ignored") } else { shown }
+    if ignore_case {
+        format!("{shown}, case ignored")
+    } else {
+        shown
+    }
 }
 
 fn number(number: Number) -> String {
@@ -231,11 +299,17 @@ fn describe(ruleset: &Ruleset, condition: &Condition) -> String {
         Condition::Any(_) => "any of".to_owned(),
         Condition::Not(_) => "not".to_owned(),
         Condition::Segment(id) => {
-            format!("segment `{}`", ruleset.segment(*id).map_or("", |segment| &segment.name))
+            format!(
+                "segment `{}`",
+                ruleset.segment(*id).map_or("", |segment| &segment.name)
+            )
         }
         Condition::Flag { flag, variants } => {
             let variants = list(variants.iter().map(|variant| format!("`{variant}`")));
-            format!("flag `{}` serves one of {variants}", ruleset.names_by_id(*flag).unwrap_or(""))
+            format!(
+                "flag `{}` serves one of {variants}",
+                ruleset.names_by_id(*flag).unwrap_or("")
+            )
         }
         Condition::Time { from, until } => match (from, until) {
             (Some(from), Some(until)) => format!("time from {from} until {until}"),
@@ -244,7 +318,9 @@ fn describe(ruleset: &Ruleset, condition: &Condition) -> String {
             (None, None) => "any time".to_owned(),
         },
         Condition::Attribute { attribute, test } => {
-            let name = ruleset.attribute(*attribute).map_or("", |attribute| &attribute.name);
+            let name = ruleset
+                .attribute(*attribute)
+                .map_or("", |attribute| &attribute.name);
             format!("`{name}` {}", describe_test(ruleset, test))
         }
     }
@@ -259,8 +335,12 @@ fn describe_test(ruleset: &Ruleset, test: &Test) -> String {
             (true, true) => "in [true, false]".to_owned(),
             (yes, _) => format!("is {yes}"),
         },
-        Test::Equals(Equals::Texts(set)) => format!("in {}", texts(set.values(), set.ignore_case())),
-        Test::Equals(Equals::Numbers(numbers)) => format!("in {}", list(numbers.iter().map(|value| number(*value)))),
+        Test::Equals(Equals::Texts(set)) => {
+            format!("in {}", texts(set.values(), set.ignore_case()))
+        }
+        Test::Equals(Equals::Numbers(numbers)) => {
+            format!("in {}", list(numbers.iter().map(|value| number(*value))))
+        }
         Test::InList(id) => match ruleset.list(*id) {
             Some(list) => format!("in list `{}` of {}", list.name, list.ids.len()),
             None => "in a list that is gone".to_owned(),
@@ -271,9 +351,15 @@ fn describe_test(ruleset: &Ruleset, test: &Test) -> String {
                 TextOperator::EndsWith => "ends with",
                 TextOperator::Contains => "contains",
             };
-            format!("{name} one of {}", texts(operator.operands(), operator.ignore_case()))
+            format!(
+                "{name} one of {}",
+                texts(operator.operands(), operator.ignore_case())
+            )
         }
-        Test::Matches(pattern) => format!("matches one of {}", texts(pattern.sources(), pattern.ignore_case())),
+        Test::Matches(pattern) => format!(
+            "matches one of {}",
+            texts(pattern.sources(), pattern.ignore_case())
+        ),
         Test::Order(operator, bound) => {
             let sign = match operator {
                 OrderOperator::Below => "<",
@@ -286,7 +372,13 @@ fn describe_test(ruleset: &Ruleset, test: &Test) -> String {
         Test::Between(low, high) => format!("between {} and {}", number(*low), number(*high)),
         Test::Before(instant) => format!("before {instant}"),
         Test::After(instant) => format!("after {instant}"),
-        Test::Version(requirements) => format!("version {}", list(requirements.iter().map(ToString::to_string))),
-        Test::InNetwork(networks) => format!("in network {}", list(networks.networks().iter().map(ToString::to_string))),
+        Test::Version(requirements) => format!(
+            "version {}",
+            list(requirements.iter().map(ToString::to_string))
+        ),
+        Test::InNetwork(networks) => format!(
+            "in network {}",
+            list(networks.networks().iter().map(ToString::to_string))
+        ),
     }
 }

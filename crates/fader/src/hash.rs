@@ -52,7 +52,10 @@ pub(crate) struct Salt {
 
 impl Salt {
     pub(crate) fn new(salt: &str) -> Self {
-        Self { enrolment: xxh3_64_with_seed(salt.as_bytes(), 0), split: xxh3_64_with_seed(salt.as_bytes(), 1) }
+        Self {
+            enrolment: xxh3_64_with_seed(salt.as_bytes(), 0),
+            split: xxh3_64_with_seed(salt.as_bytes(), 1),
+        }
     }
 
     #[inline]
@@ -117,7 +120,7 @@ pub(crate) fn identity_of(first: &[u8], second: &[u8]) -> u128 {
     state.digest128()
 }
 
-/// The version of a document without a revision: 16 hex digits of XXH3_64 over its parts, one after the other.
+/// The version of a document without a revision: 16 hex digits of `XXH3_64` over its parts, one after the other.
 pub(crate) fn version<'a>(parts: impl IntoIterator<Item = &'a [u8]>) -> String {
     let mut state = xxhash_rust::xxh3::Xxh3::new();
     for part in parts {
@@ -155,6 +158,9 @@ mod tests {
     #[test]
     fn enrolment_and_split_are_seeded_apart() {
         assert_ne!(position("s", "u"), place("s", "u"));
-        assert_eq!(position("", "u"), xxh3_64_with_seed(b"u", xxh3_64_with_seed(b"", 0)));
+        assert_eq!(
+            position("", "u"),
+            xxh3_64_with_seed(b"u", xxh3_64_with_seed(b"", 0))
+        );
     }
 }

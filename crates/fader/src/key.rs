@@ -41,7 +41,11 @@ impl<T: ?Sized> FlagKey<T> {
     /// aside, of another type, or disabled without an `off` variant.
     #[must_use]
     pub const fn new(name: &'static str, default: &'static T) -> Self {
-        Self { name, default, cache: AtomicU64::new(0) }
+        Self {
+            name,
+            default,
+            cache: AtomicU64::new(0),
+        }
     }
 
     /// Returns the flag's name.
@@ -60,20 +64,29 @@ impl<T: ?Sized> FlagKey<T> {
     #[inline]
     pub(crate) fn find(&self, lineage: u32, ruleset: &Ruleset) -> Option<FlagId> {
         let cached = self.cache.load(Ordering::Relaxed);
-        #[expect(clippy::cast_possible_truncation, reason = "the two halves of the word")]
+        #[expect(
+            clippy::cast_possible_truncation,
+            reason = "the two halves of the word"
+        )]
         let (of, id) = ((cached >> 32) as u32, cached as u32);
         if of == lineage && lineage != 0 {
             return Some(FlagId(id));
         }
         let id = ruleset.find(self.name)?;
-        self.cache.store(u64::from(lineage) << 32 | u64::from(id.0), Ordering::Relaxed);
+        self.cache.store(
+            u64::from(lineage) << 32 | u64::from(id.0),
+            Ordering::Relaxed,
+        );
         Some(id)
     }
 }
 
 impl<T: ?Sized + fmt::Debug> fmt::Debug for FlagKey<T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("FlagKey").field("name", &self.name).field("default", &self.default).finish_non_exhaustive()
+        f.debug_struct("FlagKey")
+            .field("name", &self.name)
+            .field("default", &self.default)
+            .finish_non_exhaustive()
     }
 }
 

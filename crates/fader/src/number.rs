@@ -19,7 +19,10 @@ impl Number {
         if value.is_nan() {
             None
         } else if value.fract() == 0.0 && (-BEYOND_I64..BEYOND_I64).contains(&value) {
-            #[expect(clippy::cast_possible_truncation, reason = "a whole number within i64, checked above")]
+            #[expect(
+                clippy::cast_possible_truncation,
+                reason = "a whole number within i64, checked above"
+            )]
             let integer = value as i64;
             Some(Self::Integer(integer))
         } else {
@@ -46,10 +49,17 @@ fn compare_mixed(integer: i64, float: f64) -> Ordering {
     if float < -BEYOND_I64 {
         return Ordering::Greater;
     }
-    #[expect(clippy::cast_possible_truncation, reason = "the floor of a float within i64, checked above")]
+    #[expect(
+        clippy::cast_possible_truncation,
+        reason = "the floor of a float within i64, checked above"
+    )]
     let floor = float.floor() as i64;
     // The float lies strictly between its floor and the next integer, since it is no integer itself.
-    if integer <= floor { Ordering::Less } else { Ordering::Greater }
+    if integer <= floor {
+        Ordering::Less
+    } else {
+        Ordering::Greater
+    }
 }
 
 /// A JSON number as written: an integer where it has neither fraction nor exponent and fits i64, else the nearest
@@ -66,7 +76,11 @@ impl Literal {
     /// Does not allocate.
     pub(crate) fn parse(text: &str) -> Option<Self> {
         match grammar(text.as_bytes())? {
-            Grammar::Integer => text.parse().map(Self::Integer).ok().or_else(|| finite(text)),
+            Grammar::Integer => text
+                .parse()
+                .map(Self::Integer)
+                .ok()
+                .or_else(|| finite(text)),
             Grammar::Float => finite(text),
         }
     }
@@ -80,7 +94,10 @@ impl Literal {
 }
 
 fn finite(text: &str) -> Option<Literal> {
-    text.parse().ok().filter(|value: &f64| value.is_finite()).map(Literal::Float)
+    text.parse()
+        .ok()
+        .filter(|value: &f64| value.is_finite())
+        .map(Literal::Float)
 }
 
 enum Grammar {
@@ -118,7 +135,10 @@ fn grammar(text: &[u8]) -> Option<Grammar> {
 }
 
 fn digits(text: &[u8]) -> (&[u8], &[u8]) {
-    let end = text.iter().position(|byte| !byte.is_ascii_digit()).unwrap_or(text.len());
+    let end = text
+        .iter()
+        .position(|byte| !byte.is_ascii_digit())
+        .unwrap_or(text.len());
     text.split_at_checked(end).unwrap_or((text, &[]))
 }
 
@@ -131,14 +151,26 @@ mod tests {
         let float = |value| Number::from_f64(value).unwrap();
         assert_eq!(float(1.0), Number::Integer(1));
         assert_eq!(float(-0.0), Number::Integer(0));
-        assert_eq!(Number::Integer(9_007_199_254_740_993).compare(float(9_007_199_254_740_992.0)), Ordering::Greater);
-        assert_eq!(Number::Integer(i64::MAX).compare(float(9.223_372_036_854_776e18)), Ordering::Less);
-        assert_eq!(Number::Integer(i64::MIN).compare(float(-9.223_372_036_854_776e18)), Ordering::Equal);
+        assert_eq!(
+            Number::Integer(9_007_199_254_740_993).compare(float(9_007_199_254_740_992.0)),
+            Ordering::Greater
+        );
+        assert_eq!(
+            Number::Integer(i64::MAX).compare(float(9.223_372_036_854_776e18)),
+            Ordering::Less
+        );
+        assert_eq!(
+            Number::Integer(i64::MIN).compare(float(-9.223_372_036_854_776e18)),
+            Ordering::Equal
+        );
         assert_eq!(Number::Integer(2).compare(float(2.5)), Ordering::Less);
         assert_eq!(Number::Integer(3).compare(float(2.5)), Ordering::Greater);
         assert_eq!(Number::Integer(-2).compare(float(-2.5)), Ordering::Greater);
         assert_eq!(Number::Integer(-3).compare(float(-2.5)), Ordering::Less);
-        assert_eq!(Number::Integer(i64::MIN).compare(float(f64::NEG_INFINITY)), Ordering::Greater);
+        assert_eq!(
+            Number::Integer(i64::MIN).compare(float(f64::NEG_INFINITY)),
+            Ordering::Greater
+        );
         assert_eq!(Number::from_f64(f64::NAN), None);
     }
 
@@ -146,8 +178,14 @@ mod tests {
     fn reads_json_numbers_only() {
         assert_eq!(Literal::parse("-0"), Some(Literal::Integer(0)));
         assert_eq!(Literal::parse("1.0"), Some(Literal::Float(1.0)));
-        assert_eq!(Literal::parse("9223372036854775808"), Some(Literal::Float(BEYOND_I64)));
-        for text in ["", "-", "+1", "01", "1.", ".5", "1e", "1e+", "0x1", "inf", "NaN", " 1", "1 ", "1_0", "1e400"] {
+        assert_eq!(
+            Literal::parse("9223372036854775808"),
+            Some(Literal::Float(BEYOND_I64))
+        );
+        for text in [
+            "", "-", "+1", "01", "1.", ".5", "1e", "1e+", "0x1", "inf", "NaN", " 1", "1 ", "1_0",
+            "1e400",
+        ] {
             assert_eq!(Literal::parse(text), None, "{text}");
         }
     }

@@ -79,7 +79,11 @@ impl Overlay {
     /// replaces that percent and nothing else; a rule that draws nothing has none.
     #[must_use]
     pub fn percent(mut self, flag: &str, rule: &str, percent: Percent) -> Self {
-        self.flags.entry(flag.to_owned()).or_default().rules.insert(rule.to_owned(), percent);
+        self.flags
+            .entry(flag.to_owned())
+            .or_default()
+            .rules
+            .insert(rule.to_owned(), percent);
         self
     }
 
@@ -93,7 +97,9 @@ impl Overlay {
 
     /// Returns what it says of each flag, by name.
     pub fn flags(&self) -> impl Iterator<Item = (&str, &FlagEntry)> {
-        self.flags.iter().map(|(name, entry)| (name.as_str(), entry))
+        self.flags
+            .iter()
+            .map(|(name, entry)| (name.as_str(), entry))
     }
 }
 
@@ -106,7 +112,9 @@ impl FlagEntry {
 
     /// Returns the percents that replace those of rules, by rule.
     pub fn percents(&self) -> impl Iterator<Item = (&str, Percent)> {
-        self.rules.iter().map(|(rule, percent)| (rule.as_str(), *percent))
+        self.rules
+            .iter()
+            .map(|(rule, percent)| (rule.as_str(), *percent))
     }
 
     /// Returns who made the entry.
@@ -131,7 +139,11 @@ impl FlagEntry {
 /// Writes the overlay as JSON.
 impl fmt::Display for Overlay {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let flags: serde_json::Map<_, _> = self.flags.iter().map(|(name, entry)| (name.clone(), entry.to_json())).collect();
+        let flags: serde_json::Map<_, _> = self
+            .flags
+            .iter()
+            .map(|(name, entry)| (name.clone(), entry.to_json()))
+            .collect();
         let mut whole = serde_json::json!({ "version": self.version, "flags": flags });
         if let (Some(object), false) = (whole.as_object_mut(), self.commands.is_empty()) {
             object.insert("commands".to_owned(), self.commands.clone().into());
@@ -149,10 +161,18 @@ impl FlagEntry {
         if !self.rules.is_empty() {
             // Six decimals are exact enough in a float to be read back as written.
             let percents = self.rules.iter().map(|(rule, percent)| {
-                let number = percent.to_string().parse().map_or(serde_json::Value::Null, |number: serde_json::Number| number.into());
+                let number = percent
+                    .to_string()
+                    .parse()
+                    .map_or(serde_json::Value::Null, |number: serde_json::Number| {
+                        number.into()
+                    });
                 (rule.clone(), serde_json::json!({ "percent": number }))
             });
-            object.insert("rules".to_owned(), serde_json::Value::Object(percents.collect()));
+            object.insert(
+                "rules".to_owned(),
+                serde_json::Value::Object(percents.collect()),
+            );
         }
         for (name, text) in [("by", &self.by), ("reason", &self.reason), ("at", &self.at)] {
             if let Some(text) = text {

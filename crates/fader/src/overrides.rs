@@ -23,7 +23,14 @@ pub(crate) struct Forced {
 impl Overrides {
     pub(crate) fn force<T: FlagValue + ?Sized>(&mut self, key: &FlagKey<T>, value: T::Owned) {
         let (variant, json) = value.borrow().describe();
-        self.0.insert(key.name(), Arc::new(Forced { variant, value: json, typed: Box::new(value) }));
+        self.0.insert(
+            key.name(),
+            Arc::new(Forced {
+                variant,
+                value: json,
+                typed: Box::new(value),
+            }),
+        );
     }
 
     pub(crate) fn get(&self, name: &str) -> Option<&Arc<Forced>> {
@@ -39,6 +46,9 @@ impl Forced {
 
 impl fmt::Debug for Forced {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Forced").field("variant", &self.variant).field("value", &self.value).finish_non_exhaustive()
+        f.debug_struct("Forced")
+            .field("variant", &self.variant)
+            .field("value", &self.value)
+            .finish_non_exhaustive()
     }
 }

@@ -29,7 +29,11 @@ impl Percent {
     /// Makes a percent of so many millionths of a percent, 0 to 100,000,000; `None` beyond.
     #[must_use]
     pub const fn from_micros(micros: u32) -> Option<Self> {
-        if micros <= Self::HUNDRED.0 { Some(Self(micros)) } else { None }
+        if micros <= Self::HUNDRED.0 {
+            Some(Self(micros))
+        } else {
+            None
+        }
     }
 
     /// Returns the percent in millionths, 0 to 100,000,000.
@@ -64,7 +68,11 @@ impl Percent {
         if negative {
             return Err(ParsePercentError::Range);
         }
-        let last = digits().enumerate().filter(|(_, digit)| *digit != b'0').last().map_or(first, |(last, _)| last);
+        let last = digits()
+            .enumerate()
+            .filter(|(_, digit)| *digit != b'0')
+            .last()
+            .map_or(first, |(last, _)| last);
         // The value is significant · 10^shift millionths, with the significant digits between the first and the last
         // that are not zero.
         let length = |count: usize| i64::try_from(count).unwrap_or(i64::MAX / 4);
@@ -75,8 +83,10 @@ impl Percent {
         if shift < 0 {
             return Err(ParsePercentError::Decimals);
         }
-        let significant =
-            digits().skip(first).take(last - first + 1).fold(0_u64, |value, digit| value * 10 + u64::from(digit - b'0'));
+        let significant = digits()
+            .skip(first)
+            .take(last - first + 1)
+            .fold(0_u64, |value, digit| value * 10 + u64::from(digit - b'0'));
         let shift = u32::try_from(shift).map_err(|_| ParsePercentError::Range)?;
         significant
             .checked_mul(10_u64.pow(shift))
@@ -96,7 +106,9 @@ fn saturating_exponent(text: &str) -> Result<i64, ParsePercentError> {
     if digits.is_empty() || !digits.iter().all(u8::is_ascii_digit) {
         return Err(ParsePercentError::Form);
     }
-    let value = digits.iter().fold(0, |value: i64, digit| (value * 10 + i64::from(digit - b'0')).min(BOUND));
+    let value = digits.iter().fold(0, |value: i64, digit| {
+        (value * 10 + i64::from(digit - b'0')).min(BOUND)
+    });
     Ok(if negative { -value } else { value })
 }
 
@@ -192,7 +204,12 @@ mod tests {
 
     #[test]
     fn displays_the_shortest_decimal() {
-        for (micros, text) in [(0, "0"), (1, "0.000001"), (12_500_000, "12.5"), (100_000_000, "100")] {
+        for (micros, text) in [
+            (0, "0"),
+            (1, "0.000001"),
+            (12_500_000, "12.5"),
+            (100_000_000, "100"),
+        ] {
             assert_eq!(Percent(micros).to_string(), text);
         }
     }

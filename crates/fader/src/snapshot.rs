@@ -53,19 +53,45 @@ impl FlagOverlay {
 impl Live {
     pub(crate) fn empty() -> Self {
         let (ruleset, overlay) = (Arc::new(Ruleset::empty()), Arc::new(Overlay::default()));
-        Self { ruleset, overlay, bound: Box::default(), loaded: false, content: 0, notes: Arc::default() }
+        Self {
+            ruleset,
+            overlay,
+            bound: Box::default(),
+            loaded: false,
+            content: 0,
+            notes: Arc::default(),
+        }
     }
 
-    pub(crate) fn new(ruleset: Arc<Ruleset>, overlay: Arc<Overlay>, content: u128, notes: Arc<Notes>) -> Self {
+    pub(crate) fn new(
+        ruleset: Arc<Ruleset>,
+        overlay: Arc<Overlay>,
+        content: u128,
+        notes: Arc<Notes>,
+    ) -> Self {
         let bound = bind(&ruleset, &overlay);
-        Self { ruleset, overlay, bound, loaded: true, content, notes }
+        Self {
+            ruleset,
+            overlay,
+            bound,
+            loaded: true,
+            content,
+            notes,
+        }
     }
 
     /// The same ruleset under another overlay.
     pub(crate) fn with_overlay(&self, overlay: Arc<Overlay>) -> Self {
         let (ruleset, notes) = (Arc::clone(&self.ruleset), Arc::clone(&self.notes));
         let bound = bind(&ruleset, &overlay);
-        Self { ruleset, overlay, bound, loaded: self.loaded, content: self.content, notes }
+        Self {
+            ruleset,
+            overlay,
+            bound,
+            loaded: self.loaded,
+            content: self.content,
+            notes,
+        }
     }
 
     /// Returns the warnings of the document, and those of the overlay on top of it: entries that wait for a flag or rule
@@ -74,26 +100,59 @@ impl Live {
         let mut warnings = self.notes.warnings.clone();
         let mut warn = |kind, path: String, (line, column), message: String, help: &str| {
             let help = Some(help.to_owned());
-            warnings.push(Diagnostic { severity: Severity::Warning, kind, path, line, column, message, help });
+            warnings.push(Diagnostic {
+                severity: Severity::Warning,
+                kind,
+                path,
+                line,
+                column,
+                message,
+                help,
+            });
         };
         for place in &self.ruleset.places {
-            let overlay = self.overlay_of(place.flag).and_then(|overlay| overlay.reach(place.rule));
+            let overlay = self
+                .overlay_of(place.flag)
+                .and_then(|overlay| overlay.reach(place.rule));
             let Some(name) = self.ruleset.names_by_id(place.flag) else {
                 continue;
             };
-            let label = self.ruleset.flag(place.flag).and_then(|flag| flag.rules.get(usize::from(place.rule)));
+            let label = self
+                .ruleset
+                .flag(place.flag)
+                .and_then(|flag| flag.rules.get(usize::from(place.rule)));
             let held = label.and_then(|rule| self.overlay.flags.get(name)?.rules.get(&*rule.label));
             if let (Some(_), Some(held)) = (overlay, held.filter(|held| **held != place.percent)) {
-                let path = format!("flags{}.rules[{}].percent", crate::document::syntax::step(name), place.rule);
-                let message = format!("the overlay holds this rule at {held} %, so {} % has no effect", place.percent);
-                warn(DiagnosticKind::OverlayHolds, path, (place.line, place.column), message, "change the overlay as well, or take its entry out");
+                let path = format!(
+                    "flags{}.rules[{}].percent",
+                    crate::document::syntax::step(name),
+                    place.rule
+                );
+                let message = format!(
+                    "the overlay holds this rule at {held} %, so {} % has no effect",
+                    place.percent
+                );
+                warn(
+                    DiagnosticKind::OverlayHolds,
+                    path,
+                    (place.line, place.column),
+                    message,
+                    "change the overlay as well, or take its entry out",
+                );
             }
         }
         for (name, entry) in self.overlay.flags() {
             let path = format!("flags{}", crate::document::syntax::step(name));
             let Some(id) = self.ruleset.find(name) else {
-                let message = format!("the overlay names the flag `{name}`, which the document lacks");
-                warn(DiagnosticKind::Overlay, path, (1, 1), message, "the entry waits until the document has it; take it out if it is gone for good");
+                let message =
+                    format!("the overlay names the flag `{name}`, which the document lacks");
+                warn(
+                    DiagnosticKind::Overlay,
+                    path,
+                    (1, 1),
+                    message,
+                    "the entry waits until the document has it; take it out if it is gone for good",
+                );
                 continue;
             };
             let Some(flag) = self.ruleset.flag(id) else {
@@ -103,12 +162,28 @@ impl Live {
                 let path = format!("{path}.rules{}", crate::document::syntax::step(label));
                 match flag.rule_named(label).and_then(|at| flag.rules.get(at)) {
                     None => {
-                        let message = format!("the overlay names the rule `{label}`, which the flag `{name}` lacks");
-                        warn(DiagnosticKind::Overlay, path, (1, 1), message, "the entry waits until the flag has it; take it out if it is gone for good");
+                        let message = format!(
+                            "the overlay names the rule `{label}`, which the flag `{name}` lacks"
+                        );
+                        warn(
+                            DiagnosticKind::Overlay,
+                            path,
+                            (1, 1),
+                            message,
+                            "the entry waits until the flag has it; take it out if it is gone for good",
+                        );
                     }
                     Some(rule) if rule.draw.is_none() => {
-                        let message = format!("the overlay sets a percent of the rule `{label}`, which draws nothing");
-                        warn(DiagnosticKind::Overlay, path, (1, 1), message, "give the rule a `percent`, or kill the flag");
+                        let message = format!(
+                            "the overlay sets a percent of the rule `{label}`, which draws nothing"
+                        );
+                        warn(
+                            DiagnosticKind::Overlay,
+                            path,
+                            (1, 1),
+                            message,
+                            "give the rule a `percent`, or kill the flag",
+                        );
                     }
                     Some(_) => {}
                 }
@@ -126,11 +201,17 @@ impl Live {
     ) -> Resolution {
         let version = Arc::clone(&self.ruleset.version);
         if let Some(forced) = overrides.and_then(|overrides| overrides.get(flag)) {
-            return Resolution { answer: Answer::Forced(Arc::clone(forced)), version };
+            return Resolution {
+                answer: Answer::Forced(Arc::clone(forced)),
+                version,
+            };
         }
         let answer = match self.ruleset.find(flag) {
             Some(id) => match (decide(id), self.ruleset.flag(id)) {
-                (decision, Some(flag)) => Answer::Decided { flag: Arc::clone(flag), decision },
+                (decision, Some(flag)) => Answer::Decided {
+                    flag: Arc::clone(flag),
+                    decision,
+                },
                 (decision, None) => Answer::Failed(decision),
             },
             None if self.loaded => Answer::Failed(Decision::error(Code::NotFound)),
@@ -152,10 +233,15 @@ fn bind(ruleset: &Ruleset, overlay: &Overlay) -> Box<[Option<FlagOverlay>]> {
         let Some(id) = ruleset.find(name) else {
             continue;
         };
-        let mut found = FlagOverlay { killed: entry.killed(), reaches: BTreeMap::new() };
+        let mut found = FlagOverlay {
+            killed: entry.killed(),
+            reaches: BTreeMap::new(),
+        };
         if let Some(flag) = ruleset.flag(id) {
             for (label, percent) in entry.percents() {
-                let rule = flag.rule_named(label).and_then(|rule| u16::try_from(rule).ok());
+                let rule = flag
+                    .rule_named(label)
+                    .and_then(|rule| u16::try_from(rule).ok());
                 if let Some(rule) = rule {
                     found.reaches.insert(rule, Reach::of(percent));
                 }
@@ -199,13 +285,20 @@ impl Snapshot {
     /// Returns the names of the document's flags, in its order.
     pub fn flags(&self) -> impl Iterator<Item = &str> {
         let ruleset = &self.live.ruleset;
-        ruleset.order.iter().filter_map(|id| ruleset.names_by_id(*id))
+        ruleset
+            .order
+            .iter()
+            .filter_map(|id| ruleset.names_by_id(*id))
     }
 
     /// Returns the attributes that the rules can ask for, so that an adapter keeps only those at hand.
     pub fn wanted(&self) -> impl Iterator<Item = AttributeName<'_>> {
         let ruleset = &self.live.ruleset;
-        ruleset.wanted.iter().filter_map(|id| ruleset.attribute(*id)).map(|attribute| attribute.as_name())
+        ruleset
+            .wanted
+            .iter()
+            .filter_map(|id| ruleset.attribute(*id))
+            .map(|attribute| attribute.as_name())
     }
 
     /// Makes a scope: this snapshot, and its time, with the attributes of one unit of work.

@@ -24,7 +24,11 @@ impl Source {
     /// network source.
     #[must_use]
     pub fn new(name: impl Into<Arc<str>>) -> Self {
-        Self { name: name.into(), quarantine: false, network: false }
+        Self {
+            name: name.into(),
+            quarantine: false,
+            network: false,
+        }
     }
 
     /// Takes documents with errors in single flags: those are set aside, each keeping its last good form or else
@@ -93,7 +97,10 @@ impl Delivery {
     /// Makes a delivery of a document's bytes.
     #[must_use]
     pub fn new(document: impl Into<Vec<u8>>) -> Self {
-        Self { document: document.into(), ..Self::default() }
+        Self {
+            document: document.into(),
+            ..Self::default()
+        }
     }
 
     /// Adds the content of a list file, by the path that the document gives, or the reason why it can't be read.
@@ -119,7 +126,11 @@ impl Delivery {
                 Ok(content) => crate::hash::identity_of(b"read", content),
                 Err(reason) => crate::hash::identity_of(b"failed", reason.as_bytes()),
             };
-            let entry = [identity.to_le_bytes(), crate::hash::identity(path.as_bytes()).to_le_bytes(), content.to_le_bytes()];
+            let entry = [
+                identity.to_le_bytes(),
+                crate::hash::identity(path.as_bytes()).to_le_bytes(),
+                content.to_le_bytes(),
+            ];
             identity = crate::hash::identity(entry.as_flattened());
         }
         identity

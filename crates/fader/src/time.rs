@@ -28,7 +28,10 @@ const EPOCH: Date = Date::constant(1970, 1, 1);
 
 impl Timestamp {
     /// 1970-01-01T00:00:00Z.
-    pub const EPOCH: Self = Self { seconds: 0, nanos: 0 };
+    pub const EPOCH: Self = Self {
+        seconds: 0,
+        nanos: 0,
+    };
 
     /// Makes the instant so many nanoseconds after the epoch, or before it where negative.
     #[must_use]
@@ -36,7 +39,11 @@ impl Timestamp {
         let seconds = nanos.div_euclid(1_000_000_000);
         let rest = nanos.rem_euclid(1_000_000_000);
         Self {
-            seconds: i64::try_from(seconds).unwrap_or(if seconds < 0 { i64::MIN } else { i64::MAX }),
+            seconds: i64::try_from(seconds).unwrap_or(if seconds < 0 {
+                i64::MIN
+            } else {
+                i64::MAX
+            }),
             nanos: u32::try_from(rest).unwrap_or_default(),
         }
     }
@@ -63,7 +70,8 @@ impl Timestamp {
         let offset = scan.offset()?;
         scan.end()?;
         let days = date.duration_since(EPOCH).as_secs();
-        let seconds = days + i64::from(hour) * 3600 + i64::from(minute) * 60 + i64::from(second) - offset;
+        let seconds =
+            days + i64::from(hour) * 3600 + i64::from(minute) * 60 + i64::from(second) - offset;
         Some(Self { seconds, nanos })
     }
 
@@ -72,7 +80,10 @@ impl Timestamp {
         let mut scan = Scan(text.as_bytes());
         let date = scan.date()?;
         scan.end()?;
-        Some(Self { seconds: date.duration_since(EPOCH).as_secs() + 86_400, nanos: 0 })
+        Some(Self {
+            seconds: date.duration_since(EPOCH).as_secs() + 86_400,
+            nanos: 0,
+        })
     }
 }
 
@@ -89,7 +100,10 @@ impl From<SystemTime> for Timestamp {
 impl fmt::Display for Timestamp {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let nanos = i32::try_from(self.nanos).unwrap_or_default();
-        match EPOCH.at(0, 0, 0, 0).checked_add(SignedDuration::new(self.seconds, nanos)) {
+        match EPOCH
+            .at(0, 0, 0, 0)
+            .checked_add(SignedDuration::new(self.seconds, nanos))
+        {
             Ok(civil) => write!(f, "{civil}Z"),
             Err(_) => write!(f, "{} s after 1970-01-01T00:00:00Z", self.seconds),
         }
@@ -122,10 +136,18 @@ impl Scan<'_> {
         let month = self.number(2, 1..=12)?;
         self.one_of(b"-")?;
         let day = self.number(2, 1..=31)?;
-        let (year, month, day) = (i16::try_from(year).ok()?, i8::try_from(month).ok()?, i8::try_from(day).ok()?);
+        let (year, month, day) = (
+            i16::try_from(year).ok()?,
+            i8::try_from(month).ok()?,
+            i8::try_from(day).ok()?,
+        );
         // Checked beforehand, since the error of a date that does not exist allocates.
         let last = Date::new(year, month, 1).ok()?.days_in_month();
-        if day > last { None } else { Date::new(year, month, day).ok() }
+        if day > last {
+            None
+        } else {
+            Date::new(year, month, day).ok()
+        }
     }
 
     fn clock(&mut self) -> Option<(u16, u16)> {
@@ -138,13 +160,20 @@ impl Scan<'_> {
         let Some(tail) = self.0.strip_prefix(b".") else {
             return Some(0);
         };
-        let end = tail.iter().position(|byte| !byte.is_ascii_digit()).unwrap_or(tail.len());
+        let end = tail
+            .iter()
+            .position(|byte| !byte.is_ascii_digit())
+            .unwrap_or(tail.len());
         let (digits, tail) = tail.split_at_checked(end)?;
         self.0 = tail;
         if digits.is_empty() {
             return None;
         }
-        let padded = digits.iter().copied().chain(std::iter::repeat(b'0')).take(9);
+        let padded = digits
+            .iter()
+            .copied()
+            .chain(std::iter::repeat(b'0'))
+            .take(9);
         Some(padded.fold(0, |value, digit| value * 10 + u32::from(digit - b'0')))
     }
 
@@ -166,12 +195,21 @@ impl Scan<'_> {
 /// Reads a duration of a document into nanoseconds: one or more `<integer><unit>` with units w, d, h, m, s, each at
 /// most once, largest first. A day is always 24 hours.
 pub(crate) fn parse_duration(text: &str) -> Option<u128> {
-    const UNITS: [(u8, u64); 5] = [(b'w', 604_800), (b'd', 86_400), (b'h', 3_600), (b'm', 60), (b's', 1)];
+    const UNITS: [(u8, u64); 5] = [
+        (b'w', 604_800),
+        (b'd', 86_400),
+        (b'h', 3_600),
+        (b'm', 60),
+        (b's', 1),
+    ];
     let mut units = UNITS.iter();
     let mut rest = text.as_bytes();
     let mut total: u64 = 0;
     while !rest.is_empty() {
-        let end = rest.iter().position(|byte| !byte.is_ascii_digit()).filter(|end| *end > 0)?;
+        let end = rest
+            .iter()
+            .position(|byte| !byte.is_ascii_digit())
+            .filter(|end| *end > 0)?;
         let (digits, tail) = rest.split_at_checked(end)?;
         let (unit, tail) = tail.split_first()?;
         // INVARIANT: `units` only moves on, so a unit that comes twice or out of order is not found.
@@ -248,7 +286,9 @@ impl ManualClock {
     }
 
     fn shown(&self) -> std::sync::MutexGuard<'_, Timestamp> {
-        self.0.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
+        self.0
+            .lock()
+            .unwrap_or_else(std::sync::PoisonError::into_inner)
     }
 }
 
@@ -281,7 +321,11 @@ mod tests {
             ("9999-12-31T23:59:59-23:59", 253_402_387_139_000_000_000),
             ("0000-01-01T00:00:00+23:59", -62_167_305_540_000_000_000),
         ] {
-            assert_eq!(Timestamp::parse(text).map(Timestamp::as_nanos), Some(nanos), "{text}");
+            assert_eq!(
+                Timestamp::parse(text).map(Timestamp::as_nanos),
+                Some(nanos),
+                "{text}"
+            );
         }
         for text in [
             "",
@@ -306,17 +350,42 @@ mod tests {
 
     #[test]
     fn shows_what_it_read() {
-        for text in ["2026-12-01T09:00:00Z", "1969-07-20T20:17:40.5Z", "9999-12-31T23:59:59.999999999Z"] {
+        for text in [
+            "2026-12-01T09:00:00Z",
+            "1969-07-20T20:17:40.5Z",
+            "9999-12-31T23:59:59.999999999Z",
+        ] {
             assert_eq!(Timestamp::parse(text).unwrap().to_string(), text);
         }
     }
 
     #[test]
     fn reads_durations() {
-        for (text, seconds) in [("7d", 604_800), ("1h30m", 5_400), ("1w1d1h1m1s", 694_861), ("0h1m", 60)] {
-            assert_eq!(parse_duration(text), Some(seconds * 1_000_000_000), "{text}");
+        for (text, seconds) in [
+            ("7d", 604_800),
+            ("1h30m", 5_400),
+            ("1w1d1h1m1s", 694_861),
+            ("0h1m", 60),
+        ] {
+            assert_eq!(
+                parse_duration(text),
+                Some(seconds * 1_000_000_000),
+                "{text}"
+            );
         }
-        for text in ["", "0s", "1.5h", "30m1h", "1h1h", "1 h", "h", "5", "1ms", "-1h", "99999999999999999999w"] {
+        for text in [
+            "",
+            "0s",
+            "1.5h",
+            "30m1h",
+            "1h1h",
+            "1 h",
+            "h",
+            "5",
+            "1ms",
+            "-1h",
+            "99999999999999999999w",
+        ] {
             assert_eq!(parse_duration(text), None, "{text}");
         }
     }

@@ -142,7 +142,7 @@ fn watcher(hints: SyncSender<Hint>, moved: Arc<AtomicBool>) -> notify::Result<Re
             EventKind::Create(_)
             | EventKind::Modify(ModifyKind::Data(_) | ModifyKind::Metadata(_)) => {}
             EventKind::Any | EventKind::Modify(_) | EventKind::Remove(_) | EventKind::Other => {
-                moved.store(true, Ordering::Relaxed)
+                moved.store(true, Ordering::Relaxed);
             }
         }
         // Where it is full, enough hints wait already.

@@ -15,7 +15,9 @@ use crate::ruleset::condition::{Equals, Test};
 use crate::ruleset::network::NetworkSet;
 use crate::ruleset::pattern::Pattern;
 use crate::ruleset::text::{TextMatch, TextSet};
-use crate::ruleset::{AttributeId, Condition, FlagId, List, ListId, Registry, Segment, SegmentId, Truth};
+use crate::ruleset::{
+    AttributeId, Condition, FlagId, List, ListId, Registry, Segment, SegmentId, Truth,
+};
 
 /// What a document's names stand for.
 pub(crate) struct Names<'p, 't> {
@@ -76,7 +78,16 @@ impl<'c, 't> Compiler<'c, 't> {
         report: &'c mut Report,
     ) -> Self {
         let (patterns, references) = (HashMap::new(), Vec::new());
-        Self { names, registry, input, lists, report, patterns, references, inside: Part::Flag("") }
+        Self {
+            names,
+            registry,
+            input,
+            lists,
+            report,
+            patterns,
+            references,
+            inside: Part::Flag(""),
+        }
     }
 
     pub(crate) fn into_references(self) -> Vec<Reference<'t>> {
@@ -87,12 +98,23 @@ impl<'c, 't> Compiler<'c, 't> {
         self.inside = part;
     }
 
-    pub(crate) fn segment(&mut self, model: &model::Segment<'t>, text: &str) -> (SegmentId, Segment) {
+    pub(crate) fn segment(
+        &mut self,
+        model: &model::Segment<'t>,
+        text: &str,
+    ) -> (SegmentId, Segment) {
         self.enter(Part::Segment(model.name.value));
         let id = SegmentId(self.registry.segments.number(model.name.value));
         let condition = self.condition(&model.condition);
         let text = hash::identity(slice(text, model.span).as_bytes());
-        (id, Segment { name: model.name.value.into(), text, condition })
+        (
+            id,
+            Segment {
+                name: model.name.value.into(),
+                text,
+                condition,
+            },
+        )
     }
 
     pub(crate) fn attribute(&mut self, name: &str) -> AttributeId {
@@ -108,19 +130,35 @@ impl<'c, 't> Compiler<'c, 't> {
             ConditionKind::All(parts) => {
                 if parts.value.is_empty() {
                     self.report
-                        .warning(DiagnosticKind::AlwaysHolds, parts.span, "no condition at all always holds")
+                        .warning(
+                            DiagnosticKind::AlwaysHolds,
+                            parts.span,
+                            "no condition at all always holds",
+                        )
                         .help("leave it out, or name a condition");
                 }
-                let parts = parts.value.iter().map(|part| self.condition(part)).collect();
+                let parts = parts
+                    .value
+                    .iter()
+                    .map(|part| self.condition(part))
+                    .collect();
                 fold(parts, Truth::True, Truth::False, Condition::All)
             }
             ConditionKind::Any(parts) => {
                 if parts.value.is_empty() {
                     self.report
-                        .warning(DiagnosticKind::NeverHolds, parts.span, "any of nothing never holds")
+                        .warning(
+                            DiagnosticKind::NeverHolds,
+                            parts.span,
+                            "any of nothing never holds",
+                        )
                         .help("name a condition");
                 }
-                let parts = parts.value.iter().map(|part| self.condition(part)).collect();
+                let parts = parts
+                    .value
+                    .iter()
+                    .map(|part| self.condition(part))
+                    .collect();
                 fold(parts, Truth::False, Truth::True, Condition::Any)
             }
             ConditionKind::Not(part) => match self.condition(part) {
@@ -129,20 +167,31 @@ impl<'c, 't> Compiler<'c, 't> {
             },
             ConditionKind::Segment(name) => self.segment_reference(*name),
             ConditionKind::Flag { flag, variants } => self.prerequisite(*flag, variants),
-            ConditionKind::Time { from, until } => Condition::Time { from: *from, until: *until },
+            ConditionKind::Time { from, until } => Condition::Time {
+                from: *from,
+                until: *until,
+            },
             ConditionKind::Attribute { name, test } => self.attribute_test(name, test),
             ConditionKind::Invalid => Condition::Constant(Truth::Unknown),
         }
     }
 
     fn refer(&mut self, to: Part<'t>, name: Name<'t>) {
-        self.references.push(Reference { from: self.inside, to, at: name.span });
+        self.references.push(Reference {
+            from: self.inside,
+            to,
+            at: name.span,
+        });
     }
 
     fn segment_reference(&mut self, name: Name<'t>) -> Condition {
         if !self.names.segments.contains_key(name.value) {
             self.report
-                .error(DiagnosticKind::UnknownSegment, name.span, format!("unknown segment `{}`", name.value))
+                .error(
+                    DiagnosticKind::UnknownSegment,
+                    name.span,
+                    format!("unknown segment `{}`", name.value),
+                )
                 .maybe_help(suggest(name.value, self.names.segments.keys().copied()));
             return Condition::Constant(Truth::Unknown);
         }
@@ -151,29 +200,60 @@ impl<'c, 't> Compiler<'c, 't> {
     }
 
     fn prerequisite(&mut self, name: Name<'t>, variants: &model::At<Vec<Name<'t>>>) -> Condition {
-        let Some(flag) = self.names.flags.get(name.value).and_then(|at| self.names.set.flags.get(*at)) else {
+        let Some(flag) = self
+            .names
+            .flags
+            .get(name.value)
+            .and_then(|at| self.names.set.flags.get(*at))
+        else {
             self.report
-                .error(DiagnosticKind::UnknownFlag, name.span, format!("unknown flag `{}`", name.value))
+                .error(
+                    DiagnosticKind::UnknownFlag,
+                    name.span,
+                    format!("unknown flag `{}`", name.value),
+                )
                 .maybe_help(suggest(name.value, self.names.flags.keys().copied()));
             return Condition::Constant(Truth::Unknown);
         };
         self.refer(Part::Flag(name.value), name);
         for variant in &variants.value {
             // A flag without readable variants has its own mistake.
-            if !flag.variants.is_empty() && !flag.variants.iter().any(|known| known.name == variant.value) {
-                let message = format!("unknown variant `{}` of the flag `{}`", variant.value, name.value);
+            if !flag.variants.is_empty()
+                && !flag
+                    .variants
+                    .iter()
+                    .any(|known| known.name == variant.value)
+            {
+                let message = format!(
+                    "unknown variant `{}` of the flag `{}`",
+                    variant.value, name.value
+                );
                 self.report
                     .error(DiagnosticKind::UnknownVariant, variant.span, message)
-                    .maybe_help(suggest(variant.value, flag.variants.iter().map(|variant| variant.name)));
+                    .maybe_help(suggest(
+                        variant.value,
+                        flag.variants.iter().map(|variant| variant.name),
+                    ));
             }
         }
         if variants.value.is_empty() {
             self.report
-                .warning(DiagnosticKind::NeverHolds, variants.span, "none of no variants never holds")
+                .warning(
+                    DiagnosticKind::NeverHolds,
+                    variants.span,
+                    "none of no variants never holds",
+                )
                 .help("name a variant");
         }
-        let variants = variants.value.iter().map(|variant| variant.value.into()).collect();
-        Condition::Flag { flag: FlagId(self.registry.flags.number(name.value)), variants }
+        let variants = variants
+            .value
+            .iter()
+            .map(|variant| variant.value.into())
+            .collect();
+        Condition::Flag {
+            flag: FlagId(self.registry.flags.number(name.value)),
+            variants,
+        }
     }
 
     fn attribute_test(&mut self, name: &'t str, test: &model::At<model::Test<'t>>) -> Condition {
@@ -188,7 +268,10 @@ impl<'c, 't> Compiler<'c, 't> {
             };
             return Condition::Constant(test.holds(value.as_ref(), list));
         }
-        Condition::Attribute { attribute: self.attribute(name), test }
+        Condition::Attribute {
+            attribute: self.attribute(name),
+            test,
+        }
     }
 
     fn test(&mut self, test: &model::At<model::Test<'t>>) -> Option<Test> {
@@ -198,29 +281,45 @@ impl<'c, 't> Compiler<'c, 't> {
             model::Test::Matches { patterns, .. } => patterns.is_empty(),
             model::Test::InNetwork(networks) => networks.is_empty(),
             model::Test::Version(requirements) => {
-                !requirements.is_empty() && requirements.iter().all(crate::ruleset::version::Requirement::is_empty)
+                !requirements.is_empty()
+                    && requirements
+                        .iter()
+                        .all(crate::ruleset::version::Requirement::is_empty)
                     || requirements.is_empty()
             }
             _ => false,
         };
         if is_empty {
-            self.report.warning(DiagnosticKind::NeverHolds, test.span, "nothing matches this").help("name what should match");
+            self.report
+                .warning(
+                    DiagnosticKind::NeverHolds,
+                    test.span,
+                    "nothing matches this",
+                )
+                .help("name what should match");
         }
         Some(match &test.value {
             model::Test::Exists(wanted) => Test::Exists(*wanted),
             model::Test::InNothing => Test::Equals(Equals::Nothing),
-            model::Test::InBools(values) => {
-                Test::Equals(Equals::Bools { yes: values.contains(&true), no: values.contains(&false) })
-            }
-            model::Test::InText { values, ignore_case } => Test::Equals(Equals::Texts(TextSet::new(values, *ignore_case))),
+            model::Test::InBools(values) => Test::Equals(Equals::Bools {
+                yes: values.contains(&true),
+                no: values.contains(&false),
+            }),
+            model::Test::InText {
+                values,
+                ignore_case,
+            } => Test::Equals(Equals::Texts(TextSet::new(values, *ignore_case))),
             model::Test::InNumbers(values) => Test::Equals(Equals::numbers(values.clone())),
             model::Test::InList(name) => return self.list_test(*name),
-            model::Test::Text { operator, operands, ignore_case } => {
-                Test::Text(TextMatch::new(*operator, operands, *ignore_case))
-            }
-            model::Test::Matches { patterns, ignore_case } => {
-                Test::Matches(self.pattern(patterns, *ignore_case, test.span)?)
-            }
+            model::Test::Text {
+                operator,
+                operands,
+                ignore_case,
+            } => Test::Text(TextMatch::new(*operator, operands, *ignore_case)),
+            model::Test::Matches {
+                patterns,
+                ignore_case,
+            } => Test::Matches(self.pattern(patterns, *ignore_case, test.span)?),
             model::Test::Order { operator, bound } => Test::Order(*operator, *bound),
             model::Test::Between(low, high) => Test::Between(*low, *high),
             model::Test::Before(instant) => Test::Before(*instant),
@@ -233,7 +332,11 @@ impl<'c, 't> Compiler<'c, 't> {
     fn list_test(&mut self, name: Name<'t>) -> Option<Test> {
         if !self.names.lists.contains_key(name.value) {
             self.report
-                .error(DiagnosticKind::UnknownList, name.span, format!("unknown list `{}`", name.value))
+                .error(
+                    DiagnosticKind::UnknownList,
+                    name.span,
+                    format!("unknown list `{}`", name.value),
+                )
                 .maybe_help(suggest(name.value, self.names.lists.keys().copied()));
             return None;
         }
@@ -248,7 +351,10 @@ impl<'c, 't> Compiler<'c, 't> {
         span: crate::document::syntax::Span,
     ) -> Option<Pattern> {
         let sources: Vec<&str> = patterns.iter().map(|pattern| pattern.value).collect();
-        let key = (sources.iter().map(|source| (*source).to_owned()).collect(), ignore_case);
+        let key = (
+            sources.iter().map(|source| (*source).to_owned()).collect(),
+            ignore_case,
+        );
         let pattern = match self.patterns.get(&key) {
             Some(pattern) => pattern.clone(),
             None => match Pattern::new(&sources, ignore_case) {
@@ -256,7 +362,10 @@ impl<'c, 't> Compiler<'c, 't> {
                 Err((at, reason)) => {
                     let pattern = patterns.get(at).copied();
                     let span = pattern.map_or(span, |pattern| pattern.span);
-                    let message = format!("`{}` is no pattern: {reason}", pattern.map_or("", |pattern| pattern.value));
+                    let message = format!(
+                        "`{}` is no pattern: {reason}",
+                        pattern.map_or("", |pattern| pattern.value)
+                    );
                     self.report
                         .error(DiagnosticKind::Regex, span, message)
                         .help("the syntax is that of the `regex` crate: no look-around, no back-references");
@@ -266,7 +375,9 @@ impl<'c, 't> Compiler<'c, 't> {
         };
         if pattern.is_slow() {
             // Where no pattern is too large by itself they are together.
-            let is_slow = |one: &&Name<'_>| Pattern::new(&[one.value], ignore_case).is_ok_and(|one| one.is_slow());
+            let is_slow = |one: &&Name<'_>| {
+                Pattern::new(&[one.value], ignore_case).is_ok_and(|one| one.is_slow())
+            };
             let slow = patterns.iter().filter(is_slow).map(|pattern| pattern.span);
             let mut places: Vec<_> = slow.collect();
             if places.is_empty() {
@@ -282,10 +393,17 @@ impl<'c, 't> Compiler<'c, 't> {
     }
 
     /// Reports what does not fit a decision's fields.
-    pub(crate) fn check_count(&mut self, count: usize, what: &str, span: crate::document::syntax::Span) {
+    pub(crate) fn check_count(
+        &mut self,
+        count: usize,
+        what: &str,
+        span: crate::document::syntax::Span,
+    ) {
         if count > MAX_ITEMS {
             let message = format!("{count} {what}: a flag has at most {MAX_ITEMS}");
-            self.report.error(DiagnosticKind::TooMany, span, message).help("a large set of ids is a list");
+            self.report
+                .error(DiagnosticKind::TooMany, span, message)
+                .help("a large set of ids is a list");
         }
     }
 }
@@ -301,7 +419,10 @@ fn fold(
     if parts.iter().any(|part| is(part, settles)) {
         return Condition::Constant(settles);
     }
-    let mut rest: Vec<_> = parts.into_iter().filter(|part| !is(part, neutral)).collect();
+    let mut rest: Vec<_> = parts
+        .into_iter()
+        .filter(|part| !is(part, neutral))
+        .collect();
     match rest.len() {
         0 => Condition::Constant(neutral),
         1 => rest.pop().unwrap_or(Condition::Constant(neutral)),

@@ -9,8 +9,11 @@ use crate::document::model::{self, FlagSet, Serve, Share};
 use crate::document::slice;
 use crate::document::syntax::Lines;
 use crate::hash::{self, Reach, Salt};
+use crate::number::Number;
 use crate::percent::Percent;
-use crate::ruleset::{self, Condition, DrawRule, Flag, FlagId, PercentPlace, Rule, Truth, Unit, Variant};
+use crate::ruleset::{
+    self, Condition, DrawRule, Flag, FlagId, PercentPlace, Rule, Truth, Unit, Variant,
+};
 
 /// Compiles a flag. After an error in it the result is not used.
 pub(crate) fn compile_flag<'t>(
@@ -23,13 +26,25 @@ pub(crate) fn compile_flag<'t>(
     compiler.check_count(model.variants.len(), "variants", model.span);
     compiler.check_count(model.rules.len(), "rules", model.span);
     check_rule_names(model, compiler.report);
-    let rules = model.rules.iter().enumerate().map(|(at, rule)| compile_rule(model, at, rule, compiler)).collect();
+    let rules = model
+        .rules
+        .iter()
+        .enumerate()
+        .map(|(at, rule)| compile_rule(model, at, rule, compiler))
+        .collect();
     let flag = Flag {
         name: model.name.value.into(),
         enabled: model.enabled,
         off: model.off.and_then(|name| variant_of(model, name.value)),
-        default: model.default.and_then(|name| variant_of(model, name.value)).unwrap_or(0),
-        variants: model.variants.iter().map(|variant| compile_variant(model, variant, compiler)).collect(),
+        default: model
+            .default
+            .and_then(|name| variant_of(model, name.value))
+            .unwrap_or(0),
+        variants: model
+            .variants
+            .iter()
+            .map(|variant| compile_variant(model, variant, compiler))
+            .collect(),
         rules,
         text: hash::identity(slice(text, model.span).as_bytes()),
         about: Box::new(model.about.clone()),
@@ -38,7 +53,10 @@ pub(crate) fn compile_flag<'t>(
 }
 
 fn variant_of(flag: &model::Flag<'_>, name: &str) -> Option<u16> {
-    flag.variants.iter().position(|variant| variant.name == name).and_then(|at| u16::try_from(at).ok())
+    flag.variants
+        .iter()
+        .position(|variant| variant.name == name)
+        .and_then(|at| u16::try_from(at).ok())
 }
 
 fn check_rule_names(flag: &model::Flag<'_>, report: &mut Report) {
@@ -46,28 +64,48 @@ fn check_rule_names(flag: &model::Flag<'_>, report: &mut Report) {
     for name in flag.rules.iter().filter_map(|rule| rule.name) {
         if seen.insert(name.value, ()).is_some() {
             report
-                .error(DiagnosticKind::DuplicateName, name.span, format!("a second rule is named `{}`", name.value))
+                .error(
+                    DiagnosticKind::DuplicateName,
+                    name.span,
+                    format!("a second rule is named `{}`", name.value),
+                )
                 .help("answers and overlays tell rules by their names");
         }
     }
 }
 
-fn compile_variant(flag: &model::Flag<'_>, model: &model::Variant<'_>, compiler: &mut Compiler<'_, '_>) -> Variant {
+fn compile_variant(
+    flag: &model::Flag<'_>,
+    model: &model::Variant<'_>,
+    compiler: &mut Compiler<'_, '_>,
+) -> Variant {
     let mut decoded = None;
     if let Some(decoder) = compiler.input.decoders.get(flag.name.value) {
         match decoder.decode(&model.value) {
             Ok(value) => decoded = Some(value),
             Err(reason) => {
-                let message = format!("the variant `{}` does not fit the type that the service reads: {reason}", model.name);
-                compiler.report.error(DiagnosticKind::Decode, model.span, message);
+                let message = format!(
+                    "the variant `{}` does not fit the type that the service reads: {reason}",
+                    model.name
+                );
+                compiler
+                    .report
+                    .error(DiagnosticKind::Decode, model.span, message);
             }
         }
     }
     let float = model.value.as_f64();
-    #[expect(clippy::cast_possible_truncation, reason = "checked to be a whole number within i64")]
-    let whole = |value: &f64| value.fract() == 0.0 && (-9.2e18..9.2e18).contains(value);
-    let integer = model.value.as_i64().or_else(|| float.filter(whole).map(|value| value as i64));
-    Variant { name: model.name.into(), value: model.value.clone(), decoded, integer, float }
+    let integer = match float.and_then(Number::from_f64) {
+        Some(Number::Integer(integer)) => model.value.as_i64().or(Some(integer)),
+        _ => model.value.as_i64(),
+    };
+    Variant {
+        name: model.name.into(),
+        value: model.value.clone(),
+        decoded,
+        integer,
+        float,
+    }
 }
 
 fn compile_rule<'t>(
@@ -76,7 +114,12 @@ fn compile_rule<'t>(
     model: &model::Rule<'t>,
     compiler: &mut Compiler<'_, 't>,
 ) -> Rule {
-    let condition = model.condition.as_ref().map_or(Condition::Constant(Truth::True), |model| compiler.condition(model));
+    let condition = model
+        .condition
+        .as_ref()
+        .map_or(Condition::Constant(Truth::True), |model| {
+            compiler.condition(model)
+        });
     let share = match model.share.as_ref().map(|share| &share.value) {
         Some(Share::Percent(percent)) => Some(ruleset::Share::Percent(Reach::of(*percent))),
         Some(Share::Clock(ramp)) => Some(ruleset::Share::Clock(Box::new(*ramp))),
@@ -92,40 +135,57 @@ fn compile_rule<'t>(
             Some(value) => Unit::Constant(value.clone()),
             None => Unit::Attribute(compiler.attribute(by)),
         };
-        DrawRule { unit, salt: Salt::new(salt_of(flag, model)), share }
+        DrawRule {
+            unit,
+            salt: Salt::new(salt_of(flag, model)),
+            share,
+        }
     });
     let serve = match &model.serve.value {
         Serve::Variant(name) => ruleset::Serve::One(variant_of(flag, name.value).unwrap_or(0)),
         Serve::Weights(weights) => ruleset::Serve::Split(cumulate(flag, weights)),
         Serve::Invalid => ruleset::Serve::One(0),
     };
-    Rule { label: label_of(at, model), condition, draw, serve }
+    Rule {
+        label: label_of(at, model),
+        condition,
+        draw,
+        serve,
+    }
 }
 
 /// Returns the rule's name or, where it has none, its place.
 fn label_of(at: usize, rule: &model::Rule<'_>) -> Box<str> {
-    rule.name.map_or_else(|| format!("rules[{at}]").into(), |name| name.value.into())
+    rule.name
+        .map_or_else(|| format!("rules[{at}]").into(), |name| name.value.into())
 }
 
 /// Sums weights up in document order; one of 0 gets nobody.
 fn cumulate(flag: &model::Flag<'_>, weights: &[(model::Name<'_>, Percent)]) -> Box<[(Reach, u16)]> {
     let mut sum = 0;
-    let parts = weights.iter().filter(|(_, weight)| *weight > Percent::ZERO).map(|(name, weight)| {
-        sum += weight.micros();
-        let reach = Percent::from_micros(sum).map_or(Reach::Everyone, Reach::of);
-        (reach, variant_of(flag, name.value).unwrap_or(0))
-    });
+    let parts = weights
+        .iter()
+        .filter(|(_, weight)| *weight > Percent::ZERO)
+        .map(|(name, weight)| {
+            sum += weight.micros();
+            let reach = Percent::from_micros(sum).map_or(Reach::Everyone, Reach::of);
+            (reach, variant_of(flag, name.value).unwrap_or(0))
+        });
     parts.collect()
 }
 
 /// Returns the attribute whose value is a rule's unit.
 pub(crate) fn unit_of<'t>(flag: &model::Flag<'t>, rule: &model::Rule<'t>) -> &'t str {
-    rule.by.or(flag.by).map_or(TARGETING_KEY, |by| by.name.value)
+    rule.by
+        .or(flag.by)
+        .map_or(TARGETING_KEY, |by| by.name.value)
 }
 
 /// Returns a rule's salt.
 pub(crate) fn salt_of<'t>(flag: &model::Flag<'t>, rule: &model::Rule<'t>) -> &'t str {
-    rule.salt.or(flag.salt).map_or(flag.name.value, |salt| salt.name.value)
+    rule.salt
+        .or(flag.salt)
+        .map_or(flag.name.value, |salt| salt.name.value)
 }
 
 /// Returns whether a rule hashes a unit.
@@ -141,28 +201,48 @@ pub(crate) fn check_guarded_ramps(set: &FlagSet<'_>, report: &mut Report) {
     for flag in &set.flags {
         let last = flag.rules.len().saturating_sub(1);
         for (at, rule) in flag.rules.iter().enumerate() {
-            let Some(model::At { value: Share::Staged(_), span }) = rule.share else {
+            let Some(model::At {
+                value: Share::Staged(_),
+                span,
+            }) = rule.share
+            else {
                 continue;
             };
             if at != last {
                 report
-                    .error(kind, span, "a ramp with stages is the last rule of its flag")
+                    .error(
+                        kind,
+                        span,
+                        "a ramp with stages is the last rule of its flag",
+                    )
                     .help("rules for test accounts and partners stand before it");
             } else if flag.rules.iter().filter(|rule| draws(rule)).count() > 1 {
                 report
-                    .error(kind, span, "a ramp with stages is the only draw of its flag")
+                    .error(
+                        kind,
+                        span,
+                        "a ramp with stages is the only draw of its flag",
+                    )
                     .help("another percent would hand it a selected part of the units");
             }
             if let Serve::Weights(_) = rule.serve.value {
                 report
-                    .error(kind, rule.serve.span, "a ramp with stages serves one variant")
+                    .error(
+                        kind,
+                        rule.serve.span,
+                        "a ramp with stages serves one variant",
+                    )
                     .help("its guardrails compare that variant with the stable one");
             }
             let salt = salt_of(flag, rule);
             if let Some(other) = salts.insert(salt, flag.name.value) {
                 let place = rule.salt.or(flag.salt).map_or(span, |salt| salt.name.span);
                 report
-                    .error(kind, place, format!("the ramp of `{other}` has the same salt, `{salt}`"))
+                    .error(
+                        kind,
+                        place,
+                        format!("the ramp of `{other}` has the same salt, `{salt}`"),
+                    )
                     .help("a salt of its own keeps two ramps independent");
             }
         }
@@ -170,13 +250,30 @@ pub(crate) fn check_guarded_ramps(set: &FlagSet<'_>, report: &mut Report) {
 }
 
 /// Returns where the percents of a flag's rules stand, so that an overlay which hides one can be shown there.
-pub(crate) fn percent_places(id: FlagId, flag: &model::Flag<'_>, lines: &Lines<'_>) -> Vec<PercentPlace> {
-    let places = flag.rules.iter().enumerate().filter_map(|(at, rule)| match rule.share {
-        Some(model::At { value: Share::Percent(percent), span }) => {
-            let (line, column) = lines.place(span.start);
-            Some(PercentPlace { flag: id, rule: u16::try_from(at).ok()?, percent, line, column })
-        }
-        _ => None,
-    });
+pub(crate) fn percent_places(
+    id: FlagId,
+    flag: &model::Flag<'_>,
+    lines: &Lines<'_>,
+) -> Vec<PercentPlace> {
+    let places = flag
+        .rules
+        .iter()
+        .enumerate()
+        .filter_map(|(at, rule)| match rule.share {
+            Some(model::At {
+                value: Share::Percent(percent),
+                span,
+            }) => {
+                let (line, column) = lines.place(span.start);
+                Some(PercentPlace {
+                    flag: id,
+                    rule: u16::try_from(at).ok()?,
+                    percent,
+                    line,
+                    column,
+                })
+            }
+            _ => None,
+        });
     places.collect()
 }

@@ -54,7 +54,9 @@ pub(crate) fn text_of(document: &[u8]) -> Result<&str, Diagnostic> {
     match std::str::from_utf8(document) {
         Ok(text) => Ok(text.strip_prefix('\u{feff}').unwrap_or(text)),
         Err(error) => {
-            let good = document.get(..error.valid_up_to()).and_then(|good| std::str::from_utf8(good).ok());
+            let good = document
+                .get(..error.valid_up_to())
+                .and_then(|good| std::str::from_utf8(good).ok());
             let good = good.unwrap_or_default();
             let good = good.strip_prefix('\u{feff}').unwrap_or(good);
             let problem = Problem {
@@ -72,9 +74,19 @@ pub(crate) fn text_of(document: &[u8]) -> Result<&str, Diagnostic> {
 /// Words a syntax problem as the diagnostic that comes alone.
 pub(crate) fn syntax_diagnostic(problem: syntax::SyntaxProblem, text: &str) -> Diagnostic {
     let too_deep = problem.message.starts_with("nested deeper");
-    let kind = if too_deep { DiagnosticKind::TooDeep } else { DiagnosticKind::Syntax };
+    let kind = if too_deep {
+        DiagnosticKind::TooDeep
+    } else {
+        DiagnosticKind::Syntax
+    };
     let help = problem.help.map(str::to_owned);
-    let problem = Problem { severity: Severity::Error, kind, span: problem.span, message: problem.message, help };
+    let problem = Problem {
+        severity: Severity::Error,
+        kind,
+        span: problem.span,
+        message: problem.message,
+        help,
+    };
     place(&problem, &Lines::new(text), String::new())
 }
 
@@ -92,19 +104,30 @@ fn place(problem: &Problem, lines: &Lines<'_>, path: String) -> Diagnostic {
 }
 
 /// Turns problems into diagnostics, in the order of the text.
-pub(crate) fn diagnostics(mut problems: Vec<Problem>, root: &ast::Value<'_>, text: &str) -> Vec<Diagnostic> {
+pub(crate) fn diagnostics(
+    mut problems: Vec<Problem>,
+    root: &ast::Value<'_>,
+    text: &str,
+) -> Vec<Diagnostic> {
     if problems.is_empty() {
         return Vec::new();
     }
     problems.sort_by_key(|problem| (problem.span.start, problem.severity));
     let lines = Lines::new(text);
-    problems.iter().map(|problem| place(problem, &lines, syntax::path(root, problem.span.start))).collect()
+    problems
+        .iter()
+        .map(|problem| place(problem, &lines, syntax::path(root, problem.span.start)))
+        .collect()
 }
 
 /// Compiles a document; on an error that can't be set aside returns everything found.
-pub(crate) fn compile(input: &Input<'_>, registry: &mut Registry) -> Result<Compilation, Vec<Diagnostic>> {
+pub(crate) fn compile(
+    input: &Input<'_>,
+    registry: &mut Registry,
+) -> Result<Compilation, Vec<Diagnostic>> {
     let text = text_of(input.document).map_err(|diagnostic| vec![diagnostic])?;
-    let root = syntax::parse(text, Syntax::Document).map_err(|problem| vec![syntax_diagnostic(problem, text)])?;
+    let root = syntax::parse(text, Syntax::Document)
+        .map_err(|problem| vec![syntax_diagnostic(problem, text)])?;
     let mut report = Report::default();
     let set = read(&root, &mut report);
     check_revision(&set, input, &mut report);
@@ -115,8 +138,16 @@ pub(crate) fn compile(input: &Input<'_>, registry: &mut Registry) -> Result<Comp
         lists.push(compile_list(list, input, text, registry, &mut report));
     }
     let mut compiler = condition::Compiler::new(&names, registry, input, &lists, &mut report);
-    let segments: Vec<_> = set.segments.iter().map(|segment| compiler.segment(segment, text)).collect();
-    let flags: Vec<_> = set.flags.iter().map(|flag| flag::compile_flag(flag, text, &mut compiler)).collect();
+    let segments: Vec<_> = set
+        .segments
+        .iter()
+        .map(|segment| compiler.segment(segment, text))
+        .collect();
+    let flags: Vec<_> = set
+        .flags
+        .iter()
+        .map(|flag| flag::compile_flag(flag, text, &mut compiler))
+        .collect();
     let edges = compiler.into_references();
 
     let graph = Graph::of_document(&set, &edges);
@@ -126,14 +157,23 @@ pub(crate) fn compile(input: &Input<'_>, registry: &mut Registry) -> Result<Comp
 
     let broken = Broken::find(&set, &root, &graph, &cyclic, &report);
     let fatal = broken.document || (input.source.is_strict() && report.errors().next().is_some());
-    let parts = Parts { set: &set, lists, segments, flags };
+    let parts = Parts {
+        set: &set,
+        lists,
+        segments,
+        flags,
+    };
     let problems = std::mem::take(&mut report.problems);
     let diagnostics = diagnostics(problems, &root, text);
     if fatal {
         return Err(diagnostics);
     }
     let (ruleset, set_aside) = assemble(parts, &broken, input, registry, &Lines::new(text));
-    Ok(Compilation { ruleset, diagnostics, set_aside })
+    Ok(Compilation {
+        ruleset,
+        diagnostics,
+        set_aside,
+    })
 }
 
 fn check_revision(set: &FlagSet<'_>, input: &Input<'_>, report: &mut Report) {
@@ -179,7 +219,10 @@ fn compile_list(
         Ids::Inline(_) => None,
         Ids::Invalid => return (id, None),
     };
-    let identity = hash::identity_of(written.as_bytes(), file.map_or(&[], |(_, content)| content.as_slice()));
+    let identity = hash::identity_of(
+        written.as_bytes(),
+        file.map_or(&[], |(_, content)| content.as_slice()),
+    );
     if let Some(list) = input.previous.list(id).filter(|list| list.text == identity) {
         return (id, Some(Arc::clone(list)));
     }
@@ -188,14 +231,21 @@ fn compile_list(
             Ok(ids) => IdList::new(ids, model.exact, input.list_seed),
             Err(line) => {
                 let message = format!("the list file `{}` is not UTF-8 in line {line}", path.value);
-                report.error(DiagnosticKind::ListFile, path.span, message).help("save the file as UTF-8");
+                report
+                    .error(DiagnosticKind::ListFile, path.span, message)
+                    .help("save the file as UTF-8");
                 return (id, None);
             }
         },
-        (Ids::Inline(ids), _) => IdList::new(ids.iter().map(|id| &**id), model.exact, input.list_seed),
+        (Ids::Inline(ids), _) => {
+            IdList::new(ids.iter().map(|id| &**id), model.exact, input.list_seed)
+        }
         _ => return (id, None),
     };
-    (id, Some(Arc::new(list::named(model.name.value, identity, ids))))
+    (
+        id,
+        Some(Arc::new(list::named(model.name.value, identity, ids))),
+    )
 }
 
 /// What has errors and is to be set aside.
@@ -215,16 +265,29 @@ impl<'t> Broken<'t> {
         cyclic: &[references::Node<'t>],
         report: &Report,
     ) -> Self {
-        let mut broken =
-            Self { document: false, flags: HashSet::new(), segments: HashSet::new(), lists: HashSet::new() };
+        let mut broken = Self {
+            document: false,
+            flags: HashSet::new(),
+            segments: HashSet::new(),
+            lists: HashSet::new(),
+        };
         for problem in report.errors() {
             let at = problem.span.start;
             match syntax::owner(root, at) {
-                Some(("flags", name)) => broken.flags.extend(set.flags.iter().map(|f| f.name.value).find(|n| *n == name)),
+                Some(("flags", name)) => broken
+                    .flags
+                    .extend(set.flags.iter().map(|f| f.name.value).find(|n| *n == name)),
                 Some(("segments", name)) => {
-                    broken.segments.extend(set.segments.iter().map(|s| s.name.value).find(|n| *n == name));
+                    broken.segments.extend(
+                        set.segments
+                            .iter()
+                            .map(|s| s.name.value)
+                            .find(|n| *n == name),
+                    );
                 }
-                Some(("lists", name)) => broken.lists.extend(set.lists.iter().map(|l| l.name.value).find(|n| *n == name)),
+                Some(("lists", name)) => broken
+                    .lists
+                    .extend(set.lists.iter().map(|l| l.name.value).find(|n| *n == name)),
                 _ => broken.document = true,
             }
         }
@@ -253,10 +316,15 @@ fn assemble(
     parts: Parts<'_, '_>,
     broken: &Broken<'_>,
     input: &Input<'_>,
-    registry: &mut Registry,
+    registry: &Registry,
     lines: &Lines<'_>,
 ) -> (Ruleset, Vec<String>) {
-    let Parts { set, lists, segments, flags } = parts;
+    let Parts {
+        set,
+        lists,
+        segments,
+        flags,
+    } = parts;
     let previous = input.previous;
     let any_kept = !broken.flags.is_empty();
 
@@ -264,16 +332,28 @@ fn assemble(
     let mut segment_slots = vec![None; registry.segments.len()];
     if any_kept {
         // A kept flag may name segments and lists that the document no longer has.
-        list_slots.iter_mut().zip(&previous.lists).for_each(|(slot, old)| slot.clone_from(old));
-        segment_slots.iter_mut().zip(&previous.segments).for_each(|(slot, old)| slot.clone_from(old));
+        list_slots
+            .iter_mut()
+            .zip(&previous.lists)
+            .for_each(|(slot, old)| slot.clone_from(old));
+        segment_slots
+            .iter_mut()
+            .zip(&previous.segments)
+            .for_each(|(slot, old)| slot.clone_from(old));
     }
     for ((id, list), model) in lists.into_iter().zip(&set.lists) {
-        if let (false, Some(slot)) = (broken.lists.contains(model.name.value), list_slots.get_mut(id.index())) {
+        if let (false, Some(slot)) = (
+            broken.lists.contains(model.name.value),
+            list_slots.get_mut(id.index()),
+        ) {
             *slot = list;
         }
     }
     for ((id, segment), model) in segments.into_iter().zip(&set.segments) {
-        if let (false, Some(slot)) = (broken.segments.contains(model.name.value), segment_slots.get_mut(id.index())) {
+        if let (false, Some(slot)) = (
+            broken.segments.contains(model.name.value),
+            segment_slots.get_mut(id.index()),
+        ) {
             let unchanged = previous.segment(id).filter(|old| old.text == segment.text);
             *slot = Some(unchanged.map_or_else(|| Arc::new(segment), Arc::clone));
         }
@@ -293,18 +373,31 @@ fn assemble(
             places.extend(flag::percent_places(id, model, lines));
             let unchanged = previous.flag(id).filter(|old| old.text == flag.text);
             let flag = unchanged.map_or_else(|| Arc::new(flag), Arc::clone);
-            Slot::Flag { flag, revisits: false, meaning: 0 }
+            Slot::Flag {
+                flag,
+                revisits: false,
+                meaning: 0,
+            }
         };
         if let Some(place) = slots.get_mut(id.index()) {
-            *place = if matches!(slot, Slot::Vacant) { Slot::SetAside } else { slot };
+            *place = if matches!(slot, Slot::Vacant) {
+                Slot::SetAside
+            } else {
+                slot
+            };
         }
     }
     let mut ruleset = Ruleset {
         version: version_of(set, input),
         revision: set.revision.map(|revision| revision.value),
         metadata: set.metadata.clone(),
-        names: order.iter().filter_map(|id| Some((Arc::clone(registry.flags.name(id.0)?), *id))).collect(),
-        flag_names: (0..).map_while(|number| registry.flags.name(number).cloned()).collect(),
+        names: order
+            .iter()
+            .filter_map(|id| Some((Arc::clone(registry.flags.name(id.0)?), *id)))
+            .collect(),
+        flag_names: (0..)
+            .map_while(|number| registry.flags.name(number).cloned())
+            .collect(),
         flags: slots.into(),
         order: order.into(),
         segments: segment_slots.into(),
@@ -320,7 +413,12 @@ fn assemble(
 
 fn attributes(registry: &Registry) -> Box<[Attribute]> {
     let names = (0..).map_while(|number| registry.attributes.name(number));
-    names.map(|name| Attribute { name: Arc::clone(name), hash: hash::attribute(name) }).collect()
+    names
+        .map(|name| Attribute {
+            name: Arc::clone(name),
+            hash: hash::attribute(name),
+        })
+        .collect()
 }
 
 /// The revision, or a hash of the document's bytes followed by those of its list files in document order.
@@ -341,8 +439,9 @@ fn version_of(set: &FlagSet<'_>, input: &Input<'_>) -> Arc<str> {
 /// A provider reads them beside the document and delivers all together.
 #[must_use]
 pub fn list_files(document: &[u8]) -> Vec<String> {
-    let Some(ast::Value::Object(root)) =
-        text_of(document).ok().and_then(|text| syntax::parse(text, Syntax::Document).ok())
+    let Some(ast::Value::Object(root)) = text_of(document)
+        .ok()
+        .and_then(|text| syntax::parse(text, Syntax::Document).ok())
     else {
         return Vec::new();
     };

@@ -46,16 +46,45 @@ pub(crate) struct Graph<'t> {
 
 impl<'t> Graph<'t> {
     pub(crate) fn of_document(set: &FlagSet<'t>, references: &[Reference<'t>]) -> Self {
-        let flags = set.flags.iter().map(|flag| (Node::Flag(flag.name.value), flag.name.span));
-        let segments = set.segments.iter().map(|segment| (Node::Segment(segment.name.value), segment.name.span));
+        let flags = set
+            .flags
+            .iter()
+            .map(|flag| (Node::Flag(flag.name.value), flag.name.span));
+        let segments = set
+            .segments
+            .iter()
+            .map(|segment| (Node::Segment(segment.name.value), segment.name.span));
         let (nodes, names): (Vec<_>, Vec<_>) = flags.chain(segments).unzip();
-        let numbers: HashMap<_, _> = nodes.iter().enumerate().map(|(at, node)| (*node, at)).collect();
+        let numbers: HashMap<_, _> = nodes
+            .iter()
+            .enumerate()
+            .map(|(at, node)| (*node, at))
+            .collect();
         let of_flags = set.flags.iter().map(|flag| {
-            flag.rules.iter().filter_map(|rule| rule.condition.as_ref()).map(nesting).max().unwrap_or(0)
+            flag.rules
+                .iter()
+                .filter_map(|rule| rule.condition.as_ref())
+                .map(nesting)
+                .max()
+                .unwrap_or(0)
         });
-        let depths = of_flags.chain(set.segments.iter().map(|segment| nesting(&segment.condition))).collect();
+        let depths = of_flags
+            .chain(
+                set.segments
+                    .iter()
+                    .map(|segment| nesting(&segment.condition)),
+            )
+            .collect();
         let edges = vec![Vec::new(); nodes.len()];
-        let mut graph = Self { edges, nodes, numbers, names, places: Vec::new(), lists: Vec::new(), depths };
+        let mut graph = Self {
+            edges,
+            nodes,
+            numbers,
+            names,
+            places: Vec::new(),
+            lists: Vec::new(),
+            depths,
+        };
         for reference in references {
             let Some(from) = graph.number(reference.from) else {
                 continue;
@@ -87,28 +116,73 @@ impl<'t> Graph<'t> {
     pub(crate) fn report_cycles(&self, report: &mut Report) -> Vec<Node<'t>> {
         let components = components(&self.edges);
         let mut members = Vec::new();
-        for component in &components {
-            let inside: HashSet<usize> = component.iter().copied().collect();
-            let within = |(from, to, _): &&(usize, usize, Span)| inside.contains(from) && inside.contains(to);
-            let Some((from, _, at)) = self.places.iter().filter(within).max_by_key(|(_, _, at)| at.start) else {
+        let mut component_of = vec![0; self.nodes.len()];
+        for (number, node) in components
+            .iter()
+            .enumerate()
+            .flat_map(|(number, nodes)| nodes.iter().map(move |n| (number, n)))
+        {
+            if let Some(slot) = component_of.get_mut(*node) {
+                *slot = number;
+            }
+        }
+        // The last reference within each component: one that has any is a circle.
+        let mut last: std::collections::BTreeMap<usize, (usize, Span)> =
+            std::collections::BTreeMap::new();
+        for (from, to, at) in &self.places {
+            let number = component_of.get(*from);
+            if let (true, Some(number)) = (number == component_of.get(*to), number) {
+                let kept = last.entry(*number).or_insert((*from, *at));
+                if kept.1.start < at.start {
+                    *kept = (*from, *at);
+                }
+            }
+        }
+        for (number, (from, at)) in &last {
+            let Some(component) = components.get(*number) else {
                 continue;
             };
-            let names: Vec<_> = self.round(*from, &inside).iter().map(|node| node.describe()).collect();
+            let inside: HashSet<usize> = component.iter().copied().collect();
+            let names: Vec<_> = self
+                .round(*from, &inside)
+                .iter()
+                .map(|node| node.describe())
+                .collect();
             report
-                .error(DiagnosticKind::Cycle, *at, format!("these refer to one another in a circle: {}", names.join(", ")))
+                .error(
+                    DiagnosticKind::Cycle,
+                    *at,
+                    format!(
+                        "these refer to one another in a circle: {}",
+                        names.join(", ")
+                    ),
+                )
                 .help("take one of these references out");
-            members.extend(component.iter().filter_map(|at| self.nodes.get(*at)).copied());
+            members.extend(
+                component
+                    .iter()
+                    .filter_map(|at| self.nodes.get(*at))
+                    .copied(),
+            );
         }
         if members.is_empty() {
-            let depths = depths(&self.edges, &components, |at| self.depths.get(at).map_or(1, |depth| depth + 1));
+            let depths = depths(&self.edges, &components, |at| {
+                self.depths.get(at).map_or(1, |depth| depth + 1)
+            });
             let too_deep = |at: &usize| depths.get(*at).is_some_and(|depth| *depth > MAX_DEPTH);
             let targets = |at: usize| self.edges.get(at).into_iter().flatten();
-            for at in (0..self.nodes.len()).filter(|at| too_deep(at) && !targets(*at).any(too_deep)) {
+            for at in (0..self.nodes.len()).filter(|at| too_deep(at) && !targets(*at).any(too_deep))
+            {
                 let (Some(node), Some(name)) = (self.nodes.get(at), self.names.get(at)) else {
                     continue;
                 };
-                let message = format!("the {} nests deeper than {MAX_DEPTH} levels through what it refers to", node.describe());
-                report.error(DiagnosticKind::TooDeep, *name, message).help("shorten the chain of segments and flags");
+                let message = format!(
+                    "the {} nests deeper than {MAX_DEPTH} levels through what it refers to",
+                    node.describe()
+                );
+                report
+                    .error(DiagnosticKind::TooDeep, *name, message)
+                    .help("shorten the chain of segments and flags");
                 members.push(*node);
             }
         }
@@ -128,20 +202,36 @@ impl<'t> Graph<'t> {
             }
             at += 1;
         }
-        order.iter().filter_map(|at| self.nodes.get(*at)).copied().collect()
+        order
+            .iter()
+            .filter_map(|at| self.nodes.get(*at))
+            .copied()
+            .collect()
     }
 
     /// Spreads what is broken: an error in a segment or list sets aside each flag that uses it.
-    pub(crate) fn spread(&self, flags: &mut HashSet<&'t str>, segments: &mut HashSet<&'t str>, lists: &HashSet<&'t str>) {
+    pub(crate) fn spread(
+        &self,
+        flags: &mut HashSet<&'t str>,
+        segments: &mut HashSet<&'t str>,
+        lists: &HashSet<&'t str>,
+    ) {
         let mut users: Vec<Vec<usize>> = vec![Vec::new(); self.nodes.len()];
         for (from, to, _) in &self.places {
             // Another flag is used by its answer, not by its text.
-            if let (Some(Node::Segment(_)), Some(users)) = (self.nodes.get(*to), users.get_mut(*to)) {
+            if let (Some(Node::Segment(_)), Some(users)) = (self.nodes.get(*to), users.get_mut(*to))
+            {
                 users.push(*from);
             }
         }
-        let broken = segments.iter().filter_map(|name| self.numbers.get(&Node::Segment(name)).copied());
-        let by_list = self.lists.iter().filter(|(_, list)| lists.contains(list)).map(|(user, _)| *user);
+        let broken = segments
+            .iter()
+            .filter_map(|name| self.numbers.get(&Node::Segment(name)).copied());
+        let by_list = self
+            .lists
+            .iter()
+            .filter(|(_, list)| lists.contains(list))
+            .map(|(user, _)| *user);
         let mut open: Vec<usize> = broken.chain(by_list).collect();
         let mut seen: HashSet<usize> = open.iter().copied().collect();
         while let Some(at) = open.pop() {
@@ -154,7 +244,14 @@ impl<'t> Graph<'t> {
                 }
                 None => {}
             }
-            open.extend(users.get(at).into_iter().flatten().copied().filter(|user| seen.insert(*user)));
+            open.extend(
+                users
+                    .get(at)
+                    .into_iter()
+                    .flatten()
+                    .copied()
+                    .filter(|user| seen.insert(*user)),
+            );
         }
     }
 }
@@ -162,7 +259,9 @@ impl<'t> Graph<'t> {
 fn nesting(condition: &crate::document::model::Condition<'_>) -> usize {
     use crate::document::model::ConditionKind;
     let below = match &condition.kind {
-        ConditionKind::All(parts) | ConditionKind::Any(parts) => parts.value.iter().map(nesting).max().unwrap_or(0),
+        ConditionKind::All(parts) | ConditionKind::Any(parts) => {
+            parts.value.iter().map(nesting).max().unwrap_or(0)
+        }
         ConditionKind::Not(part) => nesting(part),
         _ => 0,
     };
@@ -174,7 +273,8 @@ fn nesting(condition: &crate::document::model::Condition<'_>) -> usize {
 fn components(edges: &[Vec<usize>]) -> Vec<Vec<usize>> {
     const UNSEEN: usize = usize::MAX;
     let count = edges.len();
-    let (mut index, mut low, mut on_stack) = (vec![UNSEEN; count], vec![0; count], vec![false; count]);
+    let (mut index, mut low, mut on_stack) =
+        (vec![UNSEEN; count], vec![0; count], vec![false; count]);
     let (mut next, mut stack, mut found) = (0, Vec::new(), Vec::new());
     for root in 0..count {
         if index.get(root) != Some(&UNSEEN) {
@@ -195,7 +295,10 @@ fn components(edges: &[Vec<usize>]) -> Vec<Vec<usize>> {
                     *on_stack = true;
                 }
             }
-            let edge = edges.get(node).and_then(|edges| edges.get(*followed)).copied();
+            let edge = edges
+                .get(node)
+                .and_then(|edges| edges.get(*followed))
+                .copied();
             *followed += 1;
             if let Some(to) = edge {
                 match index.get(to).copied() {
@@ -232,10 +335,19 @@ fn lower(low: &mut [usize], node: usize, to: usize) {
 }
 
 /// Computes how deep each node reaches, its own depth included; nodes of a circle count as one.
-fn depths(edges: &[Vec<usize>], components: &[Vec<usize>], own: impl Fn(usize) -> usize) -> Vec<usize> {
+fn depths(
+    edges: &[Vec<usize>],
+    components: &[Vec<usize>],
+    own: impl Fn(usize) -> usize,
+) -> Vec<usize> {
     let mut depths = vec![0; edges.len()];
     for node in components.iter().flatten() {
-        let below = edges.get(*node).into_iter().flatten().filter_map(|to| depths.get(*to)).max();
+        let below = edges
+            .get(*node)
+            .into_iter()
+            .flatten()
+            .filter_map(|to| depths.get(*to))
+            .max();
         let depth = own(*node) + below.copied().unwrap_or(0);
         if let Some(slot) = depths.get_mut(*node) {
             *slot = depth;
@@ -261,7 +373,9 @@ impl Asks {
         match condition {
             Condition::Constant(_) => {}
             Condition::All(parts) | Condition::Any(parts) => {
-                parts.iter().for_each(|part| self.of_condition(part, depth + 1));
+                parts
+                    .iter()
+                    .for_each(|part| self.of_condition(part, depth + 1));
             }
             Condition::Not(part) => self.of_condition(part, depth + 1),
             Condition::Segment(id) => self.segments.push(*id),
@@ -316,7 +430,10 @@ pub(crate) fn link(ruleset: &mut Ruleset, kept: &[FlagId]) {
         .iter()
         .map(|asks| {
             let to_flags = asks.flags.iter().map(|id| id.index());
-            to_flags.chain(asks.segments.iter().map(|id| flags + id.index())).filter(|to| *to < flags + ruleset.segments.len()).collect()
+            to_flags
+                .chain(asks.segments.iter().map(|id| flags + id.index()))
+                .filter(|to| *to < flags + ruleset.segments.len())
+                .collect()
         })
         .collect();
     let mut components_found = components(&edges);
@@ -333,11 +450,15 @@ pub(crate) fn link(ruleset: &mut Ruleset, kept: &[FlagId]) {
             .copied()
             .collect();
         let any_deep = depths.iter().any(|depth| *depth > MAX_DEPTH);
-        for id in kept.iter().filter(|id| any_deep || circular.contains(&id.index())) {
+        for id in kept
+            .iter()
+            .filter(|id| any_deep || circular.contains(&id.index()))
+        {
             if let Some(slot) = ruleset.flags.get_mut(id.index()) {
                 *slot = Slot::SetAside;
             }
-            if let (Some(asks), Some(edges)) = (asks.get_mut(id.index()), edges.get_mut(id.index())) {
+            if let (Some(asks), Some(edges)) = (asks.get_mut(id.index()), edges.get_mut(id.index()))
+            {
                 *asks = Asks::default();
                 edges.clear();
             }
@@ -347,16 +468,28 @@ pub(crate) fn link(ruleset: &mut Ruleset, kept: &[FlagId]) {
     let revisits = revisits(&edges, &components_found);
     let meanings = meanings(ruleset, &asks, &edges, &components_found);
     for (at, slot) in ruleset.flags.iter_mut().enumerate() {
-        if let Slot::Flag { revisits: own_revisits, meaning, .. } = slot {
+        if let Slot::Flag {
+            revisits: own_revisits,
+            meaning,
+            ..
+        } = slot
+        {
             *own_revisits = revisits.get(at).copied().unwrap_or(true);
             *meaning = meanings.get(at).copied().unwrap_or(0);
         }
     }
     ruleset.reads_time = asks.iter().any(|asks| asks.reads_time);
-    let mut wanted: Vec<u32> = asks.iter().flat_map(|asks| &asks.attributes).copied().collect();
+    let mut wanted: Vec<u32> = asks
+        .iter()
+        .flat_map(|asks| &asks.attributes)
+        .copied()
+        .collect();
     wanted.sort_unstable();
     wanted.dedup();
-    ruleset.wanted = wanted.into_iter().map(crate::ruleset::AttributeId).collect();
+    ruleset.wanted = wanted
+        .into_iter()
+        .map(crate::ruleset::AttributeId)
+        .collect();
 }
 
 /// Tells for each node whether a walk from it can come to one place twice: whether it has more walks than places.
@@ -365,7 +498,10 @@ fn revisits(edges: &[Vec<usize>], components: &[Vec<usize>]) -> Vec<bool> {
     let mut revisits = vec![false; edges.len()];
     for node in components.iter().flatten().copied() {
         let targets = edges.get(node).map_or(&[][..], Vec::as_slice);
-        let count = targets.iter().filter_map(|to| walks.get(*to)).fold(1_u64, |sum, walks| sum.saturating_add(*walks));
+        let count = targets
+            .iter()
+            .filter_map(|to| walks.get(*to))
+            .fold(1_u64, |sum, walks| sum.saturating_add(*walks));
         if let Some(slot) = walks.get_mut(node) {
             *slot = count;
         }
@@ -390,7 +526,12 @@ fn revisits(edges: &[Vec<usize>], components: &[Vec<usize>]) -> Vec<bool> {
 }
 
 /// Identifies what each flag means: its text, and all that it refers to.
-fn meanings(ruleset: &Ruleset, asks: &[Asks], edges: &[Vec<usize>], components: &[Vec<usize>]) -> Vec<u128> {
+fn meanings(
+    ruleset: &Ruleset,
+    asks: &[Asks],
+    edges: &[Vec<usize>],
+    components: &[Vec<usize>],
+) -> Vec<u128> {
     let flags = ruleset.flags.len();
     let mut meanings = vec![0_u128; edges.len()];
     for node in components.iter().flatten().copied() {
@@ -400,17 +541,30 @@ fn meanings(ruleset: &Ruleset, asks: &[Asks], edges: &[Vec<usize>], components: 
                 Some(Slot::SetAside) => 1,
                 _ => 0,
             },
-            Some(segment) => ruleset.segments.get(segment).and_then(Option::as_ref).map_or(0, |segment| segment.text),
+            Some(segment) => ruleset
+                .segments
+                .get(segment)
+                .and_then(Option::as_ref)
+                .map_or(0, |segment| segment.text),
         };
         let mut bytes = own.to_le_bytes().to_vec();
         for to in edges.get(node).into_iter().flatten() {
             bytes.extend(meanings.get(*to).copied().unwrap_or(0).to_le_bytes());
         }
         for list in asks.get(node).into_iter().flat_map(|asks| &asks.lists) {
-            bytes.extend(ruleset.list(*list).map_or(0, |list| list.text).to_le_bytes());
+            bytes.extend(
+                ruleset
+                    .list(*list)
+                    .map_or(0, |list| list.text)
+                    .to_le_bytes(),
+            );
         }
         // Most flags refer to nothing: their text is their meaning.
-        let meaning = if bytes.len() == 16 { own } else { hash::identity(&bytes) };
+        let meaning = if bytes.len() == 16 {
+            own
+        } else {
+            hash::identity(&bytes)
+        };
         if let Some(slot) = meanings.get_mut(node) {
             *slot = meaning;
         }
@@ -427,14 +581,18 @@ mod tests {
         // 0 → 1 → 2 → 1, 3 → 3, 4 alone
         let edges = [vec![1], vec![2], vec![1], vec![3], vec![]];
         let mut found = components(&edges);
-        found.iter_mut().for_each(|component| component.sort_unstable());
+        found
+            .iter_mut()
+            .for_each(|component| component.sort_unstable());
         assert_eq!(found, [vec![1, 2], vec![0], vec![3], vec![4]]);
     }
 
     #[test]
     fn a_long_chain_needs_no_stack() {
         let count = 1_000_000;
-        let edges: Vec<_> = (0..count).map(|at| if at + 1 < count { vec![at + 1] } else { vec![] }).collect();
+        let edges: Vec<_> = (0..count)
+            .map(|at| if at + 1 < count { vec![at + 1] } else { vec![] })
+            .collect();
         let components = components(&edges);
         assert_eq!(depths(&edges, &components, |_| 1)[0], count);
     }
@@ -442,7 +600,13 @@ mod tests {
     #[test]
     fn a_diamond_is_revisited_and_a_tree_is_not() {
         let edges = [vec![1, 2], vec![3], vec![3], vec![], vec![1]];
-        assert_eq!(revisits(&edges, &components(&edges)), [true, false, false, false, false]);
-        assert_eq!(revisits(&[vec![1, 1], vec![]], &components(&[vec![1, 1], vec![]])), [true, false]);
+        assert_eq!(
+            revisits(&edges, &components(&edges)),
+            [true, false, false, false, false]
+        );
+        assert_eq!(
+            revisits(&[vec![1, 1], vec![]], &components(&[vec![1, 1], vec![]])),
+            [true, false]
+        );
     }
 }

@@ -12,12 +12,21 @@ use crate::time::Timestamp;
 /// The attribute that a whole company may share.
 const CLIENT_ADDRESS: &str = "client.ip";
 
-pub(crate) fn check(set: &FlagSet<'_>, references: &[Reference<'_>], now: Timestamp, report: &mut Report) {
+pub(crate) fn check(
+    set: &FlagSet<'_>,
+    references: &[Reference<'_>],
+    now: Timestamp,
+    report: &mut Report,
+) {
     unused(set, references, report);
     for flag in &set.flags {
         if let Some(expires) = flag.expires.filter(|expires| expires.value <= now) {
             report
-                .warning(DiagnosticKind::Expired, expires.span, format!("the flag `{}` has expired", flag.name.value))
+                .warning(
+                    DiagnosticKind::Expired,
+                    expires.span,
+                    format!("the flag `{}` has expired", flag.name.value),
+                )
                 .help("remove the flag and the code of the arm that lost, or move the date");
         }
         unreachable_rules(flag, report);
@@ -33,12 +42,20 @@ fn unused(set: &FlagSet<'_>, references: &[Reference<'_>], report: &mut Report) 
     let used: HashSet<Part<'_>> = references.iter().map(|reference| reference.to).collect();
     for name in set.segments.iter().map(|segment| segment.name) {
         if !used.contains(&Part::Segment(name.value)) {
-            report.warning(DiagnosticKind::UnusedSegment, name.span, format!("nothing uses the segment `{}`", name.value));
+            report.warning(
+                DiagnosticKind::UnusedSegment,
+                name.span,
+                format!("nothing uses the segment `{}`", name.value),
+            );
         }
     }
     for name in set.lists.iter().map(|list| list.name) {
         if !used.contains(&Part::List(name.value)) {
-            report.warning(DiagnosticKind::UnusedList, name.span, format!("nothing uses the list `{}`", name.value));
+            report.warning(
+                DiagnosticKind::UnusedList,
+                name.span,
+                format!("nothing uses the list `{}`", name.value),
+            );
         }
     }
 }
@@ -53,26 +70,44 @@ fn is_unconditional(rule: &Rule<'_>) -> bool {
 }
 
 fn unreachable_rules(flag: &Flag<'_>, report: &mut Report) {
-    let decides_always = |rule: &Rule<'_>| is_unconditional(rule) && matches!(rule.serve.value, Serve::Variant(_)) && !draws(rule);
+    let decides_always = |rule: &Rule<'_>| {
+        is_unconditional(rule) && matches!(rule.serve.value, Serve::Variant(_)) && !draws(rule)
+    };
     let Some(first) = flag.rules.iter().position(decides_always) else {
         return;
     };
     for rule in flag.rules.iter().skip(first + 1) {
         report
-            .warning(DiagnosticKind::UnreachableRule, rule.span, "no request comes to this rule: an earlier one always decides")
-            .help(format!("rules[{first}] has neither a condition nor a percent; put it last"));
+            .warning(
+                DiagnosticKind::UnreachableRule,
+                rule.span,
+                "no request comes to this rule: an earlier one always decides",
+            )
+            .help(format!(
+                "rules[{first}] has neither a condition nor a percent; put it last"
+            ));
     }
 }
 
 /// What is hashed, and a `by` or `salt` where nothing is.
 fn hashing(flag: &Flag<'_>, report: &mut Report) {
     let any_draws = flag.rules.iter().any(draws);
-    let of_rules = flag.rules.iter().filter(|rule| !draws(rule)).flat_map(|rule| [("by", rule.by), ("salt", rule.salt)]);
-    let of_flag = [("by", flag.by), ("salt", flag.salt)].into_iter().filter(|_| !any_draws);
+    let of_rules = flag
+        .rules
+        .iter()
+        .filter(|rule| !draws(rule))
+        .flat_map(|rule| [("by", rule.by), ("salt", rule.salt)]);
+    let of_flag = [("by", flag.by), ("salt", flag.salt)]
+        .into_iter()
+        .filter(|_| !any_draws);
     for (name, field) in of_rules.chain(of_flag) {
         if let Some(field) = field {
             report
-                .warning(DiagnosticKind::NothingHashed, field.key, format!("`{name}` has no effect: nothing is hashed here"))
+                .warning(
+                    DiagnosticKind::NothingHashed,
+                    field.key,
+                    format!("`{name}` has no effect: nothing is hashed here"),
+                )
                 .help("it goes with `percent`, `ramp` or weights");
         }
     }
@@ -87,7 +122,11 @@ fn hashing(flag: &Flag<'_>, report: &mut Report) {
     places.dedup();
     for place in places {
         report
-            .warning(DiagnosticKind::PercentByIp, place, "a percent by client address moves whole companies at once")
+            .warning(
+                DiagnosticKind::PercentByIp,
+                place,
+                "a percent by client address moves whole companies at once",
+            )
             .help("many users share one address; use a user's or a visitor's id");
     }
 }
@@ -95,8 +134,13 @@ fn hashing(flag: &Flag<'_>, report: &mut Report) {
 /// Draws over one unit and salt are nested, so a later one gets only units that earlier ones left.
 fn draws_that_reach_nobody(flag: &Flag<'_>, report: &mut Report) {
     let percent_of = |rule: &Rule<'_>| match rule.share {
-        Some(At { value: Share::Percent(percent), span }) => Some((percent, span)),
-        None if matches!(rule.serve.value, Serve::Weights(_)) => Some((Percent::HUNDRED, rule.serve.span)),
+        Some(At {
+            value: Share::Percent(percent),
+            span,
+        }) => Some((percent, span)),
+        None if matches!(rule.serve.value, Serve::Weights(_)) => {
+            Some((Percent::HUNDRED, rule.serve.span))
+        }
         _ => None,
     };
     for (at, rule) in flag.rules.iter().enumerate() {
@@ -108,7 +152,14 @@ fn draws_that_reach_nobody(flag: &Flag<'_>, report: &mut Report) {
                 && unit_of(flag, earlier) == unit_of(flag, rule)
                 && salt_of(flag, earlier) == salt_of(flag, rule)
         };
-        let taken = flag.rules.iter().take(at).filter(same).filter_map(percent_of).map(|(percent, _)| percent).max();
+        let taken = flag
+            .rules
+            .iter()
+            .take(at)
+            .filter(same)
+            .filter_map(percent_of)
+            .map(|(percent, _)| percent)
+            .max();
         if let Some(taken) = taken.filter(|taken| *taken >= percent && percent > Percent::ZERO) {
             report
                 .warning(
@@ -128,7 +179,11 @@ fn share(rule: &Rule<'_>, report: &mut Report) {
     match &share.value {
         Share::Percent(Percent::HUNDRED) => {
             report
-                .warning(DiagnosticKind::PercentEverybody, share.span, "100 % still leaves out whoever has no unit")
+                .warning(
+                    DiagnosticKind::PercentEverybody,
+                    share.span,
+                    "100 % still leaves out whoever has no unit",
+                )
                 .help("drop `percent` to include everybody");
         }
         Share::Staged(ramp) => {

@@ -229,7 +229,10 @@ pub struct CompileError {
 
 impl CompileError {
     pub(crate) fn new(source_name: Arc<str>, diagnostics: Vec<Diagnostic>) -> Self {
-        Self { source_name, diagnostics }
+        Self {
+            source_name,
+            diagnostics,
+        }
     }
 
     /// Returns the name of the source that delivered the document: a path, an address.
@@ -247,13 +250,19 @@ impl CompileError {
     /// Returns the first error.
     #[must_use]
     pub fn first(&self) -> Option<&Diagnostic> {
-        self.diagnostics.iter().find(|diagnostic| diagnostic.severity == Severity::Error)
+        self.diagnostics
+            .iter()
+            .find(|diagnostic| diagnostic.severity == Severity::Error)
     }
 }
 
 impl fmt::Display for CompileError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let errors = self.diagnostics.iter().filter(|diagnostic| diagnostic.severity == Severity::Error).count();
+        let errors = self
+            .diagnostics
+            .iter()
+            .filter(|diagnostic| diagnostic.severity == Severity::Error)
+            .count();
         match self.first() {
             Some(first) => write!(f, "{}:{first}", self.source_name)?,
             None => write!(f, "{} was refused", self.source_name)?,
@@ -285,23 +294,47 @@ pub(crate) struct Report {
 }
 
 impl Report {
-    pub(crate) fn error(&mut self, kind: DiagnosticKind, span: Span, message: impl Into<String>) -> &mut Problem {
+    pub(crate) fn error(
+        &mut self,
+        kind: DiagnosticKind,
+        span: Span,
+        message: impl Into<String>,
+    ) -> &mut Problem {
         self.push(Severity::Error, kind, span, message.into())
     }
 
-    pub(crate) fn warning(&mut self, kind: DiagnosticKind, span: Span, message: impl Into<String>) -> &mut Problem {
+    pub(crate) fn warning(
+        &mut self,
+        kind: DiagnosticKind,
+        span: Span,
+        message: impl Into<String>,
+    ) -> &mut Problem {
         self.push(Severity::Warning, kind, span, message.into())
     }
 
-    fn push(&mut self, severity: Severity, kind: DiagnosticKind, span: Span, message: String) -> &mut Problem {
+    fn push(
+        &mut self,
+        severity: Severity,
+        kind: DiagnosticKind,
+        span: Span,
+        message: String,
+    ) -> &mut Problem {
         let at = self.problems.len();
-        self.problems.push(Problem { severity, kind, span, message, help: None });
+        self.problems.push(Problem {
+            severity,
+            kind,
+            span,
+            message,
+            help: None,
+        });
         #[expect(clippy::indexing_slicing, reason = "pushed on the line above")]
         &mut self.problems[at]
     }
 
     pub(crate) fn errors(&self) -> impl Iterator<Item = &Problem> {
-        self.problems.iter().filter(|problem| problem.severity == Severity::Error)
+        self.problems
+            .iter()
+            .filter(|problem| problem.severity == Severity::Error)
     }
 }
 

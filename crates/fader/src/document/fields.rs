@@ -9,28 +9,81 @@ use crate::document::diagnostic::{DiagnosticKind, Report};
 use crate::document::model::{At, Field, Name};
 use crate::document::suggest::suggest;
 use crate::document::syntax::Span;
+use crate::number::Literal;
 
-pub(crate) const DOCUMENT: &[&str] = &["$schema", "segments", "lists", "flags", "metadata", "revision"];
+pub(crate) const DOCUMENT: &[&str] = &[
+    "$schema", "segments", "lists", "flags", "metadata", "revision",
+];
 pub(crate) const FLAG: &[&str] = &[
-    "description", "owner", "expires", "tags", "variants", "default", "enabled", "off", "by", "salt", "rules",
+    "description",
+    "owner",
+    "expires",
+    "tags",
+    "variants",
+    "default",
+    "enabled",
+    "off",
+    "by",
+    "salt",
+    "rules",
     "metadata",
 ];
-pub(crate) const RULE: &[&str] = &["name", "description", "if", "percent", "ramp", "by", "salt", "serve"];
+pub(crate) const RULE: &[&str] = &[
+    "name",
+    "description",
+    "if",
+    "percent",
+    "ramp",
+    "by",
+    "salt",
+    "serve",
+];
 pub(crate) const SEGMENT: &[&str] = &["if", "description"];
 pub(crate) const LIST: &[&str] = &["file", "exact"];
 pub(crate) const CLOCK_RAMP: &[&str] = &["from", "to", "start", "over", "curve"];
-pub(crate) const STAGED_RAMP: &[&str] =
-    &["stages", "start", "guardrails", "false_alarm", "min_units", "min_bad_units", "count", "windows"];
+pub(crate) const STAGED_RAMP: &[&str] = &[
+    "stages",
+    "start",
+    "guardrails",
+    "false_alarm",
+    "min_units",
+    "min_bad_units",
+    "count",
+    "windows",
+];
 pub(crate) const STAGE: &[&str] = &["percent", "bake", "approve", "irreversible"];
-pub(crate) const GUARDRAIL: &[&str] = &["metric", "no_worse_than", "below", "for", "on_breach", "require"];
+pub(crate) const GUARDRAIL: &[&str] = &[
+    "metric",
+    "no_worse_than",
+    "below",
+    "for",
+    "on_breach",
+    "require",
+];
 pub(crate) const WINDOW: &[&str] = &["days", "from", "to", "zone"];
 pub(crate) const TIME: &[&str] = &["from", "until"];
 /// What a condition is about: exactly one of these.
-pub(crate) const CONDITION_KINDS: &[&str] = &["attribute", "segment", "flag", "time", "all", "any", "not"];
+pub(crate) const CONDITION_KINDS: &[&str] =
+    &["attribute", "segment", "flag", "time", "all", "any", "not"];
 /// Beside `attribute`: exactly one of these.
 pub(crate) const OPERATORS: &[&str] = &[
-    "is", "in", "in_list", "starts_with", "ends_with", "contains", "matches", "lt", "lte", "gt", "gte", "between",
-    "before", "after", "version", "in_network", "exists",
+    "is",
+    "in",
+    "in_list",
+    "starts_with",
+    "ends_with",
+    "contains",
+    "matches",
+    "lt",
+    "lte",
+    "gt",
+    "gte",
+    "between",
+    "before",
+    "after",
+    "version",
+    "in_network",
+    "exists",
 ];
 pub(crate) const OVERLAY: &[&str] = &["version", "flags", "commands"];
 pub(crate) const OVERLAY_FLAG: &[&str] = &["rules", "killed", "by", "reason", "at"];
@@ -58,9 +111,18 @@ pub(crate) struct Fields<'t> {
 
 impl<'t> Fields<'t> {
     /// Finds the known fields, reporting others; `x-` keys are ignored.
-    pub(crate) fn new(object: &'t ast::Object<'t>, known: &[&str], what: &str, report: &mut Report) -> Self {
+    pub(crate) fn new(
+        object: &'t ast::Object<'t>,
+        known: &[&str],
+        what: &str,
+        report: &mut Report,
+    ) -> Self {
         let found = Vec::with_capacity(object.properties.len());
-        let mut fields = Self { span: Span::of(object), has_unknown: false, found };
+        let mut fields = Self {
+            span: Span::of(object),
+            has_unknown: false,
+            found,
+        };
         for property in &object.properties {
             let name = property.name.as_str();
             if known.contains(&name) {
@@ -71,15 +133,24 @@ impl<'t> Fields<'t> {
             } else if !name.starts_with("x-") {
                 fields.has_unknown = true;
                 report
-                    .error(DiagnosticKind::UnknownField, Span::of(&property.name), format!("unknown field `{name}` in {what}"))
+                    .error(
+                        DiagnosticKind::UnknownField,
+                        Span::of(&property.name),
+                        format!("unknown field `{name}` in {what}"),
+                    )
                     .maybe_help(suggest(name, known.iter().copied()));
+            } else {
+                numbers(&property.value, report);
             }
         }
         fields
     }
 
     fn property(&self, name: &str) -> Option<&'t ast::ObjectProp<'t>> {
-        self.found.iter().copied().find(|property| property.name.as_str() == name)
+        self.found
+            .iter()
+            .copied()
+            .find(|property| property.name.as_str() == name)
     }
 
     pub(crate) fn get(&self, name: &str) -> Option<&'t ast::Value<'t>> {
@@ -94,14 +165,28 @@ impl<'t> Fields<'t> {
     /// Returns those of some names that are there, in the order of the text.
     pub(crate) fn among(&self, names: &[&str]) -> Vec<(&'t str, &'t ast::Value<'t>)> {
         let among = |property: &&'t ast::ObjectProp<'t>| names.contains(&property.name.as_str());
-        self.found.iter().copied().filter(among).map(|property| (property.name.as_str(), &property.value)).collect()
+        self.found
+            .iter()
+            .copied()
+            .filter(among)
+            .map(|property| (property.name.as_str(), &property.value))
+            .collect()
     }
 
     /// Returns a field that has to be there.
-    pub(crate) fn required(&self, name: &str, what: &str, report: &mut Report) -> Option<&'t ast::Value<'t>> {
+    pub(crate) fn required(
+        &self,
+        name: &str,
+        what: &str,
+        report: &mut Report,
+    ) -> Option<&'t ast::Value<'t>> {
         let value = self.get(name);
         if value.is_none() {
-            report.error(DiagnosticKind::MissingField, self.span, format!("{what} needs the field `{name}`"));
+            report.error(
+                DiagnosticKind::MissingField,
+                self.span,
+                format!("{what} needs the field `{name}`"),
+            );
         }
         value
     }
@@ -112,7 +197,10 @@ impl<'t> Fields<'t> {
 
     /// Reads a string together with the place of the field's name.
     pub(crate) fn name(&self, name: &str, report: &mut Report) -> Option<Field<'t>> {
-        Some(Field { key: self.key(name)?, name: self.string(name, report)? })
+        Some(Field {
+            key: self.key(name)?,
+            name: self.string(name, report)?,
+        })
     }
 
     pub(crate) fn boolean(&self, name: &str, report: &mut Report) -> Option<bool> {
@@ -135,9 +223,16 @@ pub(crate) fn wrong_type(value: &ast::Value<'_>, name: &str, expected: &str, rep
     report.error(DiagnosticKind::WrongType, Span::of(value), message);
 }
 
-pub(crate) fn string<'t>(value: &'t ast::Value<'t>, name: &str, report: &mut Report) -> Option<Name<'t>> {
+pub(crate) fn string<'t>(
+    value: &'t ast::Value<'t>,
+    name: &str,
+    report: &mut Report,
+) -> Option<Name<'t>> {
     match value {
-        ast::Value::StringLit(text) => Some(At { value: &text.value, span: Span::of(value) }),
+        ast::Value::StringLit(text) => Some(At {
+            value: &text.value,
+            span: Span::of(value),
+        }),
         other => {
             wrong_type(other, name, "a string", report);
             None
@@ -145,7 +240,11 @@ pub(crate) fn string<'t>(value: &'t ast::Value<'t>, name: &str, report: &mut Rep
     }
 }
 
-pub(crate) fn array<'t>(value: &'t ast::Value<'t>, name: &str, report: &mut Report) -> Option<&'t ast::Array<'t>> {
+pub(crate) fn array<'t>(
+    value: &'t ast::Value<'t>,
+    name: &str,
+    report: &mut Report,
+) -> Option<&'t ast::Array<'t>> {
     match value {
         ast::Value::Array(array) => Some(array),
         other => {
@@ -155,7 +254,11 @@ pub(crate) fn array<'t>(value: &'t ast::Value<'t>, name: &str, report: &mut Repo
     }
 }
 
-pub(crate) fn object<'t>(value: &'t ast::Value<'t>, name: &str, report: &mut Report) -> Option<&'t ast::Object<'t>> {
+pub(crate) fn object<'t>(
+    value: &'t ast::Value<'t>,
+    name: &str,
+    report: &mut Report,
+) -> Option<&'t ast::Object<'t>> {
     match value {
         ast::Value::Object(object) => Some(object),
         other => {
@@ -166,11 +269,21 @@ pub(crate) fn object<'t>(value: &'t ast::Value<'t>, name: &str, report: &mut Rep
 }
 
 /// Returns the entries of an object whose keys are names; of a name that comes twice the first.
-pub(crate) fn entries<'t>(object: &'t ast::Object<'t>) -> impl Iterator<Item = (Name<'t>, &'t ast::Value<'t>)> {
+pub(crate) fn entries<'t>(
+    object: &'t ast::Object<'t>,
+) -> impl Iterator<Item = (Name<'t>, &'t ast::Value<'t>)> {
     let mut seen = std::collections::HashSet::with_capacity(object.properties.len());
     object.properties.iter().filter_map(move |property| {
         let name = property.name.as_str();
-        seen.insert(name).then(|| (At { value: name, span: Span::of(&property.name) }, &property.value))
+        seen.insert(name).then(|| {
+            (
+                At {
+                    value: name,
+                    span: Span::of(&property.name),
+                },
+                &property.value,
+            )
+        })
     })
 }
 
@@ -183,15 +296,49 @@ pub(crate) fn duplicates(value: &ast::Value<'_>, report: &mut Report) {
                 let name = property.name.as_str();
                 if !seen.insert(name) {
                     report
-                        .error(DiagnosticKind::DuplicateKey, Span::of(&property.name), format!("`{name}` comes a second time"))
+                        .error(
+                            DiagnosticKind::DuplicateKey,
+                            Span::of(&property.name),
+                            format!("`{name}` comes a second time"),
+                        )
                         .help("keep one of the two");
                 }
                 duplicates(&property.value, report);
             }
         }
-        ast::Value::Array(array) => array.elements.iter().for_each(|element| duplicates(element, report)),
+        ast::Value::Array(array) => array
+            .elements
+            .iter()
+            .for_each(|element| duplicates(element, report)),
         _ => {}
     }
+}
+
+/// Reports numbers that no float holds, in a value that is read no further.
+fn numbers(value: &ast::Value<'_>, report: &mut Report) {
+    match value {
+        ast::Value::NumberLit(number) if Literal::parse(number.value).is_none() => {
+            number_beyond(number, report);
+        }
+        ast::Value::Array(array) => array
+            .elements
+            .iter()
+            .for_each(|element| numbers(element, report)),
+        ast::Value::Object(object) => object
+            .properties
+            .iter()
+            .for_each(|property| numbers(&property.value, report)),
+        _ => {}
+    }
+}
+
+/// Reports a number beyond f64's range.
+pub(crate) fn number_beyond(number: &ast::NumberLit<'_>, report: &mut Report) {
+    let message = format!(
+        "the number `{}` is beyond the range of 64-bit floats",
+        number.value
+    );
+    report.error(DiagnosticKind::InvalidValue, Span::of(number), message);
 }
 
 /// Returns the text of a stretch.
@@ -216,7 +363,10 @@ mod tests {
         ("guardrail", &[GUARDRAIL]),
         ("window", &[WINDOW]),
         ("time", &[TIME]),
-        ("attributeCondition", &[&["attribute", "ignore_case"], OPERATORS]),
+        (
+            "attributeCondition",
+            &[&["attribute", "ignore_case"], OPERATORS],
+        ),
         ("flagCondition", &[&["flag", "is"]]),
         ("segmentCondition", &[&["segment"]]),
         ("timeCondition", &[&["time"]]),
@@ -227,11 +377,17 @@ mod tests {
 
     #[test]
     fn the_schema_has_the_fields_of_the_reader_and_no_others() {
-        let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../../schema/flags.schema.json");
-        let schema: serde_json::Value = serde_json::from_str(&std::fs::read_to_string(path).unwrap()).unwrap();
+        let path = concat!(
+            env!("CARGO_MANIFEST_DIR"),
+            "/../../schema/flags.schema.json"
+        );
+        let schema: serde_json::Value =
+            serde_json::from_str(&std::fs::read_to_string(path).unwrap()).unwrap();
         for (name, tables) in TYPES {
             let definition = &schema["$defs"][name];
-            let properties = definition["properties"].as_object().unwrap_or_else(|| panic!("no {name} in the schema"));
+            let properties = definition["properties"]
+                .as_object()
+                .unwrap_or_else(|| panic!("no {name} in the schema"));
             let mut in_schema: Vec<&str> = properties.keys().map(String::as_str).collect();
             let mut in_reader: Vec<&str> = tables.iter().copied().flatten().copied().collect();
             in_schema.sort_unstable();
@@ -239,7 +395,10 @@ mod tests {
             assert_eq!(in_schema, in_reader, "{name}");
             assert_eq!(definition["additionalProperties"], false, "{name}");
         }
-        let kinds = schema["$defs"]["condition"]["oneOf"].as_array().unwrap().len();
+        let kinds = schema["$defs"]["condition"]["oneOf"]
+            .as_array()
+            .unwrap()
+            .len();
         assert_eq!(kinds, CONDITION_KINDS.len());
     }
 }

@@ -143,9 +143,18 @@ pub(crate) enum ConditionKind<'t> {
     Any(At<Vec<Condition<'t>>>),
     Not(Box<Condition<'t>>),
     Segment(Name<'t>),
-    Flag { flag: Name<'t>, variants: At<Vec<Name<'t>>> },
-    Time { from: Option<Timestamp>, until: Option<Timestamp> },
-    Attribute { name: &'t str, test: At<Test<'t>> },
+    Flag {
+        flag: Name<'t>,
+        variants: At<Vec<Name<'t>>>,
+    },
+    Time {
+        from: Option<Timestamp>,
+        until: Option<Timestamp>,
+    },
+    Attribute {
+        name: &'t str,
+        test: At<Test<'t>>,
+    },
     /// Reported already.
     Invalid,
 }
@@ -154,13 +163,26 @@ pub(crate) enum ConditionKind<'t> {
 pub(crate) enum Test<'t> {
     Exists(bool),
     InNumbers(Vec<Number>),
-    InText { values: Vec<&'t str>, ignore_case: bool },
+    InText {
+        values: Vec<&'t str>,
+        ignore_case: bool,
+    },
     InBools(Vec<bool>),
     InNothing,
     InList(Name<'t>),
-    Text { operator: TextOperator, operands: Vec<&'t str>, ignore_case: bool },
-    Matches { patterns: Vec<Name<'t>>, ignore_case: bool },
-    Order { operator: OrderOperator, bound: Number },
+    Text {
+        operator: TextOperator,
+        operands: Vec<&'t str>,
+        ignore_case: bool,
+    },
+    Matches {
+        patterns: Vec<Name<'t>>,
+        ignore_case: bool,
+    },
+    Order {
+        operator: OrderOperator,
+        bound: Number,
+    },
     Between(Number, Number),
     Before(Timestamp),
     After(Timestamp),
@@ -182,4 +204,3 @@ pub(crate) enum OrderOperator {
     Above,
     AtLeast,
 }
-

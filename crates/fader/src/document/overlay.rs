@@ -12,10 +12,12 @@ use crate::overlay::{FlagEntry, Overlay};
 /// Reads an overlay's bytes.
 pub(crate) fn read_overlay(content: &[u8]) -> Result<Overlay, Vec<Diagnostic>> {
     let text = text_of(content).map_err(|diagnostic| vec![diagnostic])?;
-    let root = syntax::parse(text, Syntax::Document).map_err(|problem| vec![syntax_diagnostic(problem, text)])?;
+    let root = syntax::parse(text, Syntax::Document)
+        .map_err(|problem| vec![syntax_diagnostic(problem, text)])?;
     let mut report = Report::default();
     fields::duplicates(&root, &mut report);
-    let overlay = fields::object(&root, "an overlay", &mut report).map(|object| read(object, &mut report));
+    let overlay =
+        fields::object(&root, "an overlay", &mut report).map(|object| read(object, &mut report));
     match overlay {
         Some(overlay) if report.problems.is_empty() => Ok(overlay),
         _ => Err(diagnostics(report.problems, &root, text)),
@@ -25,30 +27,50 @@ pub(crate) fn read_overlay(content: &[u8]) -> Result<Overlay, Vec<Diagnostic>> {
 fn read<'t>(object: &'t ast::Object<'t>, report: &mut Report) -> Overlay {
     let fields = Fields::new(object, fields::OVERLAY, "an overlay", report);
     let mut overlay = Overlay::default();
-    if let Some(version) = fields.get("version").and_then(|value| integer(value, "version", report)) {
+    if let Some(version) = fields
+        .get("version")
+        .and_then(|value| integer(value, "version", report))
+    {
         match u64::try_from(version.value) {
             Ok(version) => overlay.version = version,
             Err(_) => {
-                report.error(DiagnosticKind::InvalidValue, version.span, "`version` counts from 0 upwards");
+                report.error(
+                    DiagnosticKind::InvalidValue,
+                    version.span,
+                    "`version` counts from 0 upwards",
+                );
             }
         }
     }
-    if let Some(flags) = fields.get("flags").and_then(|value| fields::object(value, "flags", report)) {
+    if let Some(flags) = fields
+        .get("flags")
+        .and_then(|value| fields::object(value, "flags", report))
+    {
         for (name, value) in entries(flags) {
             if let Some(object) = fields::object(value, "a flag", report) {
-                overlay.flags.insert(name.value.to_owned(), read_entry(object, report));
+                overlay
+                    .flags
+                    .insert(name.value.to_owned(), read_entry(object, report));
             }
         }
     }
     if let Some(commands) = fields.array("commands", report) {
-        overlay.commands = commands.elements.iter().filter_map(|command| json(command, report)).collect();
+        overlay.commands = commands
+            .elements
+            .iter()
+            .filter_map(|command| json(command, report))
+            .collect();
     }
     overlay
 }
 
 fn read_entry<'t>(object: &'t ast::Object<'t>, report: &mut Report) -> FlagEntry {
     let fields = Fields::new(object, fields::OVERLAY_FLAG, "an overlay's flag", report);
-    let text = |name: &str, report: &mut Report| fields.string(name, report).map(|text| text.value.to_owned());
+    let text = |name: &str, report: &mut Report| {
+        fields
+            .string(name, report)
+            .map(|text| text.value.to_owned())
+    };
     let mut entry = FlagEntry {
         killed: fields.boolean("killed", report).unwrap_or(false),
         by: text("by", report),
@@ -56,14 +78,18 @@ fn read_entry<'t>(object: &'t ast::Object<'t>, report: &mut Report) -> FlagEntry
         at: text("at", report),
         ..FlagEntry::default()
     };
-    if let Some(rules) = fields.get("rules").and_then(|value| fields::object(value, "rules", report)) {
+    if let Some(rules) = fields
+        .get("rules")
+        .and_then(|value| fields::object(value, "rules", report))
+    {
         for (rule, value) in entries(rules) {
             let Some(object) = fields::object(value, "a rule", report) else {
                 continue;
             };
             let fields = Fields::new(object, fields::OVERLAY_RULE, "an overlay's rule", report);
             let percent = fields.required("percent", "an overlay's rule", report);
-            if let Some(percent) = percent.and_then(|value| read_percent(value, "percent", report)) {
+            if let Some(percent) = percent.and_then(|value| read_percent(value, "percent", report))
+            {
                 entry.rules.insert(rule.value.to_owned(), percent);
             }
         }

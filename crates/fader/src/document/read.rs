@@ -7,9 +7,10 @@ use std::borrow::Cow;
 use jsonc_parser::ast;
 
 use crate::document::diagnostic::{DiagnosticKind, Report};
-use crate::document::fields::{self, Fields, entries, wrong_type};
+use crate::document::fields::{self, Fields, entries, number_beyond, wrong_type};
 use crate::document::model::{
-    About, At, Condition, ConditionKind, Flag, FlagSet, Ids, List, Name, Rule, Segment, Serve, Share, Variant,
+    About, At, Condition, ConditionKind, Flag, FlagSet, Ids, List, Name, Rule, Segment, Serve,
+    Share, Variant,
 };
 use crate::document::read_condition::{read_condition, read_condition_or_all};
 use crate::document::read_ramp::read_ramp;
@@ -25,21 +26,40 @@ pub(crate) fn read<'t>(root: &'t ast::Value<'t>, report: &mut Report) -> FlagSet
     let mut set = FlagSet::default();
     let ast::Value::Object(object) = root else {
         let message = format!("a document is an object, not {}", fields::type_name(root));
-        report.error(DiagnosticKind::WrongType, Span::of(root), message).help("such as {\"flags\": {\"dark-mode\": true}}");
+        report
+            .error(DiagnosticKind::WrongType, Span::of(root), message)
+            .help("such as {\"flags\": {\"dark-mode\": true}}");
         return set;
     };
     let fields = Fields::new(object, fields::DOCUMENT, "the document", report);
     fields.string("$schema", report);
-    set.revision = fields.get("revision").and_then(|value| integer(value, "revision", report));
+    set.revision = fields
+        .get("revision")
+        .and_then(|value| integer(value, "revision", report));
     set.metadata = read_metadata(&fields, report);
-    if let Some(object) = fields.get("segments").and_then(|value| fields::object(value, "segments", report)) {
-        set.segments = entries(object).map(|(name, value)| read_segment(name, value, report)).collect();
+    if let Some(object) = fields
+        .get("segments")
+        .and_then(|value| fields::object(value, "segments", report))
+    {
+        set.segments = entries(object)
+            .map(|(name, value)| read_segment(name, value, report))
+            .collect();
     }
-    if let Some(object) = fields.get("lists").and_then(|value| fields::object(value, "lists", report)) {
-        set.lists = entries(object).map(|(name, value)| read_list(name, value, report)).collect();
+    if let Some(object) = fields
+        .get("lists")
+        .and_then(|value| fields::object(value, "lists", report))
+    {
+        set.lists = entries(object)
+            .map(|(name, value)| read_list(name, value, report))
+            .collect();
     }
-    if let Some(object) = fields.get("flags").and_then(|value| fields::object(value, "flags", report)) {
-        set.flags = entries(object).map(|(name, value)| read_flag(name, value, report)).collect();
+    if let Some(object) = fields
+        .get("flags")
+        .and_then(|value| fields::object(value, "flags", report))
+    {
+        set.flags = entries(object)
+            .map(|(name, value)| read_flag(name, value, report))
+            .collect();
     }
     set
 }
@@ -50,7 +70,10 @@ pub(crate) fn integer(value: &ast::Value<'_>, name: &str, report: &mut Report) -
         ast::Value::NumberLit(number) => match Literal::parse(number.value) {
             Some(Literal::Integer(value)) => Some(At { value, span }),
             _ => {
-                let message = format!("`{name}` takes an integer within 64 bits, not `{}`", number.value);
+                let message = format!(
+                    "`{name}` takes an integer within 64 bits, not `{}`",
+                    number.value
+                );
                 report.error(DiagnosticKind::InvalidValue, span, message);
                 None
             }
@@ -83,25 +106,27 @@ pub(crate) fn json(value: &ast::Value<'_>, report: &mut Report) -> Option<serde_
             }
         },
         ast::Value::Array(array) => {
-            let elements: Vec<_> = array.elements.iter().map(|element| json(element, report)).collect();
+            let elements: Vec<_> = array
+                .elements
+                .iter()
+                .map(|element| json(element, report))
+                .collect();
             elements.into_iter().collect::<Option<Vec<_>>>()?.into()
         }
         ast::Value::Object(object) => {
-            let properties: Vec<_> =
-                entries(object).map(|(name, value)| Some((name.value.to_owned(), json(value, report)?))).collect();
+            let properties: Vec<_> = entries(object)
+                .map(|(name, value)| Some((name.value.to_owned(), json(value, report)?)))
+                .collect();
             serde_json::Value::Object(properties.into_iter().collect::<Option<_>>()?)
         }
     })
 }
 
-pub(crate) fn number_beyond(number: &ast::NumberLit<'_>, report: &mut Report) {
-    let message = format!("the number `{}` is beyond the range of 64-bit floats", number.value);
-    report.error(DiagnosticKind::InvalidValue, Span::of(number), message);
-}
-
 fn read_segment<'t>(name: Name<'t>, value: &'t ast::Value<'t>, report: &mut Report) -> Segment<'t> {
     let span = Span::of(value);
-    let mut condition = Condition { kind: ConditionKind::Invalid };
+    let mut condition = Condition {
+        kind: ConditionKind::Invalid,
+    };
     if let Some(object) = fields::object(value, "a segment", report) {
         let fields = Fields::new(object, fields::SEGMENT, "a segment", report);
         fields.string("description", report);
@@ -109,24 +134,44 @@ fn read_segment<'t>(name: Name<'t>, value: &'t ast::Value<'t>, report: &mut Repo
             condition = read_condition_or_all(value, "if", report);
         }
     }
-    Segment { name, span, condition }
+    Segment {
+        name,
+        span,
+        condition,
+    }
 }
 
 fn read_list<'t>(name: Name<'t>, value: &'t ast::Value<'t>, report: &mut Report) -> List<'t> {
-    let mut list = List { name, span: Span::of(value), ids: Ids::Invalid, exact: false };
+    let mut list = List {
+        name,
+        span: Span::of(value),
+        ids: Ids::Invalid,
+        exact: false,
+    };
     match value {
         ast::Value::Array(array) => {
-            let ids = array.elements.iter().filter_map(|element| read_id(element, report)).collect();
+            let ids = array
+                .elements
+                .iter()
+                .filter_map(|element| read_id(element, report))
+                .collect();
             list.ids = Ids::Inline(ids);
         }
         ast::Value::Object(object) => {
             let fields = Fields::new(object, fields::LIST, "a list", report);
             list.exact = fields.boolean("exact", report).unwrap_or(false);
             if fields.required("file", "a list", report).is_some() {
-                list.ids = fields.string("file", report).map_or(Ids::Invalid, Ids::File);
+                list.ids = fields
+                    .string("file", report)
+                    .map_or(Ids::Invalid, Ids::File);
             }
         }
-        other => wrong_type(other, "a list", "an array of ids, or an object with a `file`", report),
+        other => wrong_type(
+            other,
+            "a list",
+            "an array of ids, or an object with a `file`",
+            report,
+        ),
     }
     list
 }
@@ -145,7 +190,11 @@ fn read_id<'t>(value: &'t ast::Value<'t>, report: &mut Report) -> Option<Cow<'t,
         ast::Value::NumberLit(number) => format!("`{}`", number.value),
         other => fields::type_name(other).to_owned(),
     };
-    report.error(DiagnosticKind::ListId, Span::of(value), format!("an id is a string or an integer, not {found}"));
+    report.error(
+        DiagnosticKind::ListId,
+        Span::of(value),
+        format!("an id is a string or an integer, not {found}"),
+    );
     None
 }
 
@@ -155,8 +204,16 @@ fn read_flag<'t>(name: Name<'t>, value: &'t ast::Value<'t>, report: &mut Report)
         name,
         span,
         variants: vec![
-            Variant { name: "off", value: false.into(), span },
-            Variant { name: "on", value: true.into(), span },
+            Variant {
+                name: "off",
+                value: false.into(),
+                span,
+            },
+            Variant {
+                name: "on",
+                value: true.into(),
+                span,
+            },
         ],
         default: Some(At { value: "off", span }),
         enabled: true,
@@ -169,7 +226,10 @@ fn read_flag<'t>(name: Name<'t>, value: &'t ast::Value<'t>, report: &mut Report)
     };
     match value {
         ast::Value::BooleanLit(on) => {
-            flag.default = Some(At { value: if on.value { "on" } else { "off" }, span });
+            flag.default = Some(At {
+                value: if on.value { "on" } else { "off" },
+                span,
+            });
         }
         ast::Value::Object(object) => read_flag_fields(&mut flag, object, report),
         other => {
@@ -183,12 +243,16 @@ fn read_flag<'t>(name: Name<'t>, value: &'t ast::Value<'t>, report: &mut Report)
 fn read_flag_fields<'t>(flag: &mut Flag<'t>, object: &'t ast::Object<'t>, report: &mut Report) {
     let fields = Fields::new(object, fields::FLAG, "a flag", report);
     flag.about = About {
-        description: fields.string("description", report).map(|text| text.value.into()),
+        description: fields
+            .string("description", report)
+            .map(|text| text.value.into()),
         owner: fields.string("owner", report).map(|text| text.value.into()),
         tags: read_tags(&fields, report),
         metadata: read_metadata(&fields, report),
     };
-    flag.expires = fields.string("expires", report).and_then(|text| read_expires(text, report));
+    flag.expires = fields
+        .string("expires", report)
+        .and_then(|text| read_expires(text, report));
     flag.enabled = fields.boolean("enabled", report).unwrap_or(true);
     flag.by = fields.name("by", report);
     flag.salt = fields.name("salt", report);
@@ -200,18 +264,28 @@ fn read_flag_fields<'t>(flag: &mut Flag<'t>, object: &'t ast::Object<'t>, report
         flag.default = None;
         if fields.get("default").is_none() {
             report
-                .error(DiagnosticKind::MissingField, flag.span, "a flag with `variants` needs the field `default`")
+                .error(
+                    DiagnosticKind::MissingField,
+                    flag.span,
+                    "a flag with `variants` needs the field `default`",
+                )
                 .help("name the variant to serve when no rule decides");
         }
     }
     let variants = &flag.variants;
-    let known = |name: Option<Name<'t>>, report: &mut Report| name.filter(|name| is_variant(variants, *name, report));
+    let known = |name: Option<Name<'t>>, report: &mut Report| {
+        name.filter(|name| is_variant(variants, *name, report))
+    };
     if fields.get("default").is_some() {
         flag.default = known(fields.string("default", report), report);
     }
     flag.off = known(fields.string("off", report), report);
     if let Some(array) = fields.array("rules", report) {
-        flag.rules = array.elements.iter().map(|rule| read_rule(rule, variants, report)).collect();
+        flag.rules = array
+            .elements
+            .iter()
+            .map(|rule| read_rule(rule, variants, report))
+            .collect();
     }
 }
 
@@ -219,23 +293,39 @@ fn read_tags(fields: &Fields<'_>, report: &mut Report) -> Box<[Box<str>]> {
     let Some(array) = fields.array("tags", report) else {
         return Box::default();
     };
-    array.elements.iter().filter_map(|tag| fields::string(tag, "tags", report)).map(|tag| tag.value.into()).collect()
+    array
+        .elements
+        .iter()
+        .filter_map(|tag| fields::string(tag, "tags", report))
+        .map(|tag| tag.value.into())
+        .collect()
 }
 
 fn read_expires(text: Name<'_>, report: &mut Report) -> Option<At<Timestamp>> {
     let value = Timestamp::parse_end_of_day(text.value).or_else(|| Timestamp::parse(text.value));
     if value.is_none() {
         report
-            .error(DiagnosticKind::Date, text.span, format!("`{}` is no date", text.value))
+            .error(
+                DiagnosticKind::Date,
+                text.span,
+                format!("`{}` is no date", text.value),
+            )
             .help("such as `2027-03-31`, or `2027-03-31T09:00:00Z`");
     }
-    Some(At { value: value?, span: text.span })
+    Some(At {
+        value: value?,
+        span: text.span,
+    })
 }
 
 fn read_variants<'t>(object: &'t ast::Object<'t>, report: &mut Report) -> Vec<Variant<'t>> {
     if object.properties.is_empty() {
         report
-            .error(DiagnosticKind::InvalidValue, Span::of(object), "`variants` may not be empty")
+            .error(
+                DiagnosticKind::InvalidValue,
+                Span::of(object),
+                "`variants` may not be empty",
+            )
             .help("leave it out for `off` = false and `on` = true");
     }
     let mut first = None;
@@ -244,9 +334,17 @@ fn read_variants<'t>(object: &'t ast::Object<'t>, report: &mut Report) -> Vec<Va
         let span = Span::of(value);
         if matches!(value, ast::Value::NullKeyword(_)) {
             report
-                .error(DiagnosticKind::WrongType, span, format!("the variant `{}` has no value", name.value))
+                .error(
+                    DiagnosticKind::WrongType,
+                    span,
+                    format!("the variant `{}` has no value", name.value),
+                )
                 .help("a variant is a boolean, a string, a number, an object or an array");
-            variants.push(Variant { name: name.value, value: serde_json::Value::Null, span });
+            variants.push(Variant {
+                name: name.value,
+                value: serde_json::Value::Null,
+                span,
+            });
             continue;
         }
         let kind = value_kind(value);
@@ -256,12 +354,19 @@ fn read_variants<'t>(object: &'t ast::Object<'t>, report: &mut Report) -> Vec<Va
                 .error(
                     DiagnosticKind::MixedTypes,
                     span,
-                    format!("the variant `{}` is {kind}, but the first one is {expected}", name.value),
+                    format!(
+                        "the variant `{}` is {kind}, but the first one is {expected}",
+                        name.value
+                    ),
                 )
                 .help("all variants of a flag have one type");
         }
         let value = json(value, report).unwrap_or_default();
-        variants.push(Variant { name: name.value, value, span });
+        variants.push(Variant {
+            name: name.value,
+            value,
+            span,
+        });
     }
     variants
 }
@@ -280,13 +385,24 @@ fn is_variant(variants: &[Variant<'_>], name: Name<'_>, report: &mut Report) -> 
     let known = variants.is_empty() || variants.iter().any(|variant| variant.name == name.value);
     if !known {
         report
-            .error(DiagnosticKind::UnknownVariant, name.span, format!("unknown variant `{}`", name.value))
-            .maybe_help(suggest(name.value, variants.iter().map(|variant| variant.name)));
+            .error(
+                DiagnosticKind::UnknownVariant,
+                name.span,
+                format!("unknown variant `{}`", name.value),
+            )
+            .maybe_help(suggest(
+                name.value,
+                variants.iter().map(|variant| variant.name),
+            ));
     }
     known
 }
 
-fn read_rule<'t>(value: &'t ast::Value<'t>, variants: &[Variant<'t>], report: &mut Report) -> Rule<'t> {
+fn read_rule<'t>(
+    value: &'t ast::Value<'t>,
+    variants: &[Variant<'t>],
+    report: &mut Report,
+) -> Rule<'t> {
     let span = Span::of(value);
     let mut rule = Rule {
         span,
@@ -295,7 +411,10 @@ fn read_rule<'t>(value: &'t ast::Value<'t>, variants: &[Variant<'t>], report: &m
         share: None,
         by: None,
         salt: None,
-        serve: At { value: Serve::Invalid, span },
+        serve: At {
+            value: Serve::Invalid,
+            span,
+        },
     };
     let Some(object) = fields::object(value, "a rule", report) else {
         return rule;
@@ -303,45 +422,72 @@ fn read_rule<'t>(value: &'t ast::Value<'t>, variants: &[Variant<'t>], report: &m
     let fields = Fields::new(object, fields::RULE, "a rule", report);
     rule.name = fields.string("name", report);
     fields.string("description", report);
-    rule.condition = fields.get("if").map(|value| read_condition_or_all(value, "if", report));
+    rule.condition = fields
+        .get("if")
+        .map(|value| read_condition_or_all(value, "if", report));
     rule.by = fields.name("by", report);
     rule.salt = fields.name("salt", report);
     if let Some(value) = fields.get("percent") {
         let share = read_percent(value, "percent", report).map_or(Share::Invalid, Share::Percent);
-        rule.share = Some(At { value: share, span: Span::of(value) });
+        rule.share = Some(At {
+            value: share,
+            span: Span::of(value),
+        });
     }
     if let Some(value) = fields.get("ramp") {
         if rule.share.is_some() {
             let key = fields.key("ramp").unwrap_or(span);
             report
-                .error(DiagnosticKind::Conflict, key, "`percent` and `ramp` exclude each other")
+                .error(
+                    DiagnosticKind::Conflict,
+                    key,
+                    "`percent` and `ramp` exclude each other",
+                )
                 .help("keep `ramp`; the percent is its stages', or its `from` and `to`");
         }
         let share = read_ramp(value, report);
-        rule.share = Some(At { value: share, span: Span::of(value) });
+        rule.share = Some(At {
+            value: share,
+            span: Span::of(value),
+        });
     }
     if let Some(value) = fields.required("serve", "a rule", report) {
-        rule.serve = At { value: read_serve(value, variants, report), span: Span::of(value) };
+        rule.serve = At {
+            value: read_serve(value, variants, report),
+            span: Span::of(value),
+        };
     }
     rule
 }
 
 /// Reads a percent from the exact decimal as written.
-pub(crate) fn read_percent(value: &ast::Value<'_>, name: &str, report: &mut Report) -> Option<Percent> {
+pub(crate) fn read_percent(
+    value: &ast::Value<'_>,
+    name: &str,
+    report: &mut Report,
+) -> Option<Percent> {
     match value {
         ast::Value::NumberLit(number) => match Percent::from_decimal(number.value) {
             Ok(percent) => Some(percent),
             Err(error) => {
                 let message = match error {
-                    ParsePercentError::Decimals => format!("`{}` has more than six decimals", number.value),
+                    ParsePercentError::Decimals => {
+                        format!("`{}` has more than six decimals", number.value)
+                    }
                     _ => format!("`{}` is not from 0 to 100", number.value),
                 };
-                report.error(DiagnosticKind::Percent, Span::of(value), message).help(error.to_string());
+                report
+                    .error(DiagnosticKind::Percent, Span::of(value), message)
+                    .help(error.to_string());
                 None
             }
         },
         ast::Value::StringLit(text) => {
-            let problem = report.error(DiagnosticKind::WrongType, Span::of(value), format!("`{name}` takes a number, not a string"));
+            let problem = report.error(
+                DiagnosticKind::WrongType,
+                Span::of(value),
+                format!("`{name}` takes a number, not a string"),
+            );
             if Percent::from_decimal(&text.value).is_ok() {
                 problem.help(format!("write {} without the quotes", text.value));
             }
@@ -354,20 +500,33 @@ pub(crate) fn read_percent(value: &ast::Value<'_>, name: &str, report: &mut Repo
     }
 }
 
-fn read_serve<'t>(value: &'t ast::Value<'t>, variants: &[Variant<'t>], report: &mut Report) -> Serve<'t> {
+fn read_serve<'t>(
+    value: &'t ast::Value<'t>,
+    variants: &[Variant<'t>],
+    report: &mut Report,
+) -> Serve<'t> {
     match value {
         ast::Value::StringLit(_) => fields::string(value, "serve", report)
             .filter(|name| is_variant(variants, *name, report))
             .map_or(Serve::Invalid, Serve::Variant),
         ast::Value::Object(object) => read_weights(object, variants, report),
         other => {
-            wrong_type(other, "serve", "a variant's name, or weights such as {\"a\": 50, \"b\": 50}", report);
+            wrong_type(
+                other,
+                "serve",
+                "a variant's name, or weights such as {\"a\": 50, \"b\": 50}",
+                report,
+            );
             Serve::Invalid
         }
     }
 }
 
-fn read_weights<'t>(object: &'t ast::Object<'t>, variants: &[Variant<'t>], report: &mut Report) -> Serve<'t> {
+fn read_weights<'t>(
+    object: &'t ast::Object<'t>,
+    variants: &[Variant<'t>],
+    report: &mut Report,
+) -> Serve<'t> {
     let mut weights = Vec::with_capacity(object.properties.len());
     let mut valid = true;
     let mut exact = true;
@@ -378,13 +537,22 @@ fn read_weights<'t>(object: &'t ast::Object<'t>, variants: &[Variant<'t>], repor
             None => exact = false,
         }
     }
-    let sum: u64 = weights.iter().map(|(_, weight)| u64::from(weight.micros())).sum();
+    let sum: u64 = weights
+        .iter()
+        .map(|(_, weight)| u64::from(weight.micros()))
+        .sum();
     if exact && sum != u64::from(Percent::HUNDRED.micros()) {
         let message = format!("the weights sum to {}, not 100", decimal(sum));
-        report.error(DiagnosticKind::Weights, Span::of(object), message).help("a weight is a percent of those enrolled");
+        report
+            .error(DiagnosticKind::Weights, Span::of(object), message)
+            .help("a weight is a percent of those enrolled");
         valid = false;
     }
-    if valid && exact { Serve::Weights(weights) } else { Serve::Invalid }
+    if valid && exact {
+        Serve::Weights(weights)
+    } else {
+        Serve::Invalid
+    }
 }
 
 fn decimal(micros: u64) -> String {
@@ -393,6 +561,13 @@ fn decimal(micros: u64) -> String {
 }
 
 /// Reads every condition of an array.
-pub(crate) fn read_conditions<'t>(array: &'t ast::Array<'t>, report: &mut Report) -> Vec<Condition<'t>> {
-    array.elements.iter().map(|element| read_condition(element, report)).collect()
+pub(crate) fn read_conditions<'t>(
+    array: &'t ast::Array<'t>,
+    report: &mut Report,
+) -> Vec<Condition<'t>> {
+    array
+        .elements
+        .iter()
+        .map(|element| read_condition(element, report))
+        .collect()
 }

@@ -3,9 +3,13 @@
 use jsonc_parser::ast;
 
 use crate::document::diagnostic::{DiagnosticKind, Report};
-use crate::document::fields::{self, CONDITION_KINDS, Fields, OPERATORS, wrong_type};
-use crate::document::model::{At, Condition, ConditionKind, Name, OrderOperator, Test, TextOperator};
-use crate::document::read::{number_beyond, read_conditions};
+use crate::document::fields::{
+    self, CONDITION_KINDS, Fields, OPERATORS, number_beyond, wrong_type,
+};
+use crate::document::model::{
+    At, Condition, ConditionKind, Name, OrderOperator, Test, TextOperator,
+};
+use crate::document::read::read_conditions;
 use crate::document::syntax::Span;
 use crate::number::{Literal, Number};
 use crate::ruleset::network::{Network, NetworkError};
@@ -13,16 +17,32 @@ use crate::ruleset::version::{Requirement, RequirementError};
 use crate::time::Timestamp;
 
 /// Reads what `if` takes: one condition, or an array of which all hold.
-pub(crate) fn read_condition_or_all<'t>(value: &'t ast::Value<'t>, name: &str, report: &mut Report) -> Condition<'t> {
+pub(crate) fn read_condition_or_all<'t>(
+    value: &'t ast::Value<'t>,
+    name: &str,
+    report: &mut Report,
+) -> Condition<'t> {
     match value {
         ast::Value::Array(array) => {
-            let parts = At { value: read_conditions(array, report), span: Span::of(value) };
-            Condition { kind: ConditionKind::All(parts) }
+            let parts = At {
+                value: read_conditions(array, report),
+                span: Span::of(value),
+            };
+            Condition {
+                kind: ConditionKind::All(parts),
+            }
         }
         ast::Value::Object(_) => read_condition(value, report),
         other => {
-            wrong_type(other, name, "a condition, or an array of conditions", report);
-            Condition { kind: ConditionKind::Invalid }
+            wrong_type(
+                other,
+                name,
+                "a condition, or an array of conditions",
+                report,
+            );
+            Condition {
+                kind: ConditionKind::Invalid,
+            }
         }
     }
 }
@@ -30,11 +50,18 @@ pub(crate) fn read_condition_or_all<'t>(value: &'t ast::Value<'t>, name: &str, r
 /// Reads one condition.
 pub(crate) fn read_condition<'t>(value: &'t ast::Value<'t>, report: &mut Report) -> Condition<'t> {
     let kind = fields::object(value, "a condition", report).and_then(|object| {
-        let known: Vec<_> = CONDITION_KINDS.iter().chain(OPERATORS).chain(&["ignore_case"]).copied().collect();
+        let known: Vec<_> = CONDITION_KINDS
+            .iter()
+            .chain(OPERATORS)
+            .chain(&["ignore_case"])
+            .copied()
+            .collect();
         let fields = Fields::new(object, &known, "a condition", report);
         read_kind(&fields, report)
     });
-    Condition { kind: kind.unwrap_or(ConditionKind::Invalid) }
+    Condition {
+        kind: kind.unwrap_or(ConditionKind::Invalid),
+    }
 }
 
 fn read_kind<'t>(fields: &Fields<'t>, report: &mut Report) -> Option<ConditionKind<'t>> {
@@ -42,7 +69,11 @@ fn read_kind<'t>(fields: &Fields<'t>, report: &mut Report) -> Option<ConditionKi
     let Some((kind, value)) = kinds.first().copied() else {
         if !fields.has_unknown {
             report
-                .error(DiagnosticKind::MissingField, fields.span, "a condition needs to say what it is about")
+                .error(
+                    DiagnosticKind::MissingField,
+                    fields.span,
+                    "a condition needs to say what it is about",
+                )
                 .help(format!("one of `{}`", CONDITION_KINDS.join("`, `")));
         }
         return None;
@@ -50,7 +81,11 @@ fn read_kind<'t>(fields: &Fields<'t>, report: &mut Report) -> Option<ConditionKi
     if let Some((second, _)) = kinds.get(1) {
         let key = fields.key(second).unwrap_or(fields.span);
         report
-            .error(DiagnosticKind::Conflict, key, format!("`{second}` beside `{kind}` in one condition"))
+            .error(
+                DiagnosticKind::Conflict,
+                key,
+                format!("`{second}` beside `{kind}` in one condition"),
+            )
             .help("join two conditions by `all` or `any`");
         return None;
     }
@@ -60,9 +95,10 @@ fn read_kind<'t>(fields: &Fields<'t>, report: &mut Report) -> Option<ConditionKi
     match kind {
         "attribute" => read_attribute(fields, report),
         "segment" => match value {
-            ast::Value::StringLit(text) => {
-                Some(ConditionKind::Segment(At { value: &text.value, span: Span::of(value) }))
-            }
+            ast::Value::StringLit(text) => Some(ConditionKind::Segment(At {
+                value: &text.value,
+                span: Span::of(value),
+            })),
             other => {
                 wrong_type(other, "segment", "one segment's name", report);
                 help_last(report, other, "join several by `any` or `all`");
@@ -73,13 +109,24 @@ fn read_kind<'t>(fields: &Fields<'t>, report: &mut Report) -> Option<ConditionKi
         "time" => read_time(fields::object(value, "time", report)?, report),
         "all" | "any" => {
             let array = fields::array(value, kind, report)?;
-            let parts = At { value: read_conditions(array, report), span: Span::of(array) };
-            Some(if kind == "all" { ConditionKind::All(parts) } else { ConditionKind::Any(parts) })
+            let parts = At {
+                value: read_conditions(array, report),
+                span: Span::of(array),
+            };
+            Some(if kind == "all" {
+                ConditionKind::All(parts)
+            } else {
+                ConditionKind::Any(parts)
+            })
         }
         _ => match value {
             ast::Value::Array(_) => {
                 wrong_type(value, "not", "exactly one condition", report);
-                help_last(report, value, "write { \"not\": { \"any\": […] } } or { \"not\": { \"all\": […] } }");
+                help_last(
+                    report,
+                    value,
+                    "write { \"not\": { \"any\": […] } } or { \"not\": { \"all\": […] } }",
+                );
                 None
             }
             _ => Some(ConditionKind::Not(Box::new(read_condition(value, report)))),
@@ -96,10 +143,18 @@ fn help_last(report: &mut Report, value: &ast::Value<'_>, help: &str) {
 
 /// Reports operators beside something that takes none.
 fn refuse_operators(fields: &Fields<'_>, kind: &str, report: &mut Report) {
-    for (operator, _) in fields.among(OPERATORS).into_iter().chain(fields.among(&["ignore_case"])) {
+    for (operator, _) in fields
+        .among(OPERATORS)
+        .into_iter()
+        .chain(fields.among(&["ignore_case"]))
+    {
         if (kind, operator) != ("flag", "is") {
             let key = fields.key(operator).unwrap_or(fields.span);
-            report.error(DiagnosticKind::Conflict, key, format!("`{operator}` goes with `attribute`, not with `{kind}`"));
+            report.error(
+                DiagnosticKind::Conflict,
+                key,
+                format!("`{operator}` goes with `attribute`, not with `{kind}`"),
+            );
         }
     }
 }
@@ -108,12 +163,22 @@ fn read_prerequisite<'t>(fields: &Fields<'t>, report: &mut Report) -> Option<Con
     let flag = fields.string("flag", report);
     let Some(value) = fields.get("is") else {
         report
-            .error(DiagnosticKind::MissingField, fields.span, "a condition on a flag needs the field `is`")
+            .error(
+                DiagnosticKind::MissingField,
+                fields.span,
+                "a condition on a flag needs the field `is`",
+            )
             .help("name the variant, or variants, that it has to serve");
         return None;
     };
     let variants = strings(value, "is", report)?;
-    Some(ConditionKind::Flag { flag: flag?, variants: At { value: variants, span: Span::of(value) } })
+    Some(ConditionKind::Flag {
+        flag: flag?,
+        variants: At {
+            value: variants,
+            span: Span::of(value),
+        },
+    })
 }
 
 fn read_time<'t>(object: &'t ast::Object<'t>, report: &mut Report) -> Option<ConditionKind<'t>> {
@@ -125,7 +190,11 @@ fn read_time<'t>(object: &'t ast::Object<'t>, report: &mut Report) -> Option<Con
         }
         return None;
     }
-    let read = |name: &str, report: &mut Report| fields.string(name, report).and_then(|text| read_instant(text, report));
+    let read = |name: &str, report: &mut Report| {
+        fields
+            .string(name, report)
+            .and_then(|text| read_instant(text, report))
+    };
     let (from, until) = (read("from", report), read("until", report));
     if let (Some(from), Some(until)) = (from, until) {
         if from >= until {
@@ -153,7 +222,11 @@ fn read_attribute<'t>(fields: &Fields<'t>, report: &mut Report) -> Option<Condit
     let Some((operator, value)) = operators.first().copied() else {
         if !fields.has_unknown {
             report
-                .error(DiagnosticKind::MissingField, fields.span, "a condition on an attribute needs an operator")
+                .error(
+                    DiagnosticKind::MissingField,
+                    fields.span,
+                    "a condition on an attribute needs an operator",
+                )
                 .help(format!("one of `{}`", OPERATORS.join("`, `")));
         }
         return None;
@@ -161,34 +234,58 @@ fn read_attribute<'t>(fields: &Fields<'t>, report: &mut Report) -> Option<Condit
     if let Some((second, _)) = operators.get(1) {
         let key = fields.key(second).unwrap_or(fields.span);
         report
-            .error(DiagnosticKind::Conflict, key, format!("`{second}` beside `{operator}`: a condition has one operator"))
+            .error(
+                DiagnosticKind::Conflict,
+                key,
+                format!("`{second}` beside `{operator}`: a condition has one operator"),
+            )
             .help("join two conditions by `all` or `any`");
         return None;
     }
     let ignore_case = fields.boolean("ignore_case", report);
     let test = read_test(operator, value, ignore_case.unwrap_or(false), report);
     if let Some(key) = fields.key("ignore_case") {
-        let goes = matches!(operator, "is" | "in" | "starts_with" | "ends_with" | "contains" | "matches");
-        let text = !matches!(
-            test,
-            Some(Test::InNumbers(_) | Test::InBools(_))
+        let goes = matches!(
+            operator,
+            "is" | "in" | "starts_with" | "ends_with" | "contains" | "matches"
         );
+        let text = !matches!(test, Some(Test::InNumbers(_) | Test::InBools(_)));
         if !goes || !text {
             let message = if goes {
                 "`ignore_case` goes with text operands only".to_owned()
             } else {
                 format!("`ignore_case` does not go with `{operator}`")
             };
-            report.error(DiagnosticKind::Conflict, key, message).help("leave it out");
+            report
+                .error(DiagnosticKind::Conflict, key, message)
+                .help("leave it out");
         }
     }
-    Some(ConditionKind::Attribute { name: name?.value, test: At { value: test?, span: Span::of(value) } })
+    Some(ConditionKind::Attribute {
+        name: name?.value,
+        test: At {
+            value: test?,
+            span: Span::of(value),
+        },
+    })
 }
 
-fn read_test<'t>(operator: &str, value: &'t ast::Value<'t>, ignore_case: bool, report: &mut Report) -> Option<Test<'t>> {
+fn read_test<'t>(
+    operator: &str,
+    value: &'t ast::Value<'t>,
+    ignore_case: bool,
+    report: &mut Report,
+) -> Option<Test<'t>> {
     let text = |operator, report: &mut Report, name: &str| {
-        let operands = strings(value, name, report)?.iter().map(|operand| operand.value).collect();
-        Some(Test::Text { operator, operands, ignore_case })
+        let operands = strings(value, name, report)?
+            .iter()
+            .map(|operand| operand.value)
+            .collect();
+        Some(Test::Text {
+            operator,
+            operands,
+            ignore_case,
+        })
     };
     match operator {
         "is" => read_is(value, ignore_case, report),
@@ -197,14 +294,21 @@ fn read_test<'t>(operator: &str, value: &'t ast::Value<'t>, ignore_case: bool, r
         "starts_with" => text(TextOperator::StartsWith, report, "starts_with"),
         "ends_with" => text(TextOperator::EndsWith, report, "ends_with"),
         "contains" => text(TextOperator::Contains, report, "contains"),
-        "matches" => Some(Test::Matches { patterns: strings(value, "matches", report)?, ignore_case }),
+        "matches" => Some(Test::Matches {
+            patterns: strings(value, "matches", report)?,
+            ignore_case,
+        }),
         "lt" => read_order(OrderOperator::Below, value, "lt", report),
         "lte" => read_order(OrderOperator::AtMost, value, "lte", report),
         "gt" => read_order(OrderOperator::Above, value, "gt", report),
         "gte" => read_order(OrderOperator::AtLeast, value, "gte", report),
         "between" => read_between(fields::array(value, "between", report)?, report),
-        "before" => fields::string(value, "before", report).and_then(|text| read_instant(text, report)).map(Test::Before),
-        "after" => fields::string(value, "after", report).and_then(|text| read_instant(text, report)).map(Test::After),
+        "before" => fields::string(value, "before", report)
+            .and_then(|text| read_instant(text, report))
+            .map(Test::Before),
+        "after" => fields::string(value, "after", report)
+            .and_then(|text| read_instant(text, report))
+            .map(Test::After),
         "version" => {
             let texts = strings(value, "version", report)?;
             each(&texts, |text| read_requirement(*text, report)).map(Test::Version)
@@ -230,9 +334,16 @@ fn each<T, R>(items: &[T], read: impl FnMut(&T) -> Option<R>) -> Option<Vec<R>> 
 }
 
 /// Reads a string, or an array of strings of which one has to match.
-fn strings<'t>(value: &'t ast::Value<'t>, name: &str, report: &mut Report) -> Option<Vec<Name<'t>>> {
+fn strings<'t>(
+    value: &'t ast::Value<'t>,
+    name: &str,
+    report: &mut Report,
+) -> Option<Vec<Name<'t>>> {
     match value {
-        ast::Value::StringLit(text) => Some(vec![At { value: &text.value, span: Span::of(value) }]),
+        ast::Value::StringLit(text) => Some(vec![At {
+            value: &text.value,
+            span: Span::of(value),
+        }]),
         ast::Value::Array(array) => {
             let elements: Vec<_> = array.elements.iter().collect();
             each(&elements, |element| fields::string(element, name, report))
@@ -252,15 +363,23 @@ fn number(value: &ast::NumberLit<'_>, report: &mut Report) -> Option<Number> {
     literal.map(Literal::number)
 }
 
-fn read_is<'t>(value: &'t ast::Value<'t>, ignore_case: bool, report: &mut Report) -> Option<Test<'t>> {
+fn read_is<'t>(
+    value: &'t ast::Value<'t>,
+    ignore_case: bool,
+    report: &mut Report,
+) -> Option<Test<'t>> {
     match value {
-        ast::Value::StringLit(text) => Some(Test::InText { values: vec![&text.value], ignore_case }),
+        ast::Value::StringLit(text) => Some(Test::InText {
+            values: vec![&text.value],
+            ignore_case,
+        }),
         ast::Value::NumberLit(literal) => Some(Test::InNumbers(vec![number(literal, report)?])),
         ast::Value::BooleanLit(value) => Some(Test::InBools(vec![value.value])),
         other => {
             wrong_type(other, "is", "one string, number or boolean", report);
             help_last(report, other, "did you mean `in`?");
-            if let (ast::Value::NullKeyword(_), Some(problem)) = (other, report.problems.last_mut()) {
+            if let (ast::Value::NullKeyword(_), Some(problem)) = (other, report.problems.last_mut())
+            {
                 problem.help("a missing attribute is { \"exists\": false }");
             }
             None
@@ -268,19 +387,29 @@ fn read_is<'t>(value: &'t ast::Value<'t>, ignore_case: bool, report: &mut Report
     }
 }
 
-fn read_in<'t>(array: &'t ast::Array<'t>, ignore_case: bool, report: &mut Report) -> Option<Test<'t>> {
+fn read_in<'t>(
+    array: &'t ast::Array<'t>,
+    ignore_case: bool,
+    report: &mut Report,
+) -> Option<Test<'t>> {
     let Some(first) = array.elements.first() else {
         return Some(Test::InNothing);
     };
     let mut valid = true;
     for element in &array.elements {
-        if matches!(element, ast::Value::NullKeyword(_) | ast::Value::Object(_) | ast::Value::Array(_)) {
+        if matches!(
+            element,
+            ast::Value::NullKeyword(_) | ast::Value::Object(_) | ast::Value::Array(_)
+        ) {
             wrong_type(element, "in", "strings, numbers or booleans", report);
             valid = false;
         }
     }
     let kind = fields::type_name(first);
-    let other = array.elements.iter().find(|element| fields::type_name(element) != kind);
+    let other = array
+        .elements
+        .iter()
+        .find(|element| fields::type_name(element) != kind);
     if let (true, Some(other)) = (valid, other) {
         let message = format!("`in` mixes {kind} and {}", fields::type_name(other));
         report
@@ -294,15 +423,27 @@ fn read_in<'t>(array: &'t ast::Array<'t>, ignore_case: bool, report: &mut Report
     let elements = &array.elements;
     match first {
         ast::Value::StringLit(_) => {
-            let values = elements.iter().filter_map(|element| Some(&*element.as_string_lit()?.value)).collect();
-            Some(Test::InText { values, ignore_case })
+            let values = elements
+                .iter()
+                .filter_map(|element| Some(&*element.as_string_lit()?.value))
+                .collect();
+            Some(Test::InText {
+                values,
+                ignore_case,
+            })
         }
         ast::Value::NumberLit(_) => {
-            let literals: Vec<_> = elements.iter().filter_map(|element| element.as_number_lit()).collect();
+            let literals: Vec<_> = elements
+                .iter()
+                .filter_map(|element| element.as_number_lit())
+                .collect();
             each(&literals, |literal| number(literal, report)).map(Test::InNumbers)
         }
         _ => Some(Test::InBools(
-            elements.iter().filter_map(|element| Some(element.as_boolean_lit()?.value)).collect(),
+            elements
+                .iter()
+                .filter_map(|element| Some(element.as_boolean_lit()?.value))
+                .collect(),
         )),
     }
 }
@@ -314,7 +455,10 @@ fn read_order<'t>(
     report: &mut Report,
 ) -> Option<Test<'t>> {
     match value {
-        ast::Value::NumberLit(literal) => Some(Test::Order { operator, bound: number(literal, report)? }),
+        ast::Value::NumberLit(literal) => Some(Test::Order {
+            operator,
+            bound: number(literal, report)?,
+        }),
         other => {
             wrong_type(other, name, "a number", report);
             if let (ast::Value::StringLit(_), Some(problem)) = (other, report.problems.last_mut()) {
@@ -338,13 +482,19 @@ fn read_between<'t>(array: &'t ast::Array<'t>, report: &mut Report) -> Option<Te
         [low, high] if low.compare(high).is_le() => Some(Test::Between(low, high)),
         [_, _] => {
             report
-                .error(DiagnosticKind::InvalidValue, Span::of(array), "the low end of `between` is above its high end")
+                .error(
+                    DiagnosticKind::InvalidValue,
+                    Span::of(array),
+                    "the low end of `between` is above its high end",
+                )
                 .help("write the lower number first");
             None
         }
         _ => {
             let message = format!("`between` takes exactly two numbers, not {}", bounds.len());
-            report.error(DiagnosticKind::InvalidValue, Span::of(array), message).help("such as [1, 100]; both ends are included");
+            report
+                .error(DiagnosticKind::InvalidValue, Span::of(array), message)
+                .help("such as [1, 100]; both ends are included");
             None
         }
     }
@@ -353,32 +503,41 @@ fn read_between<'t>(array: &'t ast::Array<'t>, report: &mut Report) -> Option<Te
 fn read_requirement(text: Name<'_>, report: &mut Report) -> Option<Requirement> {
     let (message, help) = match Requirement::parse(text.value) {
         Ok(requirement) => return Some(requirement),
-        Err(RequirementError::Empty) => {
-            ("an empty version requirement".to_owned(), "`*` is every version".to_owned())
-        }
+        Err(RequirementError::Empty) => (
+            "an empty version requirement".to_owned(),
+            "`*` is every version".to_owned(),
+        ),
         Err(RequirementError::Bare(bare)) => (
             format!("the version `{bare}` needs an operator"),
-            format!("`={bare}` for that version, `^{bare}` for compatible ones, `>={bare}` for that and later ones"),
+            format!(
+                "`={bare}` for that version, `^{bare}` for compatible ones, `>={bare}` for that and later ones"
+            ),
         ),
         Err(RequirementError::Syntax(reason)) => (
             format!("`{}` is no version requirement: {reason}", text.value),
             "such as `>=2.3, <3`; alternatives are an array".to_owned(),
         ),
     };
-    report.error(DiagnosticKind::Version, text.span, message).help(help);
+    report
+        .error(DiagnosticKind::Version, text.span, message)
+        .help(help);
     None
 }
 
 fn read_network(text: Name<'_>, report: &mut Report) -> Option<Network> {
     let (message, help) = match Network::parse(text.value) {
         Ok(network) => return Some(network),
-        Err(NetworkError::Form) => {
-            (format!("`{}` is no network", text.value), "such as `10.20.0.0/16`, `2001:db8::/32`, or one address".to_owned())
-        }
-        Err(NetworkError::HostBits(right)) => {
-            (format!("`{}` has host bits set", text.value), format!("did you mean `{right}`?"))
-        }
+        Err(NetworkError::Form) => (
+            format!("`{}` is no network", text.value),
+            "such as `10.20.0.0/16`, `2001:db8::/32`, or one address".to_owned(),
+        ),
+        Err(NetworkError::HostBits(right)) => (
+            format!("`{}` has host bits set", text.value),
+            format!("did you mean `{right}`?"),
+        ),
     };
-    report.error(DiagnosticKind::Network, text.span, message).help(help);
+    report
+        .error(DiagnosticKind::Network, text.span, message)
+        .help(help);
     None
 }

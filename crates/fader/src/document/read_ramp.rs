@@ -3,9 +3,9 @@
 use jsonc_parser::ast;
 
 use crate::document::diagnostic::{DiagnosticKind, Report};
-use crate::document::fields::{self, CLOCK_RAMP, Fields, STAGED_RAMP, wrong_type};
+use crate::document::fields::{self, CLOCK_RAMP, Fields, STAGED_RAMP, number_beyond, wrong_type};
 use crate::document::model::{ClockRamp, Curve, Name, Share, StagedRamp};
-use crate::document::read::{integer, number_beyond, read_percent};
+use crate::document::read::{integer, read_percent};
 use crate::document::read_condition::read_instant;
 use crate::document::suggest::suggest;
 use crate::document::syntax::Span;
@@ -21,16 +21,32 @@ pub(crate) fn read_ramp(value: &ast::Value<'_>, report: &mut Report) -> Share {
     let known: Vec<_> = CLOCK_RAMP.iter().chain(STAGED_RAMP).copied().collect();
     let fields = Fields::new(object, &known, "a ramp", report);
     let staged = fields.get("stages").is_some();
-    let clock_only: Vec<_> = CLOCK_RAMP.iter().copied().filter(|field| *field != "start").collect();
-    let staged_only: Vec<_> = STAGED_RAMP.iter().copied().filter(|field| *field != "start").collect();
+    let clock_only: Vec<_> = CLOCK_RAMP
+        .iter()
+        .copied()
+        .filter(|field| *field != "start")
+        .collect();
+    let staged_only: Vec<_> = STAGED_RAMP
+        .iter()
+        .copied()
+        .filter(|field| *field != "start")
+        .collect();
     let of_clock = fields.among(&clock_only);
     let of_stages = fields.among(&staged_only);
     if !of_clock.is_empty() && !of_stages.is_empty() {
-        let (strange, kind) = if staged { (of_clock, "a ramp with `stages`") } else { (of_stages, "a clock ramp") };
+        let (strange, kind) = if staged {
+            (of_clock, "a ramp with `stages`")
+        } else {
+            (of_stages, "a clock ramp")
+        };
         for (name, _) in strange {
             let key = fields.key(name).unwrap_or(fields.span);
             report
-                .error(DiagnosticKind::Conflict, key, format!("`{name}` does not go with {kind}"))
+                .error(
+                    DiagnosticKind::Conflict,
+                    key,
+                    format!("`{name}` does not go with {kind}"),
+                )
                 .help("a ramp runs by the clock (`from`, `to`, `over`, `curve`) or in `stages`");
         }
     }
@@ -41,7 +57,11 @@ pub(crate) fn read_ramp(value: &ast::Value<'_>, report: &mut Report) -> Share {
     } else {
         if !fields.has_unknown {
             report
-                .error(DiagnosticKind::MissingField, fields.span, "a ramp needs the field `over` or `stages`")
+                .error(
+                    DiagnosticKind::MissingField,
+                    fields.span,
+                    "a ramp needs the field `over` or `stages`",
+                )
                 .help("by the clock: `start` and `over`; watched by guardrails: `stages`");
         }
         Share::Invalid
@@ -55,21 +75,36 @@ fn read_clock(fields: &Fields<'_>, report: &mut Report) -> Option<ClockRamp> {
     };
     let from = percent("from", Percent::ZERO, report);
     let to = percent("to", Percent::HUNDRED, report);
-    let start = fields.required("start", "a clock ramp", report).and_then(|_| read_start(fields, report));
+    let start = fields
+        .required("start", "a clock ramp", report)
+        .and_then(|_| read_start(fields, report));
     let over = fields
         .required("over", "a clock ramp", report)
         .and_then(|value| fields::string(value, "over", report))
         .and_then(|text| read_duration(text, report));
     let curve = match fields.get("curve") {
         None => Some(Curve::Linear),
-        Some(_) => keyword(fields, "curve", &["linear", "exponential"], report)
-            .map(|curve| if curve == "linear" { Curve::Linear } else { Curve::Exponential }),
+        Some(_) => keyword(fields, "curve", &["linear", "exponential"], report).map(|curve| {
+            if curve == "linear" {
+                Curve::Linear
+            } else {
+                Curve::Exponential
+            }
+        }),
     };
-    Some(ClockRamp { from: from?, to: to?, start: start?, over: over?, curve: curve? })
+    Some(ClockRamp {
+        from: from?,
+        to: to?,
+        start: start?,
+        over: over?,
+        curve: curve?,
+    })
 }
 
 fn read_start(fields: &Fields<'_>, report: &mut Report) -> Option<crate::time::Timestamp> {
-    fields.string("start", report).and_then(|text| read_instant(text, report))
+    fields
+        .string("start", report)
+        .and_then(|text| read_instant(text, report))
 }
 
 fn read_duration(text: Name<'_>, report: &mut Report) -> Option<u128> {
@@ -83,13 +118,20 @@ fn read_duration(text: Name<'_>, report: &mut Report) -> Option<u128> {
 }
 
 /// Reads one of a few words.
-fn keyword<'t>(fields: &Fields<'t>, name: &str, words: &[&str], report: &mut Report) -> Option<&'t str> {
+fn keyword<'t>(
+    fields: &Fields<'t>,
+    name: &str,
+    words: &[&str],
+    report: &mut Report,
+) -> Option<&'t str> {
     let text = fields.string(name, report)?;
     if words.contains(&text.value) {
         return Some(text.value);
     }
     let message = format!("unknown `{name}`: `{}`", text.value);
-    report.error(DiagnosticKind::InvalidValue, text.span, message).maybe_help(suggest(text.value, words.iter().copied()));
+    report
+        .error(DiagnosticKind::InvalidValue, text.span, message)
+        .maybe_help(suggest(text.value, words.iter().copied()));
     None
 }
 
@@ -108,7 +150,9 @@ fn read_staged(fields: &Fields<'_>, report: &mut Report) -> Share {
     let mut ramp = StagedRamp {
         guardrails_span: fields.get("guardrails").map_or(fields.span, Span::of),
         // What can't be read has a mistake of its own.
-        has_absolute_guardrail: fields.get("guardrails").is_some_and(|value| value.as_array().is_none()),
+        has_absolute_guardrail: fields
+            .get("guardrails")
+            .is_some_and(|value| value.as_array().is_none()),
     };
     if let Some(array) = fields.array("guardrails", report) {
         for guardrail in &array.elements {
@@ -116,12 +160,22 @@ fn read_staged(fields: &Fields<'_>, report: &mut Report) -> Share {
         }
     }
     if let Some(value) = fields.get("false_alarm") {
-        in_range(value, "false_alarm", "a probability above 0 and below 1", report, |number| {
-            number.compare(Number::Integer(0)).is_gt() && number.compare(Number::Integer(1)).is_lt()
-        });
+        in_range(
+            value,
+            "false_alarm",
+            "a probability above 0 and below 1",
+            report,
+            |number| {
+                number.compare(Number::Integer(0)).is_gt()
+                    && number.compare(Number::Integer(1)).is_lt()
+            },
+        );
     }
     for name in ["min_units", "min_bad_units"] {
-        if let Some(value) = fields.get(name).and_then(|value| integer(value, name, report)) {
+        if let Some(value) = fields
+            .get(name)
+            .and_then(|value| integer(value, name, report))
+        {
             if value.value < 0 {
                 let message = format!("`{name}` is a count, not {}", value.value);
                 report.error(DiagnosticKind::InvalidValue, value.span, message);
@@ -179,7 +233,14 @@ fn in_range(
 }
 
 const METRICS: &[&str] = &[
-    "errors", "client_errors", "latency_p50", "latency_p90", "latency_p95", "latency_p99", "latency_p999", "custom:NAME",
+    "errors",
+    "client_errors",
+    "latency_p50",
+    "latency_p90",
+    "latency_p95",
+    "latency_p99",
+    "latency_p999",
+    "custom:NAME",
     "gauge:NAME",
 ];
 
@@ -194,26 +255,43 @@ fn read_guardrail(value: &ast::Value<'_>, report: &mut Report) -> bool {
         .and_then(|value| fields::string(value, "metric", report))
         .filter(|metric| is_metric(*metric, report))
         .map(|metric| metric.value);
-    keyword(&fields, "on_breach", &["rollback", "pause", "notify"], report);
+    keyword(
+        &fields,
+        "on_breach",
+        &["rollback", "pause", "notify"],
+        report,
+    );
     keyword(&fields, "require", &["safe"], report);
-    fields.string("for", report).and_then(|text| read_duration(text, report));
+    fields
+        .string("for", report)
+        .and_then(|text| read_duration(text, report));
     let limits = fields.among(&["no_worse_than", "below"]);
     match *limits {
         [] => {
             if !fields.has_unknown {
                 report
-                    .error(DiagnosticKind::MissingField, fields.span, "a guardrail needs the field `no_worse_than` or `below`")
+                    .error(
+                        DiagnosticKind::MissingField,
+                        fields.span,
+                        "a guardrail needs the field `no_worse_than` or `below`",
+                    )
                     .help("relative to the stable arm, or an absolute limit");
             }
         }
         [("no_worse_than", value)] => {
-            in_range(value, "no_worse_than", "at least 1", report, |number| number.compare(Number::Integer(1)).is_ge());
+            in_range(value, "no_worse_than", "at least 1", report, |number| {
+                number.compare(Number::Integer(1)).is_ge()
+            });
         }
         [(_, value)] => read_below(metric, value, report),
         [_, (second, _), ..] => {
             let key = fields.key(second).unwrap_or(fields.span);
             report
-                .error(DiagnosticKind::Conflict, key, "`no_worse_than` and `below` exclude each other")
+                .error(
+                    DiagnosticKind::Conflict,
+                    key,
+                    "`no_worse_than` and `below` exclude each other",
+                )
                 .help("write two guardrails");
         }
     }
@@ -221,11 +299,20 @@ fn read_guardrail(value: &ast::Value<'_>, report: &mut Report) -> bool {
 }
 
 fn is_metric(metric: Name<'_>, report: &mut Report) -> bool {
-    let named = ["custom:", "gauge:"].iter().any(|prefix| metric.value.strip_prefix(prefix).is_some_and(|name| !name.is_empty()));
+    let named = ["custom:", "gauge:"].iter().any(|prefix| {
+        metric
+            .value
+            .strip_prefix(prefix)
+            .is_some_and(|name| !name.is_empty())
+    });
     let known = named || METRICS.contains(&metric.value);
     if !known {
         report
-            .error(DiagnosticKind::InvalidValue, metric.span, format!("unknown metric `{}`", metric.value))
+            .error(
+                DiagnosticKind::InvalidValue,
+                metric.span,
+                format!("unknown metric `{}`", metric.value),
+            )
             .maybe_help(suggest(metric.value, METRICS.iter().copied()));
     }
     known
@@ -238,20 +325,35 @@ fn read_below(metric: Option<&str>, value: &ast::Value<'_>, report: &mut Report)
     };
     if metric.starts_with("latency_") {
         if let Some(text) = fields::string(value, "below", report) {
-            let digits = text.value.strip_suffix("ms").or_else(|| text.value.strip_suffix('s')).unwrap_or_default();
+            let digits = text
+                .value
+                .strip_suffix("ms")
+                .or_else(|| text.value.strip_suffix('s'))
+                .unwrap_or_default();
             let whole = digits.bytes().all(|byte| byte.is_ascii_digit());
             if !whole || !digits.parse().is_ok_and(|number: u64| number > 0) {
                 report
-                    .error(DiagnosticKind::Duration, text.span, format!("`{}` is no latency limit", text.value))
+                    .error(
+                        DiagnosticKind::Duration,
+                        text.span,
+                        format!("`{}` is no latency limit", text.value),
+                    )
                     .help("one whole number with `ms` or `s`, such as `800ms`");
             }
         }
     } else if metric.starts_with("gauge:") {
         in_range(value, "below", "a number", report, |_| true);
     } else {
-        in_range(value, "below", "a rate above 0 and at most 1", report, |number| {
-            number.compare(Number::Integer(0)).is_gt() && number.compare(Number::Integer(1)).is_le()
-        });
+        in_range(
+            value,
+            "below",
+            "a rate above 0 and at most 1",
+            report,
+            |number| {
+                number.compare(Number::Integer(0)).is_gt()
+                    && number.compare(Number::Integer(1)).is_le()
+            },
+        );
     }
 }
 
@@ -263,11 +365,20 @@ fn read_window(value: &ast::Value<'_>, report: &mut Report) {
     if let Some(days) = fields.string("days", report) {
         if !are_days(days.value) {
             report
-                .error(DiagnosticKind::InvalidValue, days.span, format!("`{}` is no set of days", days.value))
-                .help("days from `mon` to `sun`, or ranges of them, joined by commas: `mon-thu,sat`");
+                .error(
+                    DiagnosticKind::InvalidValue,
+                    days.span,
+                    format!("`{}` is no set of days", days.value),
+                )
+                .help(
+                    "days from `mon` to `sun`, or ranges of them, joined by commas: `mon-thu,sat`",
+                );
         }
     }
-    let (from, to) = (read_clock_time(&fields, "from", report), read_clock_time(&fields, "to", report));
+    let (from, to) = (
+        read_clock_time(&fields, "from", report),
+        read_clock_time(&fields, "to", report),
+    );
     if let (Some(from), Some(to)) = (from, to) {
         if from >= to {
             let message = "this window is empty: `from` is not before `to`";
@@ -291,13 +402,20 @@ fn read_clock_time(fields: &Fields<'_>, name: &str, report: &mut Report) -> Opti
     let parsed = text.value.split_once(':').and_then(|(hour, minute)| {
         let number = |digits: &str, end: u32| -> Option<u32> {
             let two = digits.len() == 2 && digits.bytes().all(|byte| byte.is_ascii_digit());
-            digits.parse().ok().filter(|number: &u32| two && *number < end)
+            digits
+                .parse()
+                .ok()
+                .filter(|number: &u32| two && *number < end)
         };
         Some(number(hour, 24)? * 60 + number(minute, 60)?)
     });
     if parsed.is_none() {
         report
-            .error(DiagnosticKind::InvalidValue, text.span, format!("`{}` is no time of day", text.value))
+            .error(
+                DiagnosticKind::InvalidValue,
+                text.span,
+                format!("`{}` is no time of day", text.value),
+            )
             .help("`HH:MM`, such as `09:00`");
     }
     parsed

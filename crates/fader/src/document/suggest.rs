@@ -7,7 +7,6 @@ pub(crate) fn suggest<'a>(found: &str, known: impl IntoIterator<Item = &'a str>)
         return Some(format!("did you mean `{nearest}`?"));
     }
     match known.len() {
-        0 => None,
         1..=12 => {
             let names: Vec<_> = known.iter().map(|name| format!("`{name}`")).collect();
             Some(format!("there is {}", names.join(", ")))
@@ -27,7 +26,12 @@ fn nearest<'a>(found: &str, known: &[&'a str]) -> Option<&'a str> {
     known
         .iter()
         .filter(|name| name.len() <= 1024)
-        .map(|name| (strsim::damerau_levenshtein(&lower, &name.to_lowercase()), *name))
+        .map(|name| {
+            (
+                strsim::damerau_levenshtein(&lower, &name.to_lowercase()),
+                *name,
+            )
+        })
         .filter(|(distance, name)| *distance <= 1.max(length.max(name.chars().count()) / 3))
         .min_by_key(|(distance, _)| *distance)
         .map(|(_, name)| name)
@@ -39,9 +43,18 @@ mod tests {
 
     #[test]
     fn suggests_the_nearest_name() {
-        assert_eq!(suggest("treatmnt", ["control", "treatment"]).unwrap(), "did you mean `treatment`?");
-        assert_eq!(suggest("Gray", ["gray", "stable"]).unwrap(), "did you mean `gray`?");
-        assert_eq!(suggest("xyz", ["gray", "stable"]).unwrap(), "there is `gray`, `stable`");
+        assert_eq!(
+            suggest("treatmnt", ["control", "treatment"]).unwrap(),
+            "did you mean `treatment`?"
+        );
+        assert_eq!(
+            suggest("Gray", ["gray", "stable"]).unwrap(),
+            "did you mean `gray`?"
+        );
+        assert_eq!(
+            suggest("xyz", ["gray", "stable"]).unwrap(),
+            "there is `gray`, `stable`"
+        );
         assert_eq!(suggest("xyz", []), None);
     }
 }

@@ -21,7 +21,10 @@ pub(crate) struct Span {
 impl Span {
     pub(crate) fn of(node: &impl Ranged) -> Self {
         let range = node.range();
-        Self { start: range.start, end: range.end }
+        Self {
+            start: range.start,
+            end: range.end,
+        }
     }
 
     pub(crate) fn point(at: usize) -> Self {
@@ -85,10 +88,15 @@ fn refusal(error: &jsonc_parser::errors::ParseError, text: &str) -> SyntaxProble
     let (message, help) = match error.kind() {
         ParseErrorKind::ExpectedComma => {
             // The parser points behind the entry; what cannot stand there is the next one.
-            let after_zero = text.get(..span.start).is_some_and(|before| before.ends_with('0'));
+            let after_zero = text
+                .get(..span.start)
+                .is_some_and(|before| before.ends_with('0'));
             if after_zero && found.is_some_and(|found| found.is_ascii_digit()) {
                 span = Span::point(span.start - 1);
-                ("a number has no leading zero", Some("write it without the `0` in front"))
+                (
+                    "a number has no leading zero",
+                    Some("write it without the `0` in front"),
+                )
             } else {
                 span = Span::point(next_token(text, span.start));
                 ("a comma is missing", Some("separate entries by `,`"))
@@ -96,31 +104,54 @@ fn refusal(error: &jsonc_parser::errors::ParseError, text: &str) -> SyntaxProble
         }
         ParseErrorKind::TrailingCommasNotAllowed => ("a trailing comma is not JSON", None),
         ParseErrorKind::CommentsNotAllowed => ("a comment is not JSON", None),
-        ParseErrorKind::SingleQuotedStringsNotAllowed => ("single quotes are not JSON", Some("use double quotes")),
-        ParseErrorKind::HexadecimalNumbersNotAllowed => ("a hexadecimal number is not JSON", Some("write it in decimal")),
-        ParseErrorKind::UnaryPlusNumbersNotAllowed => ("a number has no leading `+`", Some("leave the `+` out")),
-        ParseErrorKind::BareDecimalPointNumbersNotAllowed => {
-            ("a decimal point needs digits on both sides", Some("write `0.5`, `5.0`"))
+        ParseErrorKind::SingleQuotedStringsNotAllowed => {
+            ("single quotes are not JSON", Some("use double quotes"))
         }
+        ParseErrorKind::HexadecimalNumbersNotAllowed => (
+            "a hexadecimal number is not JSON",
+            Some("write it in decimal"),
+        ),
+        ParseErrorKind::UnaryPlusNumbersNotAllowed => {
+            ("a number has no leading `+`", Some("leave the `+` out"))
+        }
+        ParseErrorKind::BareDecimalPointNumbersNotAllowed => (
+            "a decimal point needs digits on both sides",
+            Some("write `0.5`, `5.0`"),
+        ),
         ParseErrorKind::NonFiniteNumbersNotAllowed => ("NaN and Infinity are not JSON", None),
-        ParseErrorKind::ExpectedStringObjectProperty => {
-            ("a name needs double quotes", Some("write it as \"name\": value"))
-        }
+        ParseErrorKind::ExpectedStringObjectProperty => (
+            "a name needs double quotes",
+            Some("write it as \"name\": value"),
+        ),
         ParseErrorKind::ExpectedColonAfterObjectKey => ("a `:` is missing after the name", None),
         ParseErrorKind::ExpectedObjectValue => ("a value is missing after the `:`", None),
-        ParseErrorKind::MultipleRootJsonValues => ("there is more text after the document's end", None),
+        ParseErrorKind::MultipleRootJsonValues => {
+            ("there is more text after the document's end", None)
+        }
         ParseErrorKind::UnterminatedArray => return ends_in("array", "add `]`", span.start, text),
-        ParseErrorKind::UnterminatedObject => return ends_in("object", "add `}`", span.start, text),
-        ParseErrorKind::UnterminatedCommentBlock => ("this comment is not closed", Some("add `*/`")),
-        ParseErrorKind::NestingDepthExceeded => return too_deep(depth_limit(text).unwrap_or(span.start)),
+        ParseErrorKind::UnterminatedObject => {
+            return ends_in("object", "add `}`", span.start, text);
+        }
+        ParseErrorKind::UnterminatedCommentBlock => {
+            ("this comment is not closed", Some("add `*/`"))
+        }
+        ParseErrorKind::NestingDepthExceeded => {
+            return too_deep(depth_limit(text).unwrap_or(span.start));
+        }
         ParseErrorKind::String(InString::UnterminatedStringLiteral) => {
             return ends_in("string", "add the closing `\"`", span.start, text);
         }
-        ParseErrorKind::String(InString::InvalidUnicodeEscapeSequence(_)) => {
-            ("a \\u escape that is half of a surrogate pair is no character", Some("write the pair, or the character itself"))
+        ParseErrorKind::String(InString::InvalidUnicodeEscapeSequence(_)) => (
+            "a \\u escape that is half of a surrogate pair is no character",
+            Some("write the pair, or the character itself"),
+        ),
+        ParseErrorKind::String(InString::ExpectedFourHexDigits) => {
+            ("\\u needs four hexadecimal digits", None)
         }
-        ParseErrorKind::String(InString::ExpectedFourHexDigits) => ("\\u needs four hexadecimal digits", None),
-        ParseErrorKind::String(_) => ("an escape that JSON does not know", Some("a backslash itself is `\\\\`")),
+        ParseErrorKind::String(_) => (
+            "an escape that JSON does not know",
+            Some("a backslash itself is `\\\\`"),
+        ),
         _ => {
             let message = match found {
                 Some(found) => format!("unexpected `{}`", found.escape_default()),
@@ -129,17 +160,29 @@ fn refusal(error: &jsonc_parser::errors::ParseError, text: &str) -> SyntaxProble
                     "the text ends too early".to_owned()
                 }
             };
-            return SyntaxProblem { span, message, help: None };
+            return SyntaxProblem {
+                span,
+                message,
+                help: None,
+            };
         }
     };
-    SyntaxProblem { span, message: message.to_owned(), help }
+    SyntaxProblem {
+        span,
+        message: message.to_owned(),
+        help,
+    }
 }
 
 /// Words an early end: what is open began somewhere, but the text ends here.
 fn ends_in(what: &str, help: &'static str, start: usize, text: &str) -> SyntaxProblem {
     let line = text.get(..start).unwrap_or_default().matches('\n').count() + 1;
     let message = format!("the text ends here, but the {what} of line {line} is not closed");
-    SyntaxProblem { span: Span::point(text.len()), message, help: Some(help) }
+    SyntaxProblem {
+        span: Span::point(text.len()),
+        message,
+        help: Some(help),
+    }
 }
 
 /// Finds where the next token begins, past white space and comments.
@@ -173,7 +216,13 @@ fn depth_limit(text: &str) -> Option<usize> {
 
 /// Finds the first byte that JSON does not allow where it stands, or the bracket that nests too deep.
 fn stray(text: &str) -> Option<SyntaxProblem> {
-    let problem = |at: usize, message: String, help| Some(SyntaxProblem { span: Span::point(at), message, help });
+    let problem = |at: usize, message: String, help| {
+        Some(SyntaxProblem {
+            span: Span::point(at),
+            message,
+            help,
+        })
+    };
     let mut depth = 0_usize;
     let mut bytes = text.bytes().enumerate();
     while let Some((at, byte)) = bytes.next() {
@@ -186,7 +235,11 @@ fn stray(text: &str) -> Option<SyntaxProblem> {
                     }
                     Some((at, byte @ 0..0x20)) => {
                         let message = format!("a raw control character (U+{byte:04X}) in a string");
-                        return problem(at, message, Some("write it as an escape, such as \\n or \\t"));
+                        return problem(
+                            at,
+                            message,
+                            Some("write it as an escape, such as \\n or \\t"),
+                        );
                     }
                     Some(_) => {}
                 }
@@ -214,9 +267,20 @@ fn stray(text: &str) -> Option<SyntaxProblem> {
             }
             b'}' | b']' => depth = depth.saturating_sub(1),
             0x0B | 0x0C | 0x80.. => {
-                let found = text.get(at..).and_then(|rest| rest.chars().next()).unwrap_or_default();
-                let message = format!("unexpected character `{}` (U+{:04X})", found.escape_debug(), u32::from(found));
-                return problem(at, message, Some("outside strings JSON has only its own signs and white space"));
+                let found = text
+                    .get(at..)
+                    .and_then(|rest| rest.chars().next())
+                    .unwrap_or_default();
+                let message = format!(
+                    "unexpected character `{}` (U+{:04X})",
+                    found.escape_debug(),
+                    u32::from(found)
+                );
+                return problem(
+                    at,
+                    message,
+                    Some("outside strings JSON has only its own signs and white space"),
+                );
             }
             _ => {}
         }
@@ -232,10 +296,14 @@ pub(crate) fn last_of_each_key<'t, 'a>(
     for (at, property) in object.properties.iter().enumerate() {
         last.insert(property.name.as_str(), at);
     }
-    object.properties.iter().enumerate().filter_map(move |(at, property)| {
-        let key = property.name.as_str();
-        (last.get(key) == Some(&at)).then_some((key, &property.value))
-    })
+    object
+        .properties
+        .iter()
+        .enumerate()
+        .filter_map(move |(at, property)| {
+            let key = property.name.as_str();
+            (last.get(key) == Some(&at)).then_some((key, &property.value))
+        })
 }
 
 /// Turns places of a text into lines and columns, both from 1, columns in characters.
@@ -246,16 +314,34 @@ pub(crate) struct Lines<'t> {
 
 impl<'t> Lines<'t> {
     pub(crate) fn new(text: &'t str) -> Self {
-        let starts =
-            std::iter::once(0).chain(text.bytes().enumerate().filter(|(_, b)| *b == b'\n').map(|(at, _)| at + 1));
-        Self { text, starts: starts.collect() }
+        let starts = std::iter::once(0).chain(
+            text.bytes()
+                .enumerate()
+                .filter(|(_, b)| *b == b'\n')
+                .map(|(at, _)| at + 1),
+        );
+        Self {
+            text,
+            starts: starts.collect(),
+        }
     }
 
     pub(crate) fn place(&self, at: usize) -> (u32, u32) {
         let line = self.starts.partition_point(|start| *start <= at);
-        let start = line.checked_sub(1).and_then(|line| self.starts.get(line)).copied().unwrap_or(0);
-        let column = self.text.get(start..at).map_or(0, |before| before.chars().count()) + 1;
-        (u32::try_from(line).unwrap_or(u32::MAX), u32::try_from(column).unwrap_or(u32::MAX))
+        let start = line
+            .checked_sub(1)
+            .and_then(|line| self.starts.get(line))
+            .copied()
+            .unwrap_or(0);
+        let column = self
+            .text
+            .get(start..at)
+            .map_or(0, |before| before.chars().count())
+            + 1;
+        (
+            u32::try_from(line).unwrap_or(u32::MAX),
+            u32::try_from(column).unwrap_or(u32::MAX),
+        )
     }
 }
 
@@ -267,7 +353,8 @@ pub(crate) fn path(root: &ast::Value<'_>, at: usize) -> String {
         match node {
             ast::Value::Object(object) => {
                 let inside = |range: &dyn Ranged| range.start() <= at && at < range.end();
-                let Some(property) = object.properties.iter().find(|property| inside(*property)) else {
+                let Some(property) = object.properties.iter().find(|property| inside(*property))
+                else {
                     return path;
                 };
                 push_name(&mut path, property.name.as_str());
@@ -277,11 +364,15 @@ pub(crate) fn path(root: &ast::Value<'_>, at: usize) -> String {
                 node = &property.value;
             }
             ast::Value::Array(array) => {
-                let found = array.elements.iter().enumerate().find(|(_, item)| item.start() <= at && at < item.end());
+                let found = array
+                    .elements
+                    .iter()
+                    .enumerate()
+                    .find(|(_, item)| item.start() <= at && at < item.end());
                 let Some((index, element)) = found else {
                     return path;
                 };
-                path.push_str(&format!("[{index}]"));
+                path.extend(["[", &*index.to_string(), "]"]);
                 node = element;
             }
             _ => return path,
@@ -292,7 +383,10 @@ pub(crate) fn path(root: &ast::Value<'_>, at: usize) -> String {
 /// Finds the entry of the document's sections that a place is in: a section's name and the entry's.
 pub(crate) fn owner<'t>(root: &'t ast::Value<'_>, at: usize) -> Option<(&'t str, &'t str)> {
     let inside = |object: &'t ast::Object<'_>| {
-        object.properties.iter().find(|property| property.start() <= at && at < property.end())
+        object
+            .properties
+            .iter()
+            .find(|property| property.start() <= at && at < property.end())
     };
     let section = inside(root.as_object()?)?;
     let entry = inside(section.value.as_object()?)?;
@@ -307,14 +401,17 @@ pub(crate) fn step(name: &str) -> String {
 }
 
 fn push_name(path: &mut String, name: &str) {
-    let plain = !name.is_empty() && name.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"_$-".contains(&byte));
+    let plain = !name.is_empty()
+        && name
+            .bytes()
+            .all(|byte| byte.is_ascii_alphanumeric() || b"_$-".contains(&byte));
     if plain {
         if !path.is_empty() {
             path.push('.');
         }
         path.push_str(name);
     } else {
-        path.push_str(&format!("[{}]", serde_json::Value::from(name)));
+        path.extend(["[", &*serde_json::Value::from(name).to_string(), "]"]);
     }
 }
 
@@ -328,14 +425,61 @@ mod tests {
 
     #[test]
     fn accepts_comments_and_trailing_commas_and_nothing_else_beyond_json() {
-        for text in ["{}", "[1, 2,]", "{\"a\": 1,} // end", "/* a */ 1", "\t\r\n 1", "\"é\\ud83d\\ude00\"", "-0.5e-3"] {
+        for text in [
+            "{}",
+            "[1, 2,]",
+            "{\"a\": 1,} // end",
+            "/* a */ 1",
+            "\t\r\n 1",
+            "\"é\\ud83d\\ude00\"",
+            "-0.5e-3",
+        ] {
             assert!(accepts(text), "{text}");
         }
         for text in [
-            "", "{", "[1 2]", "{\"a\" 1}", "{a: 1}", "{'a': 1}", "['a']", "0x1", "+1", "01", "-", ".5", "5.", "1e",
-            "NaN", "-Infinity", "tru", "[,]", "[1,,]", "{,}", "{} {}", "\"\\ud800\"", "\"\\x41\"", "\"\\'\"", "\"a\nb\"",
-            "\"\t\"", "\u{b}1", "\u{a0}1", "1\u{2028}", "/* open", "/", "\"open", "[1] ,", "{\"a\": 1 \"b\": 2}",
-            "[{} {}]", "{\"a\": {} \"b\": 2}", "\u{feff}1", "nul", "[1}", "{]", "1//\u{1}\n2", "{\"a\":}", "{\"a\"}",
+            "",
+            "{",
+            "[1 2]",
+            "{\"a\" 1}",
+            "{a: 1}",
+            "{'a': 1}",
+            "['a']",
+            "0x1",
+            "+1",
+            "01",
+            "-",
+            ".5",
+            "5.",
+            "1e",
+            "NaN",
+            "-Infinity",
+            "tru",
+            "[,]",
+            "[1,,]",
+            "{,}",
+            "{} {}",
+            "\"\\ud800\"",
+            "\"\\x41\"",
+            "\"\\'\"",
+            "\"a\nb\"",
+            "\"\t\"",
+            "\u{b}1",
+            "\u{a0}1",
+            "1\u{2028}",
+            "/* open",
+            "/",
+            "\"open",
+            "[1] ,",
+            "{\"a\": 1 \"b\": 2}",
+            "[{} {}]",
+            "{\"a\": {} \"b\": 2}",
+            "\u{feff}1",
+            "nul",
+            "[1}",
+            "{]",
+            "1//\u{1}\n2",
+            "{\"a\":}",
+            "{\"a\"}",
         ] {
             assert!(!accepts(text), "{text:?}");
         }

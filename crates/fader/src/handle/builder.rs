@@ -60,7 +60,8 @@ impl FlagsBuilder {
     /// that can't be decoded is an error of the document.
     #[must_use]
     pub fn decode<T: Decoded>(mut self, key: &FlagKey<T>) -> Self {
-        self.decoders.insert(key.name().to_owned(), Decoder::of::<T>());
+        self.decoders
+            .insert(key.name().to_owned(), Decoder::of::<T>());
         self
     }
 

@@ -2,7 +2,7 @@
 
 use std::collections::VecDeque;
 use std::fmt;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, TryLockError, Weak};
 
 use crate::document::diagnostic::{CompileError, Diagnostic};
 
@@ -86,8 +86,8 @@ pub(crate) struct Events {
 }
 
 impl Events {
-    pub(crate) fn subscribe(&self, callback: Arc<Callback>) {
-        lock(&self.subscribers).push(Arc::downgrade(&callback));
+    pub(crate) fn subscribe(&self, subscription: &Subscription) {
+        lock(&self.subscribers).push(Arc::downgrade(&subscription.callback));
     }
 
     /// Queues events, in the order in which they happened.
@@ -98,8 +98,11 @@ impl Events {
     /// Tells what waits. A subscriber may load or apply in turn: its event is told when it returns.
     pub(crate) fn tell(&self) {
         while !lock(&self.waiting).is_empty() {
-            let Ok(_telling) = self.telling.try_lock() else {
-                return;
+            let _telling = match self.telling.try_lock() {
+                Ok(telling) => telling,
+                // A subscriber that panicked takes the others' events with it no further than its own.
+                Err(TryLockError::Poisoned(telling)) => telling.into_inner(),
+                Err(TryLockError::WouldBlock) => return,
             };
             while let Some(event) = self.next() {
                 let subscribers: Vec<_> = {
@@ -137,6 +140,8 @@ pub struct Subscription {
 
 impl fmt::Debug for Subscription {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Subscription").field("handles", &Arc::strong_count(&self.callback)).finish()
+        f.debug_struct("Subscription")
+            .field("handles", &Arc::strong_count(&self.callback))
+            .finish()
     }
 }

@@ -83,7 +83,9 @@ impl Flags {
 
     pub(crate) fn new(mut builder: FlagsBuilder) -> Self {
         let writer = Writer::new(&mut builder);
-        let next = NEXT_LINEAGE.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |next| next.checked_add(1));
+        let next = NEXT_LINEAGE.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |next| {
+            next.checked_add(1)
+        });
         let inner = Inner {
             // After four billion handles there are no numbers left, and keys look their names up each time.
             lineage: next.unwrap_or(0),
@@ -95,7 +97,10 @@ impl Flags {
             keys: Mutex::default(),
             attachments: Mutex::default(),
         };
-        Self { inner: Arc::new(inner), overrides: None }
+        Self {
+            inner: Arc::new(inner),
+            overrides: None,
+        }
     }
 
     /// Makes a handle whose flags have fixed values, for tests and as a stand-in: a boolean's variant is `on` or `off`,
@@ -108,7 +113,9 @@ impl Flags {
     /// assert_eq!(flags.resolve("new-checkout", &Context::anonymous()).variant(), Some("on"));
     /// ```
     #[must_use]
-    pub fn fixed<N: Into<String>, V: Into<serde_json::Value>>(values: impl IntoIterator<Item = (N, V)>) -> Self {
+    pub fn fixed<N: Into<String>, V: Into<serde_json::Value>>(
+        values: impl IntoIterator<Item = (N, V)>,
+    ) -> Self {
         let entries = values.into_iter().filter_map(|(name, value)| {
             let flag = match value.into() {
                 serde_json::Value::Null => return None,
@@ -121,7 +128,10 @@ impl Flags {
         let flags = Self::builder().build();
         let document = serde_json::json!({ "flags": entries }).to_string();
         // INVARIANT: a document of this form has no errors, but for values nested too deep, which are left out.
-        let _ = flags.load(Delivery::new(document), &Source::new("fixed values").quarantine());
+        let _ = flags.load(
+            Delivery::new(document),
+            &Source::new("fixed values").quarantine(),
+        );
         flags
     }
 
@@ -143,15 +153,24 @@ impl Flags {
         values: impl IntoIterator<Item = (&'k FlagKey<T>, T::Owned)>,
     ) -> Self {
         let mut overrides = self.overrides.as_deref().cloned().unwrap_or_default();
-        values.into_iter().for_each(|(key, value)| overrides.force(key, value));
-        Self { inner: Arc::clone(&self.inner), overrides: Some(Arc::new(overrides)) }
+        values
+            .into_iter()
+            .for_each(|(key, value)| overrides.force(key, value));
+        Self {
+            inner: Arc::clone(&self.inner),
+            overrides: Some(Arc::new(overrides)),
+        }
     }
 
     /// Returns a flag's value. It never fails: where the document has no value, the key's default holds.
     ///
     /// For text and decoded types use [`with`](Self::with) or a scope's [`get`](Scope::get).
     #[inline]
-    pub fn get<T: FlagValue + Copy>(&self, key: &FlagKey<T>, attributes: &(impl Attributes + ?Sized)) -> T {
+    pub fn get<T: FlagValue + Copy>(
+        &self,
+        key: &FlagKey<T>,
+        attributes: &(impl Attributes + ?Sized),
+    ) -> T {
         self.with(key, attributes, |value| *value)
     }
 
@@ -163,7 +182,11 @@ impl Flags {
         attributes: &(impl Attributes + ?Sized),
         use_it: impl FnOnce(&T) -> R,
     ) -> R {
-        if let Some(forced) = self.overrides.as_ref().and_then(|overrides| overrides.get(key.name())?.read()) {
+        if let Some(forced) = self
+            .overrides
+            .as_ref()
+            .and_then(|overrides| overrides.get(key.name())?.read())
+        {
             return use_it(forced);
         }
         self.inner.live.with(|live| {
@@ -177,26 +200,53 @@ impl Flags {
 
     /// Decides one flag by itself.
     #[inline]
-    fn evaluate(&self, live: &Live, id: FlagId, attributes: &(impl Attributes + ?Sized)) -> crate::decision::Decision {
+    fn evaluate(
+        &self,
+        live: &Live,
+        id: FlagId,
+        attributes: &(impl Attributes + ?Sized),
+    ) -> crate::decision::Decision {
         let now = self.now_for(live);
         let observer = NoObserver;
         match live.ruleset.slot(id) {
-            Slot::Flag { revisits: true, .. } => {
-                Evaluation { live, attributes, now, memo: &StackMemo::new(), observer }.flag(id)
+            Slot::Flag { revisits: true, .. } => Evaluation {
+                live,
+                attributes,
+                now,
+                memo: &StackMemo::new(),
+                observer,
             }
-            _ => Evaluation { live, attributes, now, memo: &NoMemo, observer }.flag(id),
+            .flag(id),
+            _ => Evaluation {
+                live,
+                attributes,
+                now,
+                memo: &NoMemo,
+                observer,
+            }
+            .flag(id),
         }
     }
 
     /// Returns how a flag resolves: value, variant, reason, rule, version.
-    pub fn resolve(&self, flag: impl AsRef<str>, attributes: &(impl Attributes + ?Sized)) -> Resolution {
+    pub fn resolve(
+        &self,
+        flag: impl AsRef<str>,
+        attributes: &(impl Attributes + ?Sized),
+    ) -> Resolution {
         let live = self.inner.live.load();
-        live.resolve(flag.as_ref(), self.overrides.as_deref(), |id| self.evaluate(&live, id, attributes))
+        live.resolve(flag.as_ref(), self.overrides.as_deref(), |id| {
+            self.evaluate(&live, id, attributes)
+        })
     }
 
     /// Explains how a flag resolves: every rule, also those that did not decide, and why. It runs the same evaluation,
     /// and allocates.
-    pub fn explain(&self, flag: impl AsRef<str>, attributes: &(impl Attributes + ?Sized)) -> Explanation {
+    pub fn explain(
+        &self,
+        flag: impl AsRef<str>,
+        attributes: &(impl Attributes + ?Sized),
+    ) -> Explanation {
         self.scope(attributes).explain(flag)
     }
 
@@ -207,7 +257,13 @@ impl Flags {
 
     /// Makes a scope at a given time, also an earlier one than the clock's.
     pub fn scope_at<A: Attributes>(&self, attributes: A, now: Timestamp) -> Scope<A> {
-        Scope::new(Snapshot { now, ..self.snapshot() }, attributes)
+        Scope::new(
+            Snapshot {
+                now,
+                ..self.snapshot()
+            },
+            attributes,
+        )
     }
 
     /// Returns what is live now, to be held for a unit of work.
@@ -215,21 +271,38 @@ impl Flags {
     pub fn snapshot(&self) -> Snapshot {
         let live = self.inner.live.load();
         let now = self.now_for(&live);
-        Snapshot { live, now, lineage: self.inner.lineage, overrides: self.overrides.clone() }
+        Snapshot {
+            live,
+            now,
+            lineage: self.inner.lineage,
+            overrides: self.overrides.clone(),
+        }
     }
 
     /// Reads the clock where an answer can depend on it.
     #[inline]
     fn now_for(&self, live: &Live) -> Timestamp {
-        if live.ruleset.reads_time { self.now() } else { Timestamp::EPOCH }
+        if live.ruleset.reads_time {
+            self.now()
+        } else {
+            Timestamp::EPOCH
+        }
     }
 
     /// Returns the time of this handle's clock, which never falls.
     fn now(&self) -> Timestamp {
         let now = self.inner.clock.now();
-        let nanos = i64::try_from(now.as_nanos()).unwrap_or(if now < Timestamp::EPOCH { i64::MIN } else { i64::MAX });
+        let nanos = i64::try_from(now.as_nanos()).unwrap_or(if now < Timestamp::EPOCH {
+            i64::MIN
+        } else {
+            i64::MAX
+        });
         let latest = self.inner.latest.fetch_max(nanos, Ordering::Relaxed);
-        if latest > nanos { Timestamp::from_nanos(latest.into()) } else { now }
+        if latest > nanos {
+            Timestamp::from_nanos(latest.into())
+        } else {
+            now
+        }
     }
 
     /// Delivers a document: it is parsed, checked, compiled, swapped in and told to subscribers, or the last good one
@@ -242,7 +315,11 @@ impl Flags {
     ///
     /// The document has errors: all of them, each with its place. From a source that quarantines, only those that no
     /// single flag can be set aside for.
-    pub fn load(&self, delivery: impl Into<Delivery>, source: &Source) -> Result<Loaded, CompileError> {
+    pub fn load(
+        &self,
+        delivery: impl Into<Delivery>,
+        source: &Source,
+    ) -> Result<Loaded, CompileError> {
         let delivery = delivery.into();
         self.write(|writer, live, now, events| writer.load(live, &delivery, source, now, events))
     }
@@ -254,8 +331,8 @@ impl Flags {
 
     /// Puts an overlay on top of the document, atomically, in the place of the present one. It stays until the next
     /// one, or until a source delivers another.
-    pub fn apply(&self, overlay: Overlay) -> Change {
-        self.write(|writer, live, _, events| writer.apply(live, overlay, events))
+    pub fn apply(&self, overlay: Overlay) {
+        self.write(|writer, live, _, events| writer.apply(live, overlay, events));
     }
 
     /// Brings the ruleset before the live one back, under the present overlay: one pointer swap. It is local to this
@@ -286,9 +363,11 @@ impl Flags {
     /// Calls `subscriber` for every event, on the thread that caused it and after the swap, in order, until the
     /// subscription is dropped. It may itself load or apply; it should be brief, since the next load waits for it.
     pub fn subscribe(&self, subscriber: impl Fn(&Event) + Send + Sync + 'static) -> Subscription {
-        let callback = Arc::new(subscriber);
-        self.inner.events.subscribe(callback.clone());
-        Subscription { callback }
+        let subscription = Subscription {
+            callback: Arc::new(subscriber),
+        };
+        self.inner.events.subscribe(&subscription);
+        subscription
     }
 
     /// Checks the keys that code uses against the live document, and remembers them for
@@ -303,15 +382,28 @@ impl Flags {
         }
         self.inner.live.with(|live| {
             for key in known.iter() {
-                match live.ruleset.find(key.key_name()).map(|id| live.ruleset.flag(id)) {
+                match live
+                    .ruleset
+                    .find(key.key_name())
+                    .map(|id| live.ruleset.flag(id))
+                {
                     None => report.missing.push(key.key_name()),
-                    Some(Some(flag)) if !flag.variants.iter().all(|variant| key.reads(VariantRef(variant))) => {
+                    Some(Some(flag))
+                        if !flag
+                            .variants
+                            .iter()
+                            .all(|variant| key.reads(VariantRef(variant))) =>
+                    {
                         report.mismatched.push(key.key_name());
                     }
                     Some(_) => {}
                 }
             }
-            let names = live.ruleset.order.iter().filter_map(|id| live.ruleset.names_by_id(*id));
+            let names = live
+                .ruleset
+                .order
+                .iter()
+                .filter_map(|id| live.ruleset.names_by_id(*id));
             let unnamed = names.filter(|name| !known.iter().any(|key| key.key_name() == *name));
             report.unnamed.extend(unnamed.map(str::to_owned));
         });
@@ -342,17 +434,24 @@ impl Flags {
         let snapshot = self.snapshot();
         let ruleset = &snapshot.live.ruleset;
         let compiled = ruleset.flag(ruleset.find(flag)?)?;
-        let units = compiled.rules.iter().filter_map(|rule| match rule.draw.as_ref()?.unit {
-            Unit::Attribute(id) => ruleset.attribute(id).map(|attribute| &*attribute.name),
-            Unit::Constant(_) => None,
-        });
+        let units = compiled
+            .rules
+            .iter()
+            .filter_map(|rule| match rule.draw.as_ref()?.unit {
+                Unit::Attribute(id) => ruleset.attribute(id).map(|attribute| &*attribute.name),
+                Unit::Constant(_) => None,
+            });
         let units: Vec<&str> = units.chain([TARGETING_KEY]).collect();
-        (0..1_000_000).map(|number| format!("unit-{number}")).find(|unit| {
-            let context: Context = units.iter().map(|name| (*name, unit.as_str())).collect();
-            let id = ruleset.find(flag);
-            let decision = id.map(|id| self.evaluate(&snapshot.live, id, &context));
-            decision.and_then(|decision| compiled.variant(decision.variant()?)).is_some_and(|found| *found.name == *variant)
-        })
+        (0..1_000_000)
+            .map(|number| format!("unit-{number}"))
+            .find(|unit| {
+                let context: Context = units.iter().map(|name| (*name, unit.as_str())).collect();
+                let id = ruleset.find(flag);
+                let decision = id.map(|id| self.evaluate(&snapshot.live, id, &context));
+                decision
+                    .and_then(|decision| compiled.variant(decision.variant()?))
+                    .is_some_and(|found| *found.name == *variant)
+            })
     }
 
     /// Keeps `guard` for as long as this handle or a clone of it lives, and then drops it: how a provider's thread
@@ -364,7 +463,10 @@ impl Flags {
     /// Makes a reference that does not keep the handle alive.
     #[must_use]
     pub fn downgrade(&self) -> WeakFlags {
-        WeakFlags { inner: Arc::downgrade(&self.inner), overrides: self.overrides.clone() }
+        WeakFlags {
+            inner: Arc::downgrade(&self.inner),
+            overrides: self.overrides.clone(),
+        }
     }
 
     /// Frees replaced rulesets that no scope holds any more. Loading does it too; a provider calls it at each poll.
@@ -377,7 +479,10 @@ impl Flags {
     }
 
     /// Runs a change under the writer's lock, and tells what came of it after releasing it.
-    fn write<R>(&self, change: impl FnOnce(&mut Writer, &Swap<Live>, Timestamp, &mut Vec<Event>) -> R) -> R {
+    fn write<R>(
+        &self,
+        change: impl FnOnce(&mut Writer, &Swap<Live>, Timestamp, &mut Vec<Event>) -> R,
+    ) -> R {
         let now = self.now();
         let mut events = Vec::new();
         let result = {
@@ -418,13 +523,18 @@ impl WeakFlags {
     /// Returns the handle, if it still lives.
     #[must_use]
     pub fn upgrade(&self) -> Option<Flags> {
-        Some(Flags { inner: self.inner.upgrade()?, overrides: self.overrides.clone() })
+        Some(Flags {
+            inner: self.inner.upgrade()?,
+            overrides: self.overrides.clone(),
+        })
     }
 }
 
 impl fmt::Debug for WeakFlags {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("WeakFlags").field("alive", &(self.inner.strong_count() > 0)).finish()
+        f.debug_struct("WeakFlags")
+            .field("alive", &(self.inner.strong_count() > 0))
+            .finish()
     }
 }
 
@@ -467,11 +577,21 @@ impl fmt::Display for KeyReport {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let parts = [
             ("the document lacks", self.missing.join(", ")),
-            ("the document has another type for", self.mismatched.join(", ")),
+            (
+                "the document has another type for",
+                self.mismatched.join(", "),
+            ),
             ("no code names", self.unnamed.join(", ")),
         ];
-        let parts: Vec<_> =
-            parts.iter().filter(|(_, names)| !names.is_empty()).map(|(what, names)| format!("{what} {names}")).collect();
-        if parts.is_empty() { f.write_str("every key fits") } else { f.write_str(&parts.join("; ")) }
+        let parts: Vec<_> = parts
+            .iter()
+            .filter(|(_, names)| !names.is_empty())
+            .map(|(what, names)| format!("{what} {names}"))
+            .collect();
+        if parts.is_empty() {
+            f.write_str("every key fits")
+        } else {
+            f.write_str(&parts.join("; "))
+        }
     }
 }

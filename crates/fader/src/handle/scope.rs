@@ -38,13 +38,22 @@ pub struct Scope<A> {
 impl<A: Attributes> Scope<A> {
     pub(crate) fn new(snapshot: Snapshot, attributes: A) -> Self {
         let memo = ScopeMemo::new(&snapshot.live.ruleset);
-        Self { snapshot, attributes, memo }
+        Self {
+            snapshot,
+            attributes,
+            memo,
+        }
     }
 
     /// Returns a flag's value. It never fails: where the document has no value, the key's default holds.
     #[inline]
     pub fn get<'s, T: FlagValue + ?Sized>(&'s self, key: &'s FlagKey<T>) -> &'s T {
-        if let Some(forced) = self.snapshot.overrides.as_ref().and_then(|overrides| overrides.get(key.name())?.read()) {
+        if let Some(forced) = self
+            .snapshot
+            .overrides
+            .as_ref()
+            .and_then(|overrides| overrides.get(key.name())?.read())
+        {
             return forced;
         }
         let ruleset = &self.snapshot.live.ruleset;
@@ -57,7 +66,11 @@ impl<A: Attributes> Scope<A> {
 
     /// Returns how a flag resolves: value, variant, reason, rule, version.
     pub fn resolve(&self, flag: impl AsRef<str>) -> Resolution {
-        self.snapshot.live.resolve(flag.as_ref(), self.snapshot.overrides.as_deref(), |id| self.decide(id))
+        self.snapshot
+            .live
+            .resolve(flag.as_ref(), self.snapshot.overrides.as_deref(), |id| {
+                self.decide(id)
+            })
     }
 
     /// Returns how a key's flag resolves.
@@ -71,7 +84,13 @@ impl<A: Attributes> Scope<A> {
         let flag = flag.as_ref();
         let live = &self.snapshot.live;
         let id = live.ruleset.find(flag);
-        let (Some(id), None) = (id, self.snapshot.overrides.as_ref().and_then(|overrides| overrides.get(flag))) else {
+        let (Some(id), None) = (
+            id,
+            self.snapshot
+                .overrides
+                .as_ref()
+                .and_then(|overrides| overrides.get(flag)),
+        ) else {
             return Explanation::new(flag, self.resolve(flag), Recorder::default(), None);
         };
         let mut evaluation = Evaluation {
@@ -93,8 +112,15 @@ impl<A: Attributes> Scope<A> {
         mut self,
         values: impl IntoIterator<Item = (&'k FlagKey<T>, T::Owned)>,
     ) -> Self {
-        let mut overrides = self.snapshot.overrides.as_deref().cloned().unwrap_or_default();
-        values.into_iter().for_each(|(key, value)| overrides.force(key, value));
+        let mut overrides = self
+            .snapshot
+            .overrides
+            .as_deref()
+            .cloned()
+            .unwrap_or_default();
+        values
+            .into_iter()
+            .for_each(|(key, value)| overrides.force(key, value));
         self.snapshot.overrides = Some(Arc::new(overrides));
         self
     }
@@ -107,13 +133,17 @@ impl<A: Attributes> Scope<A> {
             return decision;
         }
         let (live, now) = (&*self.snapshot.live, self.snapshot.now);
-        let mut evaluation =
-            Evaluation { live, attributes: &self.attributes, now, memo: &self.memo, observer: NoObserver };
+        let mut evaluation = Evaluation {
+            live,
+            attributes: &self.attributes,
+            now,
+            memo: &self.memo,
+            observer: NoObserver,
+        };
         let decision = evaluation.flag(id);
         self.memo.mark_asked(id);
         decision
     }
-
 }
 
 impl<A> Scope<A> {
@@ -146,8 +176,13 @@ impl<A> Scope<A> {
         let ruleset = &self.snapshot.live.ruleset;
         ruleset.order.iter().filter_map(|id| {
             let decision = self.memo.asked(*id)?;
-            let variant = decision.variant().and_then(|variant| ruleset.flag(*id)?.variant(variant));
-            Some((ruleset.names_by_id(*id)?, variant.map(|variant| &*variant.name)))
+            let variant = decision
+                .variant()
+                .and_then(|variant| ruleset.flag(*id)?.variant(variant));
+            Some((
+                ruleset.names_by_id(*id)?,
+                variant.map(|variant| &*variant.name),
+            ))
         })
     }
 }

@@ -81,8 +81,13 @@ impl Status {
     /// Returns how long ago the live document went live.
     #[must_use]
     pub fn age(&self) -> Option<Duration> {
-        let nanos = self.now.as_nanos().saturating_sub(self.loaded_at?.as_nanos());
-        Some(Duration::from_nanos(u64::try_from(nanos).unwrap_or(if nanos < 0 { 0 } else { u64::MAX })))
+        let nanos = self
+            .now
+            .as_nanos()
+            .saturating_sub(self.loaded_at?.as_nanos());
+        Some(Duration::from_nanos(
+            u64::try_from(nanos).unwrap_or(if nanos < 0 { 0 } else { u64::MAX }),
+        ))
     }
 
     /// Returns the sources, each with its error if it has one.

@@ -17,7 +17,10 @@ pub(crate) struct Swap<T>(arc_swap::ArcSwapAny<Arc<T>, Strategy>);
 
 impl<T> Swap<T> {
     pub(crate) fn new(value: Arc<T>) -> Self {
-        Self(arc_swap::ArcSwapAny::with_strategy(value, Strategy::default()))
+        Self(arc_swap::ArcSwapAny::with_strategy(
+            value,
+            Strategy::default(),
+        ))
     }
 
     /// Runs `read` on the present value. Cheaper than [`load`](Self::load), and not to be held across anything slow.
@@ -64,7 +67,9 @@ mod tests {
             for number in 1..=20_000 {
                 swap.swap(Arc::new([number; 8]));
             }
-            readers.into_iter().for_each(|reader| reader.join().unwrap());
+            readers
+                .into_iter()
+                .for_each(|reader| reader.join().unwrap());
         });
         assert_eq!(swap.load()[0], 20_000);
     }

@@ -160,9 +160,22 @@ impl Writer {
         let overlaid_only = compilation.is_none();
         let overlay = overlay.map_or_else(|| Arc::clone(&live.overlay), Arc::new);
         let next = match compilation {
-            Some(Compilation { ruleset, diagnostics, set_aside }) => {
-                let notes = Notes { loaded_at: Some(now), warnings: diagnostics, set_aside };
-                Some(Live::new(Arc::new(ruleset), overlay, content, Arc::new(notes)))
+            Some(Compilation {
+                ruleset,
+                diagnostics,
+                set_aside,
+            }) => {
+                let notes = Notes {
+                    loaded_at: Some(now),
+                    warnings: diagnostics,
+                    set_aside,
+                };
+                Some(Live::new(
+                    Arc::new(ruleset),
+                    overlay,
+                    content,
+                    Arc::new(notes),
+                ))
             }
             None if is_new => Some(live.with_overlay(overlay)),
             None => None,
@@ -172,7 +185,11 @@ impl Writer {
             Some(next) => {
                 let change = self.go_live(swap, next, source);
                 changed.clone_from(&change.keys);
-                events.push(if overlaid_only { Event::Overlaid(change) } else { Event::Loaded(change) });
+                events.push(if overlaid_only {
+                    Event::Overlaid(change)
+                } else {
+                    Event::Loaded(change)
+                });
                 swap.load()
             }
             None => live,
@@ -181,7 +198,13 @@ impl Writer {
             return Err(refusal);
         }
         let (version, warnings) = (Arc::clone(&next.ruleset.version), next.warnings().into());
-        Ok(Loaded { is_new, version, changed, warnings, overlay_error })
+        Ok(Loaded {
+            is_new,
+            version,
+            changed,
+            warnings,
+            overlay_error,
+        })
     }
 
     /// Compiles a document, unless it is the live one or the one that a roll-back took away.
@@ -195,7 +218,12 @@ impl Writer {
         events: &mut Vec<Event>,
     ) -> Result<Option<Compilation>, CompileError> {
         let is_live = live.loaded && live.content == content;
-        if is_live || self.rolled_back.as_ref().is_some_and(|rolled_back| rolled_back.content == content) {
+        if is_live
+            || self
+                .rolled_back
+                .as_ref()
+                .is_some_and(|rolled_back| rolled_back.content == content)
+        {
             if is_live {
                 self.rolled_back = None;
             }
@@ -219,7 +247,11 @@ impl Writer {
             Ok(compilation) => {
                 self.rolled_back = None;
                 self.source_is_good(&source.shared_name(), now, false, events);
-                if let Some(first) = compilation.diagnostics.iter().find(|found| found.severity == Severity::Error) {
+                if let Some(first) = compilation
+                    .diagnostics
+                    .iter()
+                    .find(|found| found.severity == Severity::Error)
+                {
                     let error = format!("set aside: {}; {first}", compilation.set_aside.join(", "));
                     self.source_is_bad(&source.shared_name(), &error, Some(content), now);
                 }
@@ -227,7 +259,12 @@ impl Writer {
             }
             Err(diagnostics) => {
                 let error = CompileError::new(source.shared_name(), diagnostics);
-                if self.source_is_bad(&source.shared_name(), &error.to_string(), Some(content), now) {
+                if self.source_is_bad(
+                    &source.shared_name(),
+                    &error.to_string(),
+                    Some(content),
+                    now,
+                ) {
                     events.push(Event::Refused(error.clone()));
                 }
                 Err(error)
@@ -272,21 +309,30 @@ impl Writer {
     }
 
     /// Puts an overlay on top of what is live.
-    pub(crate) fn apply(&mut self, swap: &Swap<Live>, overlay: Overlay, events: &mut Vec<Event>) -> Change {
+    pub(crate) fn apply(&mut self, swap: &Swap<Live>, overlay: Overlay, events: &mut Vec<Event>) {
         let next = swap.load().with_overlay(Arc::new(overlay));
-        let change = self.go_live(swap, next, &Source::new("overlay"));
-        events.push(Event::Overlaid(change.clone()));
-        change
+        events.push(Event::Overlaid(self.go_live(
+            swap,
+            next,
+            &Source::new("overlay"),
+        )));
     }
 
     /// Brings the latest replaced ruleset back, under the present overlay.
-    pub(crate) fn rollback(&mut self, swap: &Swap<Live>, events: &mut Vec<Event>) -> Result<Change, RollbackError> {
+    pub(crate) fn rollback(
+        &mut self,
+        swap: &Swap<Live>,
+        events: &mut Vec<Event>,
+    ) -> Result<Change, RollbackError> {
         let earlier = self.history.pop_back().ok_or(RollbackError)?;
         let live = swap.load();
         let next = earlier.with_overlay(Arc::clone(&live.overlay));
         self.retired.push(earlier);
         let change = describe_change(&live, &next, &Source::new("roll-back"));
-        self.rolled_back.get_or_insert(RolledBack { content: live.content, version: Arc::clone(&live.ruleset.version) });
+        self.rolled_back.get_or_insert(RolledBack {
+            content: live.content,
+            version: Arc::clone(&live.ruleset.version),
+        });
         let replaced = swap.swap(Arc::new(next));
         self.retired.extend([replaced, live]);
         self.reclaim();
@@ -313,19 +359,33 @@ impl Writer {
 
     /// Drops what was replaced and nobody else holds any more.
     pub(crate) fn reclaim(&mut self) {
-        self.retired.retain(|retired| Arc::strong_count(retired) > 1);
+        self.retired
+            .retain(|retired| Arc::strong_count(retired) > 1);
     }
 
     /// Notes that a source is good; tells that it recovered if it had been failing, or refused and is now as before.
-    fn source_is_good(&mut self, name: &Arc<str>, now: Timestamp, unchanged: bool, events: &mut Vec<Event>) {
+    fn source_is_good(
+        &mut self,
+        name: &Arc<str>,
+        now: Timestamp,
+        unchanged: bool,
+        events: &mut Vec<Event>,
+    ) {
         match self.sources.iter_mut().find(|known| known.name == *name) {
             None => {
-                let status = SourceStatus { name: Arc::clone(name), error: None, since: now, refused: None };
+                let status = SourceStatus {
+                    name: Arc::clone(name),
+                    error: None,
+                    since: now,
+                    refused: None,
+                };
                 self.sources.push(status);
             }
             Some(known) if known.error.is_some() => {
                 if unchanged || known.refused.is_none() {
-                    events.push(Event::Recovered { source: name.to_string() });
+                    events.push(Event::Recovered {
+                        source: name.to_string(),
+                    });
                 }
                 (known.error, known.refused, known.since) = (None, None, now);
             }
@@ -334,26 +394,47 @@ impl Writer {
     }
 
     /// Notes what is wrong with a source; returns whether that is news.
-    fn source_is_bad(&mut self, name: &Arc<str>, error: &str, refused: Option<u128>, now: Timestamp) -> bool {
+    fn source_is_bad(
+        &mut self,
+        name: &Arc<str>,
+        error: &str,
+        refused: Option<u128>,
+        now: Timestamp,
+    ) -> bool {
         match self.sources.iter_mut().find(|known| known.name == *name) {
             None => {
                 let error = Some(error.to_owned());
-                self.sources.push(SourceStatus { name: Arc::clone(name), error, since: now, refused });
+                self.sources.push(SourceStatus {
+                    name: Arc::clone(name),
+                    error,
+                    since: now,
+                    refused,
+                });
                 true
             }
             Some(known) => {
                 let news = known.error.as_deref() != Some(error) || known.refused != refused;
                 if news {
-                    (known.error, known.refused, known.since) = (Some(error.to_owned()), refused, now);
+                    (known.error, known.refused, known.since) =
+                        (Some(error.to_owned()), refused, now);
                 }
                 news
             }
         }
     }
 
-    pub(crate) fn source_failed(&mut self, source: &Source, error: &str, now: Timestamp, events: &mut Vec<Event>) {
+    pub(crate) fn source_failed(
+        &mut self,
+        source: &Source,
+        error: &str,
+        now: Timestamp,
+        events: &mut Vec<Event>,
+    ) {
         if self.source_is_bad(&source.shared_name(), error, None, now) {
-            events.push(Event::Stale { source: source.name().to_owned(), error: error.to_owned() });
+            events.push(Event::Stale {
+                source: source.name().to_owned(),
+                error: error.to_owned(),
+            });
         }
     }
 
@@ -376,7 +457,10 @@ impl Writer {
             sources: self.sources.clone(),
             set_aside: live.notes.set_aside.clone(),
             warnings: live.warnings(),
-            rolled_back_from: self.rolled_back.as_ref().map(|rolled_back| Arc::clone(&rolled_back.version)),
+            rolled_back_from: self
+                .rolled_back
+                .as_ref()
+                .map(|rolled_back| Arc::clone(&rolled_back.version)),
         }
     }
 
@@ -407,16 +491,29 @@ fn changed_keys(old: &Live, new: &Live) -> Vec<Arc<str>> {
         Slot::SetAside => Some(0),
         Slot::Flag { meaning, .. } => Some(*meaning),
     };
-    let entry = |live: &Live, name: &str| live.overlay.flags.get(name).map(|entry| (entry.killed, entry.rules.clone()));
+    let entry = |live: &Live, name: &str| {
+        live.overlay
+            .flags
+            .get(name)
+            .map(|entry| (entry.killed, entry.rules.clone()))
+    };
     let in_new = new.ruleset.order.iter();
-    let gone = old.ruleset.order.iter().filter(|id| meaning(&new.ruleset, **id).is_none());
+    let gone = old
+        .ruleset
+        .order
+        .iter()
+        .filter(|id| meaning(&new.ruleset, **id).is_none());
     let mut keys = Vec::new();
     for id in in_new.chain(gone) {
-        let names = [&new.ruleset, &old.ruleset].into_iter().find_map(|ruleset| ruleset.flag_names.get(id.index()));
+        let names = [&new.ruleset, &old.ruleset]
+            .into_iter()
+            .find_map(|ruleset| ruleset.flag_names.get(id.index()));
         let Some(name) = names else {
             continue;
         };
-        if meaning(&old.ruleset, *id) != meaning(&new.ruleset, *id) || entry(old, name) != entry(new, name) {
+        if meaning(&old.ruleset, *id) != meaning(&new.ruleset, *id)
+            || entry(old, name) != entry(new, name)
+        {
             keys.push(Arc::clone(name));
         }
     }

@@ -1,13 +1,13 @@
 //! A condition in its cheapest form.
 
-use crate::ruleset::network::NetworkSet;
-use crate::ruleset::pattern::Pattern;
-use crate::ruleset::text::{TextMatch, TextSet};
-use crate::ruleset::version::Requirement;
 use crate::attributes::ValueRef;
 use crate::document::model::OrderOperator;
 use crate::number::{Literal, Number};
 use crate::ruleset::list::IdList;
+use crate::ruleset::network::NetworkSet;
+use crate::ruleset::pattern::Pattern;
+use crate::ruleset::text::{TextMatch, TextSet};
+use crate::ruleset::version::Requirement;
 use crate::ruleset::{AttributeId, FlagId, ListId, SegmentId};
 use crate::time::Timestamp;
 
@@ -45,15 +45,24 @@ impl From<Option<bool>> for Truth {
 #[derive(Debug)]
 pub(crate) enum Condition {
     Constant(Truth),
-    All(Box<[Condition]>),
-    Any(Box<[Condition]>),
-    Not(Box<Condition>),
+    All(Box<[Self]>),
+    Any(Box<[Self]>),
+    Not(Box<Self>),
     Segment(SegmentId),
     /// Holds if the flag serves one of these variants. They are compared by name, so that a flag which kept an earlier
     /// form (ADR 0003) still means the same.
-    Flag { flag: FlagId, variants: Box<[Box<str>]> },
-    Time { from: Option<Timestamp>, until: Option<Timestamp> },
-    Attribute { attribute: AttributeId, test: Test },
+    Flag {
+        flag: FlagId,
+        variants: Box<[Box<str>]>,
+    },
+    Time {
+        from: Option<Timestamp>,
+        until: Option<Timestamp>,
+    },
+    Attribute {
+        attribute: AttributeId,
+        test: Test,
+    },
 }
 
 #[derive(Debug)]
@@ -75,7 +84,10 @@ pub(crate) enum Test {
 #[derive(Debug)]
 pub(crate) enum Equals {
     Nothing,
-    Bools { yes: bool, no: bool },
+    Bools {
+        yes: bool,
+        no: bool,
+    },
     Texts(TextSet),
     /// Sorted by value.
     Numbers(Box<[Number]>),
@@ -92,10 +104,18 @@ impl Equals {
         match (self, value) {
             (_, ValueRef::Opaque | ValueRef::List(_)) => Truth::Unknown,
             (Self::Nothing, _) => Truth::False,
-            (Self::Bools { yes, no }, ValueRef::Bool(value)) => (if value { *yes } else { *no }).into(),
-            (Self::Texts(texts), ValueRef::Text(text) | ValueRef::Untyped(text)) => texts.contains(text).into(),
+            (Self::Bools { yes, no }, ValueRef::Bool(value)) => {
+                (if value { *yes } else { *no }).into()
+            }
+            (Self::Texts(texts), ValueRef::Text(text) | ValueRef::Untyped(text)) => {
+                texts.contains(text).into()
+            }
             (Self::Numbers(numbers), value) => number(value)
-                .map(|number| numbers.binary_search_by(|candidate| candidate.compare(number)).is_ok())
+                .map(|number| {
+                    numbers
+                        .binary_search_by(|candidate| candidate.compare(number))
+                        .is_ok()
+                })
                 .into(),
             _ => Truth::Unknown,
         }
@@ -121,7 +141,11 @@ fn text(value: ValueRef<'_>) -> Option<&str> {
 
 impl Test {
     /// Tests an attribute that is present. Of a list one element has to pass: Kleene's `any` over them.
-    pub(crate) fn holds<'r>(&self, value: ValueRef<'_>, list: impl Fn(ListId) -> Option<&'r IdList>) -> Truth {
+    pub(crate) fn holds<'r>(
+        &self,
+        value: ValueRef<'_>,
+        list: impl Fn(ListId) -> Option<&'r IdList>,
+    ) -> Truth {
         match (self, value) {
             (Self::Exists(wanted), _) => (*wanted).into(),
             (_, ValueRef::List(values)) => {
@@ -139,7 +163,11 @@ impl Test {
     }
 
     #[inline]
-    fn holds_for_one<'r>(&self, value: ValueRef<'_>, list: impl Fn(ListId) -> Option<&'r IdList>) -> Truth {
+    fn holds_for_one<'r>(
+        &self,
+        value: ValueRef<'_>,
+        list: impl Fn(ListId) -> Option<&'r IdList>,
+    ) -> Truth {
         match self {
             Self::Exists(wanted) => (*wanted).into(),
             Self::Equals(equals) => equals.holds(value),
@@ -160,15 +188,23 @@ impl Test {
                     }
                 })
                 .into(),
-            Self::Between(low, high) => {
-                number(value).map(|number| number.compare(*low).is_ge() && number.compare(*high).is_le()).into()
+            Self::Between(low, high) => number(value)
+                .map(|number| number.compare(*low).is_ge() && number.compare(*high).is_le())
+                .into(),
+            Self::Before(bound) => text(value)
+                .and_then(Timestamp::parse)
+                .map(|instant| instant < *bound)
+                .into(),
+            Self::After(bound) => text(value)
+                .and_then(Timestamp::parse)
+                .map(|instant| instant > *bound)
+                .into(),
+            Self::Version(requirements) => text(value)
+                .and_then(|text| super::version::matches(requirements, text))
+                .into(),
+            Self::InNetwork(networks) => {
+                text(value).and_then(|text| networks.contains(text)).into()
             }
-            Self::Before(bound) => text(value).and_then(Timestamp::parse).map(|instant| instant < *bound).into(),
-            Self::After(bound) => text(value).and_then(Timestamp::parse).map(|instant| instant > *bound).into(),
-            Self::Version(requirements) => {
-                text(value).and_then(|text| super::version::matches(requirements, text)).into()
-            }
-            Self::InNetwork(networks) => text(value).and_then(|text| networks.contains(text)).into(),
         }
     }
 }

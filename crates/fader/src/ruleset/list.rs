@@ -1,6 +1,6 @@
 //! Lists of ids, from a handful to millions.
 //!
-//! In memory a list is sorted 64-bit keys: XXH3_64 of each id under a seed that each process draws for itself, so that
+//! In memory a list is sorted 64-bit keys: `XXH3_64` of each id under a seed that each process draws for itself, so that
 //! nobody can aim a collision at it. An accidental false hit costs one in 2^64 / n look-ups, 5·10⁻¹⁴ at a million ids;
 //! an `exact` list keeps the texts beside the keys. Keys are spread evenly, so a table over their leading bits leads to
 //! a bucket of about eight: a look-up is one hash and two cache lines at any size.
@@ -27,8 +27,9 @@ impl IdList {
         let mut texts: Vec<Box<str>> = Vec::new();
         let mut keys: Vec<u64>;
         if exact {
-            let mut pairs: Vec<(u64, Box<str>)> =
-                ids.map(|id| (hash::list_key(id.as_bytes(), seed), Box::from(id))).collect();
+            let mut pairs: Vec<(u64, Box<str>)> = ids
+                .map(|id| (hash::list_key(id.as_bytes(), seed), Box::from(id)))
+                .collect();
             pairs.sort_unstable();
             pairs.dedup();
             (keys, texts) = pairs.into_iter().unzip();
@@ -37,7 +38,11 @@ impl IdList {
             keys.sort_unstable();
             keys.dedup();
         }
-        let bits = keys.len().checked_ilog2().unwrap_or(0).saturating_sub(BUCKET_BITS);
+        let bits = keys
+            .len()
+            .checked_ilog2()
+            .unwrap_or(0)
+            .saturating_sub(BUCKET_BITS);
         let shift = 64 - bits;
         let mut starts = Vec::with_capacity((1 << bits) + 1);
         for bucket in 0..1_u64 << bits {
@@ -45,7 +50,14 @@ impl IdList {
             starts.push(u32::try_from(start).unwrap_or(u32::MAX));
         }
         starts.push(u32::try_from(keys.len()).unwrap_or(u32::MAX));
-        Self { keys: keys.into(), starts: starts.into(), shift, texts: texts.into(), exact, seed }
+        Self {
+            keys: keys.into(),
+            starts: starts.into(),
+            shift,
+            texts: texts.into(),
+            exact,
+            seed,
+        }
     }
 
     #[inline]
@@ -63,7 +75,11 @@ impl IdList {
             return keys.contains(&key);
         }
         let same = |(at, found): (usize, &u64)| {
-            *found == key && self.texts.get(start + at).is_some_and(|text| text.as_bytes() == id)
+            *found == key
+                && self
+                    .texts
+                    .get(start + at)
+                    .is_some_and(|text| text.as_bytes() == id)
         };
         keys.iter().enumerate().any(same)
     }
@@ -75,7 +91,11 @@ impl IdList {
 
 /// Makes a list of a document out of its ids.
 pub(crate) fn named(name: &str, text: u128, ids: IdList) -> super::List {
-    super::List { name: name.into(), text, ids }
+    super::List {
+        name: name.into(),
+        text,
+        ids,
+    }
 }
 
 /// Reads a list file: UTF-8, one id a line, LF or CRLF, a BOM ignored, spaces and tabs around an id trimmed, empty
@@ -86,10 +106,13 @@ pub(crate) fn ids_of_file(content: &[u8]) -> Result<impl Iterator<Item = &str>, 
         good.iter().filter(|byte| **byte == b'\n').count() + 1
     })?;
     let text = text.strip_prefix('\u{feff}').unwrap_or(text);
-    let ids = text.split('\n').filter(|line| !line.starts_with('#')).map(|line| {
-        let line = line.strip_suffix('\r').unwrap_or(line);
-        line.trim_matches([' ', '\t'])
-    });
+    let ids = text
+        .split('\n')
+        .filter(|line| !line.starts_with('#'))
+        .map(|line| {
+            let line = line.strip_suffix('\r').unwrap_or(line);
+            line.trim_matches([' ', '\t'])
+        });
     Ok(ids.filter(|id| !id.is_empty()))
 }
 
@@ -105,7 +128,10 @@ mod tests {
                 let list = IdList::new(ids.iter().chain(&ids).map(String::as_str), exact, 7);
                 assert_eq!(list.len(), size as usize);
                 assert!(ids.iter().all(|id| list.contains(id.as_bytes())), "{size}");
-                assert!((0..1_000).all(|n| !list.contains(format!("other-{n}").as_bytes())), "{size}");
+                assert!(
+                    (0..1_000).all(|n| !list.contains(format!("other-{n}").as_bytes())),
+                    "{size}"
+                );
             }
         }
     }

@@ -30,12 +30,22 @@ impl Network {
             None => longest,
             Some(digits) => {
                 let canonical = digits == "0" || !digits.starts_with(['0', '+']);
-                digits.parse().ok().filter(|prefix| canonical && *prefix <= longest).ok_or(NetworkError::Form)?
+                digits
+                    .parse()
+                    .ok()
+                    .filter(|prefix| canonical && *prefix <= longest)
+                    .ok_or(NetworkError::Form)?
             }
         };
         let written = match address {
-            IpAddr::V4(address) => Self::V4 { base: address.to_bits(), prefix },
-            IpAddr::V6(address) => Self::V6 { base: address.to_bits(), prefix },
+            IpAddr::V4(address) => Self::V4 {
+                base: address.to_bits(),
+                prefix,
+            },
+            IpAddr::V6(address) => Self::V6 {
+                base: address.to_bits(),
+                prefix,
+            },
         };
         let block = written.without_host_bits();
         if block != written {
@@ -43,7 +53,10 @@ impl Network {
         }
         Ok(match block {
             Self::V6 { base, prefix: 96.. } => match Ipv6Addr::from_bits(base).to_ipv4_mapped() {
-                Some(mapped) => Self::V4 { base: mapped.to_bits(), prefix: prefix - 96 },
+                Some(mapped) => Self::V4 {
+                    base: mapped.to_bits(),
+                    prefix: prefix - 96,
+                },
                 None => block,
             },
             _ => block,
@@ -52,8 +65,14 @@ impl Network {
 
     fn without_host_bits(self) -> Self {
         match self {
-            Self::V4 { base, prefix } => Self::V4 { base: base & !self.host_mask_v4(), prefix },
-            Self::V6 { base, prefix } => Self::V6 { base: base & !self.host_mask_v6(), prefix },
+            Self::V4 { base, prefix } => Self::V4 {
+                base: base & !self.host_mask_v4(),
+                prefix,
+            },
+            Self::V6 { base, prefix } => Self::V6 {
+                base: base & !self.host_mask_v6(),
+                prefix,
+            },
         }
     }
 
@@ -98,7 +117,11 @@ impl NetworkSet {
                 Network::V6 { base, .. } => v6.push((*base, base | network.host_mask_v6())),
             }
         }
-        Self { v4: merge(v4), v6: merge(v6), written: networks.into() }
+        Self {
+            v4: merge(v4),
+            v6: merge(v6),
+            written: networks.into(),
+        }
     }
 
     /// Tests an address; `None` where the text is no bare address.
@@ -128,7 +151,10 @@ fn merge<T: Ord + Copy>(mut ranges: Vec<(T, T)>) -> Box<[(T, T)]> {
 
 fn find<T: Ord + Copy>(ranges: &[(T, T)], address: T) -> bool {
     let after = ranges.partition_point(|(low, _)| *low <= address);
-    after.checked_sub(1).and_then(|at| ranges.get(at)).is_some_and(|(_, high)| address <= *high)
+    after
+        .checked_sub(1)
+        .and_then(|at| ranges.get(at))
+        .is_some_and(|(_, high)| address <= *high)
 }
 
 #[cfg(test)]
@@ -136,13 +162,22 @@ mod tests {
     use super::*;
 
     fn contains(networks: &[&str], address: &str) -> Option<bool> {
-        let networks: Vec<_> = networks.iter().map(|text| Network::parse(text).unwrap()).collect();
+        let networks: Vec<_> = networks
+            .iter()
+            .map(|text| Network::parse(text).unwrap())
+            .collect();
         NetworkSet::new(&networks).contains(address)
     }
 
     #[test]
     fn addresses_fall_in_blocks() {
-        let blocks = ["10.20.0.0/16", "10.20.5.0/24", "192.0.2.1", "2001:db8::/32", "::ffff:172.16.0.0/108"];
+        let blocks = [
+            "10.20.0.0/16",
+            "10.20.5.0/24",
+            "192.0.2.1",
+            "2001:db8::/32",
+            "::ffff:172.16.0.0/108",
+        ];
         for (address, inside) in [
             ("10.20.255.255", Some(true)),
             ("10.21.0.0", Some(false)),
@@ -169,9 +204,24 @@ mod tests {
 
     #[test]
     fn host_bits_are_refused_with_the_right_block() {
-        assert_eq!(Network::parse("10.20.1.0/16"), Err(NetworkError::HostBits("10.20.0.0/16".into())));
-        assert_eq!(Network::parse("2001:db8::1/32"), Err(NetworkError::HostBits("2001:db8::/32".into())));
-        for text in ["", "10.0.0.0/33", "10.0.0.0/08", "10.0.0.0/+8", "10.0.0.0/", "10.0.0/8", "::/129", "x/8"] {
+        assert_eq!(
+            Network::parse("10.20.1.0/16"),
+            Err(NetworkError::HostBits("10.20.0.0/16".into()))
+        );
+        assert_eq!(
+            Network::parse("2001:db8::1/32"),
+            Err(NetworkError::HostBits("2001:db8::/32".into()))
+        );
+        for text in [
+            "",
+            "10.0.0.0/33",
+            "10.0.0.0/08",
+            "10.0.0.0/+8",
+            "10.0.0.0/",
+            "10.0.0/8",
+            "::/129",
+            "x/8",
+        ] {
             assert_eq!(Network::parse(text), Err(NetworkError::Form), "{text}");
         }
     }

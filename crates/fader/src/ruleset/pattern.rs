@@ -38,18 +38,28 @@ impl Pattern {
     /// Compiles patterns; an error is the number of the pattern at fault and what is wrong with it.
     pub(crate) fn new(sources: &[&str], ignore_case: bool) -> Result<Self, (usize, String)> {
         for (at, source) in sources.iter().enumerate() {
-            let built = regex::RegexBuilder::new(source).case_insensitive(ignore_case).build();
+            let built = regex::RegexBuilder::new(source)
+                .case_insensitive(ignore_case)
+                .build();
             built.map_err(|error| (at, last_line(&error.to_string())))?;
         }
         let matcher = match Self::dfa(sources, ignore_case) {
             Some(dfa) => Matcher::Dfa(Box::new(dfa)),
             None => {
-                let set = regex::RegexSetBuilder::new(sources).case_insensitive(ignore_case).build();
-                Matcher::Regex(Box::new(set.map_err(|error| (0, last_line(&error.to_string())))?))
+                let set = regex::RegexSetBuilder::new(sources)
+                    .case_insensitive(ignore_case)
+                    .build();
+                Matcher::Regex(Box::new(
+                    set.map_err(|error| (0, last_line(&error.to_string())))?,
+                ))
             }
         };
         let sources = sources.iter().map(|source| Box::from(*source)).collect();
-        Ok(Self(Arc::new(Compiled { sources, ignore_case, matcher })))
+        Ok(Self(Arc::new(Compiled {
+            sources,
+            ignore_case,
+            matcher,
+        })))
     }
 
     fn dfa(sources: &[&str], ignore_case: bool) -> Option<dense::DFA<Vec<u32>>> {
@@ -70,9 +80,9 @@ impl Pattern {
     pub(crate) fn is_match(&self, text: &str) -> bool {
         match &self.0.matcher {
             // INVARIANT: no byte makes this search give up, since it has no quit bytes and starts unanchored.
-            Matcher::Dfa(dfa) => {
-                dfa.try_search_fwd(&Input::new(text).earliest(true)).is_ok_and(|found| found.is_some())
-            }
+            Matcher::Dfa(dfa) => dfa
+                .try_search_fwd(&Input::new(text).earliest(true))
+                .is_ok_and(|found| found.is_some()),
             Matcher::Regex(set) => set.is_match(text),
         }
     }
@@ -93,8 +103,16 @@ impl Pattern {
 
 /// Takes what is wrong out of an error that also draws the pattern with a mark below it.
 fn last_line(error: &str) -> String {
-    let line = error.lines().rev().find(|line| !line.trim().is_empty()).unwrap_or(error).trim();
-    line.strip_prefix("error: ").unwrap_or(line).trim_end_matches('.').to_lowercase()
+    let line = error
+        .lines()
+        .rev()
+        .find(|line| !line.trim().is_empty())
+        .unwrap_or(error)
+        .trim();
+    line.strip_prefix("error: ")
+        .unwrap_or(line)
+        .trim_end_matches('.')
+        .to_lowercase()
 }
 
 #[cfg(test)]
@@ -103,13 +121,43 @@ mod tests {
 
     #[test]
     fn matches_as_the_regex_crate_does() {
-        let texts = ["", "a", "ab", "x@example.com", "É", "é", "line\nbreak", "2026-11-20", "\u{212a}", "ſ"];
-        for source in ["", "a", "^a$", "(?i)É", "é|b$", r"\d{4}-\d\d", r"^\w+@example\.com$", ".", "(?s).+", "k", r"\p{Lu}"] {
+        let texts = [
+            "",
+            "a",
+            "ab",
+            "x@example.com",
+            "É",
+            "é",
+            "line\nbreak",
+            "2026-11-20",
+            "\u{212a}",
+            "ſ",
+        ];
+        for source in [
+            "",
+            "a",
+            "^a$",
+            "(?i)É",
+            "é|b$",
+            r"\d{4}-\d\d",
+            r"^\w+@example\.com$",
+            ".",
+            "(?s).+",
+            "k",
+            r"\p{Lu}",
+        ] {
             for ignore_case in [false, true] {
-                let regex = regex::RegexBuilder::new(source).case_insensitive(ignore_case).build().unwrap();
+                let regex = regex::RegexBuilder::new(source)
+                    .case_insensitive(ignore_case)
+                    .build()
+                    .unwrap();
                 let pattern = Pattern::new(&[source], ignore_case).unwrap();
                 for text in texts {
-                    assert_eq!(pattern.is_match(text), regex.is_match(text), "{source} {ignore_case} {text:?}");
+                    assert_eq!(
+                        pattern.is_match(text),
+                        regex.is_match(text),
+                        "{source} {ignore_case} {text:?}"
+                    );
                 }
             }
         }
@@ -117,8 +165,17 @@ mod tests {
 
     #[test]
     fn an_everyday_pattern_fits_a_dfa() {
-        for source in [r"^/v2/", r"^qa-\d+$", r"@(example|test)\.com$", r"\d+", "[a-z0-9._-]+@acme"] {
-            assert!(!Pattern::new(&[source], true).unwrap().is_slow(), "{source}");
+        for source in [
+            r"^/v2/",
+            r"^qa-\d+$",
+            r"@(example|test)\.com$",
+            r"\d+",
+            "[a-z0-9._-]+@acme",
+        ] {
+            assert!(
+                !Pattern::new(&[source], true).unwrap().is_slow(),
+                "{source}"
+            );
         }
     }
 

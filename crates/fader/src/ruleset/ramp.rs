@@ -21,20 +21,35 @@ fn linear(ramp: &ClockRamp, elapsed: u128) -> Percent {
     let (from, to) = (u128::from(ramp.from.micros()), u128::from(ramp.to.micros()));
     // INVARIANT: a duration is below 2^64 seconds, so each product is below 2^27 · 2^94.
     let micros = (from * (ramp.over - elapsed) + to * elapsed) / ramp.over;
-    u32::try_from(micros).ok().and_then(Percent::from_micros).unwrap_or(ramp.to)
+    u32::try_from(micros)
+        .ok()
+        .and_then(Percent::from_micros)
+        .unwrap_or(ramp.to)
 }
 
 /// percent = from ± ((1 + |to − from|)^(t/over) − 1), floored to a micro. `libm` computes it, so that all machines
 /// agree to the last bit.
 fn exponential(ramp: &ClockRamp, elapsed: u128) -> Percent {
     let (from, to) = (ramp.from.as_f64(), ramp.to.as_f64());
-    #[expect(clippy::cast_precision_loss, reason = "a share of the time; the curve is defined on floats")]
+    #[expect(
+        clippy::cast_precision_loss,
+        reason = "a share of the time; the curve is defined on floats"
+    )]
     let share = elapsed as f64 / ramp.over as f64;
     let step = libm::pow(1.0 + (to - from).abs(), share) - 1.0;
     let percent = if to >= from { from + step } else { from - step };
-    let (low, high) = (ramp.from.min(ramp.to).micros(), ramp.from.max(ramp.to).micros());
-    #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "clamped to 0..=100,000,000 beforehand")]
-    let micros = (percent * 1e6).floor().clamp(f64::from(low), f64::from(high)) as u32;
+    let (low, high) = (
+        ramp.from.min(ramp.to).micros(),
+        ramp.from.max(ramp.to).micros(),
+    );
+    #[expect(
+        clippy::cast_possible_truncation,
+        clippy::cast_sign_loss,
+        reason = "clamped to 0..=100,000,000 beforehand"
+    )]
+    let micros = (percent * 1e6)
+        .floor()
+        .clamp(f64::from(low), f64::from(high)) as u32;
     Percent::from_micros(micros).unwrap_or(ramp.to)
 }
 
@@ -45,7 +60,13 @@ mod tests {
     fn ramp(from: u32, to: u32, curve: Curve) -> ClockRamp {
         let percent = |whole| Percent::from_micros(whole * 1_000_000).unwrap();
         let start = Timestamp::parse("2026-12-01T00:00:00Z").unwrap();
-        ClockRamp { from: percent(from), to: percent(to), start, over: 1_000 * 1_000_000_000, curve }
+        ClockRamp {
+            from: percent(from),
+            to: percent(to),
+            start,
+            over: 1_000 * 1_000_000_000,
+            curve,
+        }
     }
 
     fn micros(ramp: &ClockRamp, seconds: i128) -> Option<u32> {
@@ -56,31 +77,41 @@ mod tests {
     #[test]
     fn a_linear_ramp_is_exact() {
         let up = ramp(0, 100, Curve::Linear);
-        assert_eq!([-1, 0, 500, 999, 1_000, 9_999].map(|at| micros(&up, at)), [
-            None,
-            Some(0),
-            Some(50_000_000),
-            Some(99_900_000),
-            Some(100_000_000),
-            Some(100_000_000)
-        ]);
+        assert_eq!(
+            [-1, 0, 500, 999, 1_000, 9_999].map(|at| micros(&up, at)),
+            [
+                None,
+                Some(0),
+                Some(50_000_000),
+                Some(99_900_000),
+                Some(100_000_000),
+                Some(100_000_000)
+            ]
+        );
         let down = ramp(30, 10, Curve::Linear);
-        assert_eq!([-1, 0, 500, 1_000].map(|at| micros(&down, at)), [
-            None,
-            Some(30_000_000),
-            Some(20_000_000),
-            Some(10_000_000)
-        ]);
+        assert_eq!(
+            [-1, 0, 500, 1_000].map(|at| micros(&down, at)),
+            [None, Some(30_000_000), Some(20_000_000), Some(10_000_000)]
+        );
     }
 
     #[test]
     fn an_exponential_ramp_starts_slowly() {
         let up = ramp(0, 100, Curve::Exponential);
-        assert_eq!([0, 500, 1_000].map(|at| micros(&up, at)), [Some(0), Some(9_049_875), Some(100_000_000)]);
+        assert_eq!(
+            [0, 500, 1_000].map(|at| micros(&up, at)),
+            [Some(0), Some(9_049_875), Some(100_000_000)]
+        );
         let down = ramp(100, 0, Curve::Exponential);
-        assert_eq!([0, 500, 1_000].map(|at| micros(&down, at)), [Some(100_000_000), Some(90_950_124), Some(0)]);
+        assert_eq!(
+            [0, 500, 1_000].map(|at| micros(&down, at)),
+            [Some(100_000_000), Some(90_950_124), Some(0)]
+        );
         let flat = ramp(5, 5, Curve::Exponential);
-        assert_eq!([0, 500].map(|at| micros(&flat, at)), [Some(5_000_000), Some(5_000_000)]);
+        assert_eq!(
+            [0, 500].map(|at| micros(&flat, at)),
+            [Some(5_000_000), Some(5_000_000)]
+        );
     }
 
     #[test]

@@ -8,7 +8,11 @@ fn fold(text: &str) -> impl DoubleEndedIterator<Item = char> + Clone + '_ {
 }
 
 fn stored(text: &str, ignore_case: bool) -> Box<str> {
-    if ignore_case { fold(text).collect::<String>().into() } else { text.into() }
+    if ignore_case {
+        fold(text).collect::<String>().into()
+    } else {
+        text.into()
+    }
 }
 
 /// A set of whole texts, sorted.
@@ -20,10 +24,16 @@ pub(crate) struct TextSet {
 
 impl TextSet {
     pub(crate) fn new(values: &[&str], ignore_case: bool) -> Self {
-        let mut values: Vec<_> = values.iter().map(|value| stored(value, ignore_case)).collect();
+        let mut values: Vec<_> = values
+            .iter()
+            .map(|value| stored(value, ignore_case))
+            .collect();
         values.sort_unstable();
         values.dedup();
-        Self { values: values.into(), ignore_case }
+        Self {
+            values: values.into(),
+            ignore_case,
+        }
     }
 
     #[inline]
@@ -32,7 +42,9 @@ impl TextSet {
             ([one], false) => **one == *text,
             (values, false) => values.binary_search_by(|value| (**value).cmp(text)).is_ok(),
             // Characters sort as their UTF-8 bytes do, so the order of the set holds for them as well.
-            (values, true) => values.binary_search_by(|value| value.chars().cmp(fold(text))).is_ok(),
+            (values, true) => values
+                .binary_search_by(|value| value.chars().cmp(fold(text)))
+                .is_ok(),
         }
     }
 
@@ -55,8 +67,15 @@ pub(crate) struct TextMatch {
 
 impl TextMatch {
     pub(crate) fn new(operator: TextOperator, operands: &[&str], ignore_case: bool) -> Self {
-        let operands = operands.iter().map(|operand| stored(operand, ignore_case)).collect();
-        Self { operator, operands, ignore_case }
+        let operands = operands
+            .iter()
+            .map(|operand| stored(operand, ignore_case))
+            .collect();
+        Self {
+            operator,
+            operands,
+            ignore_case,
+        }
     }
 
     pub(crate) fn holds(&self, text: &str) -> bool {
@@ -85,7 +104,9 @@ impl TextMatch {
 }
 
 fn begins(mut text: impl Iterator<Item = char>, operand: impl Iterator<Item = char>) -> bool {
-    operand.into_iter().all(|wanted| text.next() == Some(wanted))
+    operand
+        .into_iter()
+        .all(|wanted| text.next() == Some(wanted))
 }
 
 /// Searches the folded text. It costs at most the product of both lengths; the operand is the document's, not the
@@ -128,7 +149,11 @@ mod tests {
             (Contains, "k", "\u{212a}", true),
             (Contains, "abc", "ABABC", true),
         ] {
-            assert_eq!(holds(operator, operand, true, text), expected, "{operator:?} {operand} {text}");
+            assert_eq!(
+                holds(operator, operand, true, text),
+                expected,
+                "{operator:?} {operand} {text}"
+            );
         }
     }
 
@@ -137,6 +162,8 @@ mod tests {
         let set = TextSet::new(&["b", "a", "é", "b"], false);
         assert!(set.contains("a") && set.contains("é") && !set.contains("A") && !set.contains(""));
         let set = TextSet::new(&["NL", "de", "Éa"], true);
-        assert!(set.contains("nl") && set.contains("DE") && set.contains("éA") && !set.contains("n"));
+        assert!(
+            set.contains("nl") && set.contains("DE") && set.contains("éA") && !set.contains("n")
+        );
     }
 }

@@ -26,12 +26,17 @@ impl<'a> Version<'a> {
             Some((core, pre)) => (core, Some(pre)),
             None => (text, None),
         };
-        let identifier = |part: &str| !part.is_empty() && part.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-');
+        let identifier = |part: &str| {
+            !part.is_empty() && part.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-')
+        };
         if build.is_some_and(|build| !build.split('.').all(identifier)) {
             return None;
         }
         let canonical = |part: &str| !is_numeric(part) || part == "0" || !part.starts_with('0');
-        if pre.is_some_and(|pre| !pre.split('.').all(|part| identifier(part) && canonical(part))) {
+        if pre.is_some_and(|pre| {
+            !pre.split('.')
+                .all(|part| identifier(part) && canonical(part))
+        }) {
             return None;
         }
         let mut numbers = [0; 3];
@@ -43,17 +48,21 @@ impl<'a> Version<'a> {
                 _ => return None,
             }
         }
-        parts.next().is_none().then_some(Self { numbers, pre: pre.unwrap_or_default() })
+        parts.next().is_none().then_some(Self {
+            numbers,
+            pre: pre.unwrap_or_default(),
+        })
     }
 
     fn compare(&self, bound: &Bound) -> Ordering {
-        self.numbers.cmp(&bound.numbers).then_with(|| match (&bound.stage, self.pre) {
-            (Stage::Floor, _) => Ordering::Greater,
-            (Stage::Pre(_), "") => Ordering::Greater,
-            (Stage::Pre(pre), own) => compare_pre(own, pre),
-            (Stage::Release, "") => Ordering::Equal,
-            (Stage::Release, _) => Ordering::Less,
-        })
+        self.numbers
+            .cmp(&bound.numbers)
+            .then_with(|| match (&bound.stage, self.pre) {
+                (Stage::Floor, _) | (Stage::Pre(_), "") => Ordering::Greater,
+                (Stage::Pre(pre), own) => compare_pre(own, pre),
+                (Stage::Release, "") => Ordering::Equal,
+                (Stage::Release, _) => Ordering::Less,
+            })
     }
 }
 
@@ -100,11 +109,17 @@ enum Stage {
 
 impl Bound {
     fn release(numbers: [u64; 3]) -> Self {
-        Self { numbers, stage: Stage::Release }
+        Self {
+            numbers,
+            stage: Stage::Release,
+        }
     }
 
     fn floor(numbers: [u64; 3]) -> Self {
-        Self { numbers, stage: Stage::Floor }
+        Self {
+            numbers,
+            stage: Stage::Floor,
+        }
     }
 
     fn compare(&self, other: &Self) -> Ordering {
@@ -118,7 +133,11 @@ impl Bound {
             Stage::Pre(pre) => pre,
             Stage::Release => "",
         };
-        Version { numbers: self.numbers, pre }.compare(other)
+        Version {
+            numbers: self.numbers,
+            pre,
+        }
+        .compare(other)
     }
 }
 
@@ -145,8 +164,13 @@ impl Requirement {
         if text.trim_matches(' ').is_empty() {
             return Err(RequirementError::Empty);
         }
-        let parsed = VersionReq::parse(text).map_err(|error| RequirementError::Syntax(error.to_string()))?;
-        let mut requirement = Self { text: text.into(), lower: None, upper: None };
+        let parsed =
+            VersionReq::parse(text).map_err(|error| RequirementError::Syntax(error.to_string()))?;
+        let mut requirement = Self {
+            text: text.into(),
+            lower: None,
+            upper: None,
+        };
         for (comparator, part) in parsed.comparators.iter().zip(text.split(',')) {
             let part = part.trim_matches(' ');
             if comparator.op == Op::Caret && !part.starts_with('^') {
@@ -172,13 +196,25 @@ impl Requirement {
     }
 
     fn narrow(&mut self, comparator: &Comparator) {
-        let Comparator { op, major, minor, patch, pre } = comparator;
+        let Comparator {
+            op,
+            major,
+            minor,
+            patch,
+            pre,
+        } = comparator;
         let numbers = [*major, minor.unwrap_or(0), patch.unwrap_or(0)];
         // The part that is counted up for the end of a partial version: the last one written.
         let written = 1 + usize::from(minor.is_some()) + usize::from(patch.is_some());
         let full = written == 3;
-        let exact =
-            if pre.is_empty() { Bound::release(numbers) } else { Bound { numbers, stage: Stage::Pre(pre.as_str().into()) } };
+        let exact = if pre.is_empty() {
+            Bound::release(numbers)
+        } else {
+            Bound {
+                numbers,
+                stage: Stage::Pre(pre.as_str().into()),
+            }
+        };
         match op {
             Op::Exact if full => {
                 self.at_least(exact.clone(), true);
@@ -205,7 +241,11 @@ impl Requirement {
             // The operators that remain are carets: up to the next left-most part that is not zero.
             _ => {
                 self.at_least(exact, true);
-                let part = numbers.iter().take(written).position(|number| *number > 0).map_or(written, |at| at + 1);
+                let part = numbers
+                    .iter()
+                    .take(written)
+                    .position(|number| *number > 0)
+                    .map_or(written, |at| at + 1);
                 self.before(next(numbers, part));
             }
         }
@@ -237,9 +277,16 @@ impl Requirement {
     }
 
     fn holds(&self, version: &Version<'_>) -> bool {
-        let inside = |order: Ordering, beyond: Ordering, inside: bool| order == beyond || (inside && order.is_eq());
-        self.lower.as_ref().is_none_or(|(bound, at)| inside(version.compare(bound), Ordering::Greater, *at))
-            && self.upper.as_ref().is_none_or(|(bound, at)| inside(version.compare(bound), Ordering::Less, *at))
+        let inside = |order: Ordering, beyond: Ordering, inside: bool| {
+            order == beyond || (inside && order.is_eq())
+        };
+        self.lower
+            .as_ref()
+            .is_none_or(|(bound, at)| inside(version.compare(bound), Ordering::Greater, *at))
+            && self
+                .upper
+                .as_ref()
+                .is_none_or(|(bound, at)| inside(version.compare(bound), Ordering::Less, *at))
     }
 }
 
@@ -267,7 +314,11 @@ fn next(mut numbers: [u64; 3], part: usize) -> Option<[u64; 3]> {
 /// Tests a text against requirements of which one has to match; `None` where it is no version.
 pub(crate) fn matches(requirements: &[Requirement], text: &str) -> Option<bool> {
     let version = Version::parse(text)?;
-    Some(requirements.iter().any(|requirement| requirement.holds(&version)))
+    Some(
+        requirements
+            .iter()
+            .any(|requirement| requirement.holds(&version)),
+    )
 }
 
 #[cfg(test)]
@@ -280,12 +331,35 @@ mod tests {
 
     #[test]
     fn reads_versions_as_semver_with_missing_parts() {
-        for text in ["1", "v1.2", "V1.2.3", "1.2.3-rc.1+b.5", "1-a", "0.0.0", "18446744073709551615", "1+x", "1.0.0--"] {
+        for text in [
+            "1",
+            "v1.2",
+            "V1.2.3",
+            "1.2.3-rc.1+b.5",
+            "1-a",
+            "0.0.0",
+            "18446744073709551615",
+            "1+x",
+            "1.0.0--",
+        ] {
             assert!(Version::parse(text).is_some(), "{text}");
         }
-        for text in
-            ["", "v", "1.", ".1", "01", "1.2.3.4", "1.02", " 1", "1-", "1-a..b", "1-01", "1+", "18446744073709551616", "1.x"]
-        {
+        for text in [
+            "",
+            "v",
+            "1.",
+            ".1",
+            "01",
+            "1.2.3.4",
+            "1.02",
+            " 1",
+            "1-",
+            "1-a..b",
+            "1-01",
+            "1+",
+            "18446744073709551616",
+            "1.x",
+        ] {
             assert!(Version::parse(text).is_none(), "{text}");
         }
     }
@@ -293,12 +367,20 @@ mod tests {
     #[test]
     fn requirements_mean_what_the_table_says() {
         for (requirement, inside, outside) in [
-            (">=2.3", &["2.3.0", "2.4.0-beta.1", "3"] as &[_], &["2.3.0-rc.1", "2.2.9"] as &[_]),
+            (
+                ">=2.3",
+                &["2.3.0", "2.4.0-beta.1", "3"] as &[_],
+                &["2.3.0-rc.1", "2.2.9"] as &[_],
+            ),
             (">2.3", &["2.4.0", "3.0.0-a"], &["2.3.9", "2.4.0-rc.1"]),
             ("<3", &["2.9.9", "0.0.0-a"], &["3.0.0-0", "3.0.0"]),
             ("<3.0.0", &["3.0.0-rc.1"], &["3.0.0"]),
             ("<=2.3", &["2.3.9"], &["2.4.0-0"]),
-            ("=2.3", &["2.3.0", "2.3.9", "2.3.1-a"], &["2.3.0-a", "2.4.0-a"]),
+            (
+                "=2.3",
+                &["2.3.0", "2.3.9", "2.3.1-a"],
+                &["2.3.0-a", "2.4.0-a"],
+            ),
             ("2.3.*", &["2.3.7"], &["2.4.0-a"]),
             ("~2.3.1", &["2.3.1", "2.3.9"], &["2.3.0", "2.4.0-0"]),
             ("~2", &["2.9"], &["3.0.0-0"]),
@@ -318,27 +400,55 @@ mod tests {
                 assert!(holds(requirement, version), "{version} in {requirement}");
             }
             for version in outside {
-                assert!(!holds(requirement, version), "{version} not in {requirement}");
+                assert!(
+                    !holds(requirement, version),
+                    "{version} not in {requirement}"
+                );
             }
         }
         assert!(Requirement::parse(">2, <1").unwrap().is_empty());
-        assert!(Requirement::parse(">18446744073709551615").unwrap().is_empty());
+        assert!(
+            Requirement::parse(">18446744073709551615")
+                .unwrap()
+                .is_empty()
+        );
     }
 
     #[test]
     fn precedence_is_semvers() {
-        let ordered = ["alpha", "alpha.1", "alpha.beta", "beta", "beta.2", "beta.11", "rc.1"];
+        let ordered = [
+            "alpha",
+            "alpha.1",
+            "alpha.beta",
+            "beta",
+            "beta.2",
+            "beta.11",
+            "rc.1",
+        ];
         for pair in ordered.windows(2) {
             assert_eq!(compare_pre(pair[0], pair[1]), Ordering::Less, "{pair:?}");
         }
-        assert_eq!(compare_pre("99999999999999999999", "100000000000000000000"), Ordering::Less);
+        assert_eq!(
+            compare_pre("99999999999999999999", "100000000000000000000"),
+            Ordering::Less
+        );
     }
 
     #[test]
     fn a_bare_version_is_refused() {
-        assert!(matches!(Requirement::parse("2.3"), Err(RequirementError::Bare(part)) if part == "2.3"));
-        assert!(matches!(Requirement::parse(">=1, 2.3"), Err(RequirementError::Bare(part)) if part == "2.3"));
-        assert!(matches!(Requirement::parse(" "), Err(RequirementError::Empty)));
-        assert!(matches!(Requirement::parse(">=x"), Err(RequirementError::Syntax(_))));
+        assert!(
+            matches!(Requirement::parse("2.3"), Err(RequirementError::Bare(part)) if part == "2.3")
+        );
+        assert!(
+            matches!(Requirement::parse(">=1, 2.3"), Err(RequirementError::Bare(part)) if part == "2.3")
+        );
+        assert!(matches!(
+            Requirement::parse(" "),
+            Err(RequirementError::Empty)
+        ));
+        assert!(matches!(
+            Requirement::parse(">=x"),
+            Err(RequirementError::Syntax(_))
+        ));
     }
 }
