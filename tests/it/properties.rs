@@ -225,8 +225,9 @@ fn shares_are_those_of_the_percents() {
 /// degrees of freedom, at 0.01 % (143.0).
 #[test]
 fn salts_draw_independently() {
-    let decile = |position: u64| usize::try_from(u128::from(position) * 10 >> 64).unwrap();
-    let pairs: [(&str, fn(&str) -> (u64, u64)); 2] = [
+    let decile = |position: u64| usize::try_from((u128::from(position) * 10) >> 64).unwrap();
+    type Pair = fn(&str) -> (u64, u64);
+    let pairs: [(&str, Pair); 2] = [
         ("two salts", |unit| {
             (
                 fader::hash::position("search", unit),

@@ -240,22 +240,8 @@ impl Follower {
 
     /// Puts an overlay on top of what is live while the document can't be read, as it may hold a kill.
     fn apply(&mut self, flags: &Flags, overlay: Vec<u8>) {
-        let reader = Flags::builder().build();
-        let delivery = Delivery::new("{}").overlay(self.overlay.name(), overlay);
-        match reader.load(delivery, &self.source) {
-            Ok(loaded) if loaded.overlay_error().is_none() => {
-                let overlay = reader.snapshot().overlay().clone();
-                if *flags.snapshot().overlay() != overlay {
-                    flags.apply(overlay);
-                }
-                self.overlaid = true;
-            }
-            Ok(loaded) => {
-                if let Some(error) = loaded.overlay_error() {
-                    flags.source_failed(&self.overlay, &error.to_string());
-                }
-            }
-            Err(_) => {}
+        if flags.load_overlay(overlay, &self.overlay).is_ok() {
+            self.overlaid = true;
         }
     }
 

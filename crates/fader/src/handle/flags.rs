@@ -324,6 +324,23 @@ impl Flags {
         self.write(|writer, live, now, events| writer.load(live, &delivery, source, now, events))
     }
 
+    /// Delivers an overlay by itself: a kill has to work also while the document can't be read. Returns whether it is
+    /// new; identical content changes nothing.
+    ///
+    /// # Errors
+    ///
+    /// The overlay has errors; the last good one stays.
+    pub fn load_overlay(
+        &self,
+        overlay: impl AsRef<[u8]>,
+        source: &Source,
+    ) -> Result<bool, CompileError> {
+        let overlay = overlay.as_ref();
+        self.write(|writer, live, now, events| {
+            writer.load_overlay(live, overlay, source, now, events)
+        })
+    }
+
     /// Notes that a source can't be read, in words for a person. What is live stays, and is stale.
     pub fn source_failed(&self, source: &Source, error: &str) {
         self.write(|writer, _, now, events| writer.source_failed(source, error, now, events));

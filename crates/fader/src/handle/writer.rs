@@ -147,7 +147,10 @@ impl Writer {
         let live = swap.load();
         let content = delivery.identity();
         let document = self.take_document(&live, delivery, content, source, now, events);
-        let overlay = self.take_overlay(delivery, source, now, events);
+        let overlay = match &delivery.overlay {
+            Some((name, bytes)) => self.take_overlay(name, bytes, now, events),
+            None => Ok(None),
+        };
         let (overlay, overlay_error) = match overlay {
             Ok(overlay) => (overlay, None),
             Err(error) => (None, Some(error)),
@@ -272,30 +275,23 @@ impl Writer {
         }
     }
 
+    /// Reads an overlay, unless it is the one delivered last. Its source has a status of its own.
     fn take_overlay(
         &mut self,
-        delivery: &Delivery,
-        source: &Source,
+        name: &Arc<str>,
+        bytes: &[u8],
         now: Timestamp,
         events: &mut Vec<Event>,
     ) -> Result<Option<Overlay>, CompileError> {
-        let Some((name, bytes)) = &delivery.overlay else {
-            return Ok(None);
-        };
-        let own_name = **name != *source.name();
         let content = hash::identity(bytes);
         if self.overlay_content == Some(content) {
-            if own_name {
-                self.source_is_good(name, now, true, events);
-            }
+            self.source_is_good(name, now, true, events);
             return Ok(None);
         }
         match read_overlay(bytes) {
             Ok(overlay) => {
                 self.overlay_content = Some(content);
-                if own_name {
-                    self.source_is_good(name, now, false, events);
-                }
+                self.source_is_good(name, now, false, events);
                 Ok(Some(overlay))
             }
             Err(diagnostics) => {
@@ -306,6 +302,24 @@ impl Writer {
                 Err(error)
             }
         }
+    }
+
+    /// Takes or refuses an overlay that comes by itself.
+    pub(crate) fn load_overlay(
+        &mut self,
+        swap: &Swap<Live>,
+        bytes: &[u8],
+        source: &Source,
+        now: Timestamp,
+        events: &mut Vec<Event>,
+    ) -> Result<bool, CompileError> {
+        let overlay = self.take_overlay(&source.shared_name(), bytes, now, events)?;
+        let is_new = overlay.is_some();
+        if let Some(overlay) = overlay {
+            let next = swap.load().with_overlay(Arc::new(overlay));
+            events.push(Event::Overlaid(self.go_live(swap, next, source)));
+        }
+        Ok(is_new)
     }
 
     /// Puts an overlay on top of what is live.
