@@ -454,6 +454,33 @@ fn deep_and_wide_references_cost_neither_the_stack_nor_the_day() {
 }
 
 #[test]
+fn thousands_of_mistakes_in_one_line_are_all_told() {
+    let rules: Vec<_> = (0..20_000)
+        .map(|n| format!(r#"{{ "serve": "oops{n}", "name": "r{n}" }}"#))
+        .collect();
+    let flags: Vec<_> = (0..20_000)
+        .map(|n| {
+            format!(
+                r#""f{n}": {{ "rules": [ {{ "if": {{ "segment": "s{n}" }}, "serve": "on" }} ] }}"#
+            )
+        })
+        .collect();
+    let text = format!(
+        r#"{{ "flags": {{ "f": {{ "rules": [{}] }}, {} }} }}"#,
+        rules.join(","),
+        flags.join(",")
+    );
+    let error = Flags::builder().build().load(&*text, &file()).unwrap_err();
+    assert_eq!(error.diagnostics().len(), 40_000);
+    let last = error.diagnostics().last().unwrap();
+    let column = text.find(r#""s19999""#).unwrap() + 1;
+    assert_eq!(
+        (last.path(), last.column() as usize),
+        ("flags.f19999.rules[0].if.segment", column)
+    );
+}
+
+#[test]
 fn time_never_falls_for_a_handle() {
     let clock = Arc::new(ManualClock::at("2026-12-01T12:00:00Z").unwrap());
     let flags = Flags::builder().clock(Arc::clone(&clock)).build();

@@ -9,7 +9,6 @@ use crate::decision::MAX_ITEMS;
 use crate::document::diagnostic::{DiagnosticKind, Report};
 use crate::document::model::{self, ConditionKind, FlagSet, Name};
 use crate::document::slice;
-use crate::document::suggest::suggest;
 use crate::hash;
 use crate::ruleset::condition::{Equals, Test};
 use crate::ruleset::network::NetworkSet;
@@ -192,7 +191,14 @@ impl<'c, 't> Compiler<'c, 't> {
                     name.span,
                     format!("unknown segment `{}`", name.value),
                 )
-                .maybe_help(suggest(name.value, self.names.segments.keys().copied()));
+                .suggest(
+                    name.value,
+                    self.names
+                        .set
+                        .segments
+                        .iter()
+                        .map(|segment| segment.name.value),
+                );
             return Condition::Constant(Truth::Unknown);
         }
         self.refer(Part::Segment(name.value), name);
@@ -212,7 +218,10 @@ impl<'c, 't> Compiler<'c, 't> {
                     name.span,
                     format!("unknown flag `{}`", name.value),
                 )
-                .maybe_help(suggest(name.value, self.names.flags.keys().copied()));
+                .suggest(
+                    name.value,
+                    self.names.set.flags.iter().map(|flag| flag.name.value),
+                );
             return Condition::Constant(Truth::Unknown);
         };
         self.refer(Part::Flag(name.value), name);
@@ -230,10 +239,10 @@ impl<'c, 't> Compiler<'c, 't> {
                 );
                 self.report
                     .error(DiagnosticKind::UnknownVariant, variant.span, message)
-                    .maybe_help(suggest(
+                    .suggest(
                         variant.value,
                         flag.variants.iter().map(|variant| variant.name),
-                    ));
+                    );
             }
         }
         if variants.value.is_empty() {
@@ -337,7 +346,10 @@ impl<'c, 't> Compiler<'c, 't> {
                     name.span,
                     format!("unknown list `{}`", name.value),
                 )
-                .maybe_help(suggest(name.value, self.names.lists.keys().copied()));
+                .suggest(
+                    name.value,
+                    self.names.set.lists.iter().map(|list| list.name.value),
+                );
             return None;
         }
         self.refer(Part::List(name.value), name);

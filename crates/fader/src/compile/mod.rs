@@ -155,7 +155,7 @@ pub(crate) fn compile(
     flag::check_guarded_ramps(&set, &mut report);
     warnings::check(&set, &edges, input.now, &mut report);
 
-    let broken = Broken::find(&set, &root, &graph, &cyclic, &report);
+    let broken = Broken::find(&names, &root, &graph, &cyclic, &report);
     let fatal = broken.document || (input.source.is_strict() && report.errors().next().is_some());
     let parts = Parts {
         set: &set,
@@ -259,7 +259,7 @@ struct Broken<'t> {
 
 impl<'t> Broken<'t> {
     fn find(
-        set: &FlagSet<'t>,
+        names: &Names<'_, 't>,
         root: &ast::Value<'_>,
         graph: &Graph<'t>,
         cyclic: &[references::Node<'t>],
@@ -274,20 +274,21 @@ impl<'t> Broken<'t> {
         for problem in report.errors() {
             let at = problem.span.start;
             match syntax::owner(root, at) {
-                Some(("flags", name)) => broken
-                    .flags
-                    .extend(set.flags.iter().map(|f| f.name.value).find(|n| *n == name)),
-                Some(("segments", name)) => {
-                    broken.segments.extend(
-                        set.segments
-                            .iter()
-                            .map(|s| s.name.value)
-                            .find(|n| *n == name),
-                    );
+                Some(("flags", name)) => {
+                    broken
+                        .flags
+                        .extend(names.flags.get_key_value(name).map(|(name, _)| *name));
                 }
-                Some(("lists", name)) => broken
-                    .lists
-                    .extend(set.lists.iter().map(|l| l.name.value).find(|n| *n == name)),
+                Some(("segments", name)) => {
+                    broken
+                        .segments
+                        .extend(names.segments.get_key_value(name).map(|(name, _)| *name));
+                }
+                Some(("lists", name)) => {
+                    broken
+                        .lists
+                        .extend(names.lists.get_key_value(name).map(|(name, _)| *name));
+                }
                 _ => broken.document = true,
             }
         }

@@ -1,6 +1,6 @@
 //! What works but was probably not meant so.
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 
 use crate::compile::condition::{Part, Reference};
 use crate::compile::flag::{draws, salt_of, unit_of};
@@ -143,31 +143,26 @@ fn draws_that_reach_nobody(flag: &Flag<'_>, report: &mut Report) {
         }
         _ => None,
     };
-    for (at, rule) in flag.rules.iter().enumerate() {
+    // How far the unconditional rules so far have taken each draw, by unit and salt.
+    let mut taken: HashMap<(&str, &str), Percent> = HashMap::new();
+    for rule in &flag.rules {
         let Some((percent, place)) = percent_of(rule) else {
             continue;
         };
-        let same = |earlier: &&Rule<'_>| {
-            is_unconditional(earlier)
-                && unit_of(flag, earlier) == unit_of(flag, rule)
-                && salt_of(flag, earlier) == salt_of(flag, rule)
-        };
-        let taken = flag
-            .rules
-            .iter()
-            .take(at)
-            .filter(same)
-            .filter_map(percent_of)
-            .map(|(percent, _)| percent)
-            .max();
-        if let Some(taken) = taken.filter(|taken| *taken >= percent && percent > Percent::ZERO) {
+        let so_far = taken
+            .entry((unit_of(flag, rule), salt_of(flag, rule)))
+            .or_default();
+        if *so_far >= percent && percent > Percent::ZERO {
             report
                 .warning(
                     DiagnosticKind::DrawReachesNobody,
                     place,
-                    format!("an earlier rule takes the first {taken} % of the same draw, so {percent} % leaves nobody"),
+                    format!("an earlier rule takes the first {so_far} % of the same draw, so {percent} % leaves nobody"),
                 )
                 .help("raise this percent above that one, or give the rule a `salt` of its own");
+        }
+        if is_unconditional(rule) {
+            *so_far = percent.max(*so_far);
         }
     }
 }

@@ -3,6 +3,7 @@
 use std::fmt;
 use std::sync::Arc;
 
+use crate::document::suggest::suggest;
 use crate::document::syntax::Span;
 
 /// How much a [`Diagnostic`] weighs.
@@ -291,7 +292,13 @@ pub(crate) struct Problem {
 #[derive(Default)]
 pub(crate) struct Report {
     pub(crate) problems: Vec<Problem>,
+    /// Names that suggestions have been looked for among.
+    compared: usize,
 }
+
+/// How many names suggestions may be looked for among: a document of thousands of mistakes and names gets its first
+/// suggestions, and the rest without.
+const MAX_COMPARED: usize = 200_000;
 
 impl Report {
     pub(crate) fn error(
@@ -299,7 +306,7 @@ impl Report {
         kind: DiagnosticKind,
         span: Span,
         message: impl Into<String>,
-    ) -> &mut Problem {
+    ) -> Reported<'_> {
         self.push(Severity::Error, kind, span, message.into())
     }
 
@@ -308,7 +315,7 @@ impl Report {
         kind: DiagnosticKind,
         span: Span,
         message: impl Into<String>,
-    ) -> &mut Problem {
+    ) -> Reported<'_> {
         self.push(Severity::Warning, kind, span, message.into())
     }
 
@@ -318,8 +325,7 @@ impl Report {
         kind: DiagnosticKind,
         span: Span,
         message: String,
-    ) -> &mut Problem {
-        let at = self.problems.len();
+    ) -> Reported<'_> {
         self.problems.push(Problem {
             severity,
             kind,
@@ -327,8 +333,7 @@ impl Report {
             message,
             help: None,
         });
-        #[expect(clippy::indexing_slicing, reason = "pushed on the line above")]
-        &mut self.problems[at]
+        Reported(self)
     }
 
     pub(crate) fn errors(&self) -> impl Iterator<Item = &Problem> {
@@ -338,13 +343,31 @@ impl Report {
     }
 }
 
-impl Problem {
-    pub(crate) fn help(&mut self, help: impl Into<String>) {
-        self.help = Some(help.into());
+/// The problem reported last, to be given its cure.
+pub(crate) struct Reported<'r>(&'r mut Report);
+
+impl Reported<'_> {
+    pub(crate) fn help_if(self, applies: bool, help: &str) {
+        if applies {
+            self.help(help);
+        }
     }
 
-    /// Adds a cure where there is one.
-    pub(crate) fn maybe_help(&mut self, help: Option<String>) {
-        self.help = help;
+    pub(crate) fn help(self, help: impl Into<String>) {
+        if let Some(problem) = self.0.problems.last_mut() {
+            problem.help = Some(help.into());
+        }
+    }
+
+    /// Suggests the nearest of the names that are known.
+    pub(crate) fn suggest<'a>(self, found: &str, known: impl IntoIterator<Item = &'a str>) {
+        if self.0.compared > MAX_COMPARED {
+            return;
+        }
+        let known: Vec<&str> = known.into_iter().collect();
+        self.0.compared += known.len();
+        if let Some(help) = suggest(found, &known) {
+            self.help(help);
+        }
     }
 }

@@ -5,9 +5,8 @@
 
 use jsonc_parser::ast;
 
-use crate::document::diagnostic::{DiagnosticKind, Report};
+use crate::document::diagnostic::{DiagnosticKind, Report, Reported};
 use crate::document::model::{At, Field, Name};
-use crate::document::suggest::suggest;
 use crate::document::syntax::Span;
 use crate::number::Literal;
 
@@ -138,7 +137,7 @@ impl<'t> Fields<'t> {
                         Span::of(&property.name),
                         format!("unknown field `{name}` in {what}"),
                     )
-                    .maybe_help(suggest(name, known.iter().copied()));
+                    .suggest(name, known.iter().copied());
             } else {
                 numbers(&property.value, report);
             }
@@ -218,9 +217,14 @@ impl<'t> Fields<'t> {
     }
 }
 
-pub(crate) fn wrong_type(value: &ast::Value<'_>, name: &str, expected: &str, report: &mut Report) {
+pub(crate) fn wrong_type<'r>(
+    value: &ast::Value<'_>,
+    name: &str,
+    expected: &str,
+    report: &'r mut Report,
+) -> Reported<'r> {
     let message = format!("`{name}` takes {expected}, not {}", type_name(value));
-    report.error(DiagnosticKind::WrongType, Span::of(value), message);
+    report.error(DiagnosticKind::WrongType, Span::of(value), message)
 }
 
 pub(crate) fn string<'t>(

@@ -14,7 +14,6 @@ use crate::document::model::{
 };
 use crate::document::read_condition::{read_condition, read_condition_or_all};
 use crate::document::read_ramp::read_ramp;
-use crate::document::suggest::suggest;
 use crate::document::syntax::Span;
 use crate::number::Literal;
 use crate::percent::{ParsePercentError, Percent};
@@ -166,12 +165,14 @@ fn read_list<'t>(name: Name<'t>, value: &'t ast::Value<'t>, report: &mut Report)
                     .map_or(Ids::Invalid, Ids::File);
             }
         }
-        other => wrong_type(
-            other,
-            "a list",
-            "an array of ids, or an object with a `file`",
-            report,
-        ),
+        other => {
+            wrong_type(
+                other,
+                "a list",
+                "an array of ids, or an object with a `file`",
+                report,
+            );
+        }
     }
     list
 }
@@ -390,10 +391,7 @@ fn is_variant(variants: &[Variant<'_>], name: Name<'_>, report: &mut Report) -> 
                 name.span,
                 format!("unknown variant `{}`", name.value),
             )
-            .maybe_help(suggest(
-                name.value,
-                variants.iter().map(|variant| variant.name),
-            ));
+            .suggest(name.value, variants.iter().map(|variant| variant.name));
     }
     known
 }
@@ -483,14 +481,11 @@ pub(crate) fn read_percent(
             }
         },
         ast::Value::StringLit(text) => {
-            let problem = report.error(
-                DiagnosticKind::WrongType,
-                Span::of(value),
-                format!("`{name}` takes a number, not a string"),
+            let is_percent = Percent::from_decimal(&text.value).is_ok();
+            wrong_type(value, name, "a number", report).help_if(
+                is_percent,
+                &format!("write {} without the quotes", text.value),
             );
-            if Percent::from_decimal(&text.value).is_ok() {
-                problem.help(format!("write {} without the quotes", text.value));
-            }
             None
         }
         other => {

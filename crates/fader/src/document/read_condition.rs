@@ -100,8 +100,9 @@ fn read_kind<'t>(fields: &Fields<'t>, report: &mut Report) -> Option<ConditionKi
                 span: Span::of(value),
             })),
             other => {
-                wrong_type(other, "segment", "one segment's name", report);
-                help_last(report, other, "join several by `any` or `all`");
+                let several = other.as_array().is_some();
+                wrong_type(other, "segment", "one segment's name", report)
+                    .help_if(several, "join several by `any` or `all`");
                 None
             }
         },
@@ -121,23 +122,12 @@ fn read_kind<'t>(fields: &Fields<'t>, report: &mut Report) -> Option<ConditionKi
         }
         _ => match value {
             ast::Value::Array(_) => {
-                wrong_type(value, "not", "exactly one condition", report);
-                help_last(
-                    report,
-                    value,
-                    "write { \"not\": { \"any\": […] } } or { \"not\": { \"all\": […] } }",
-                );
+                wrong_type(value, "not", "exactly one condition", report)
+                    .help("write { \"not\": { \"any\": […] } } or { \"not\": { \"all\": […] } }");
                 None
             }
             _ => Some(ConditionKind::Not(Box::new(read_condition(value, report)))),
         },
-    }
-}
-
-/// Adds a cure for an array to the problem reported last.
-fn help_last(report: &mut Report, value: &ast::Value<'_>, help: &str) {
-    if let (ast::Value::Array(_), Some(problem)) = (value, report.problems.last_mut()) {
-        problem.help(help);
     }
 }
 
@@ -376,11 +366,13 @@ fn read_is<'t>(
         ast::Value::NumberLit(literal) => Some(Test::InNumbers(vec![number(literal, report)?])),
         ast::Value::BooleanLit(value) => Some(Test::InBools(vec![value.value])),
         other => {
-            wrong_type(other, "is", "one string, number or boolean", report);
-            help_last(report, other, "did you mean `in`?");
-            if let (ast::Value::NullKeyword(_), Some(problem)) = (other, report.problems.last_mut())
-            {
-                problem.help("a missing attribute is { \"exists\": false }");
+            let reported = wrong_type(other, "is", "one string, number or boolean", report);
+            match other {
+                ast::Value::Array(_) => reported.help("did you mean `in`?"),
+                ast::Value::NullKeyword(_) => {
+                    reported.help("a missing attribute is { \"exists\": false }");
+                }
+                _ => {}
             }
             None
         }
@@ -460,10 +452,11 @@ fn read_order<'t>(
             bound: number(literal, report)?,
         }),
         other => {
-            wrong_type(other, name, "a number", report);
-            if let (ast::Value::StringLit(_), Some(problem)) = (other, report.problems.last_mut()) {
-                problem.help("text is never ordered: use `version`, `before` or `after`");
-            }
+            let text = other.as_string_lit().is_some();
+            wrong_type(other, name, "a number", report).help_if(
+                text,
+                "text is never ordered: use `version`, `before` or `after`",
+            );
             None
         }
     }

@@ -7,7 +7,6 @@ use crate::document::fields::{self, CLOCK_RAMP, Fields, STAGED_RAMP, number_beyo
 use crate::document::model::{ClockRamp, Curve, Name, Share, StagedRamp};
 use crate::document::read::{integer, read_percent};
 use crate::document::read_condition::read_instant;
-use crate::document::suggest::suggest;
 use crate::document::syntax::Span;
 use crate::number::{Literal, Number};
 use crate::percent::Percent;
@@ -131,7 +130,7 @@ fn keyword<'t>(
     let message = format!("unknown `{name}`: `{}`", text.value);
     report
         .error(DiagnosticKind::InvalidValue, text.span, message)
-        .maybe_help(suggest(text.value, words.iter().copied()));
+        .suggest(text.value, words.iter().copied());
     None
 }
 
@@ -313,7 +312,7 @@ fn is_metric(metric: Name<'_>, report: &mut Report) -> bool {
                 metric.span,
                 format!("unknown metric `{}`", metric.value),
             )
-            .maybe_help(suggest(metric.value, METRICS.iter().copied()));
+            .suggest(metric.value, METRICS.iter().copied());
     }
     known
 }

@@ -1,16 +1,13 @@
 //! The nearest name: what somebody who misspelt it probably meant.
 
 /// Words a suggestion for `found` out of `known`: the nearest name, else the list of all where that is short.
-pub(crate) fn suggest<'a>(found: &str, known: impl IntoIterator<Item = &'a str>) -> Option<String> {
-    let known: Vec<&str> = known.into_iter().collect();
-    if let Some(nearest) = nearest(found, &known) {
+pub(crate) fn suggest(found: &str, known: &[&str]) -> Option<String> {
+    if let Some(nearest) = nearest(found, known) {
         return Some(format!("did you mean `{nearest}`?"));
     }
-    match known.len() {
-        1..=12 => {
-            let names: Vec<_> = known.iter().map(|name| format!("`{name}`")).collect();
-            Some(format!("there is {}", names.join(", ")))
-        }
+    match known {
+        [one] => Some(format!("there is only `{one}`")),
+        [_, ..] if known.len() <= 12 => Some(format!("one of `{}`", known.join("`, `"))),
         _ => None,
     }
 }
@@ -44,17 +41,17 @@ mod tests {
     #[test]
     fn suggests_the_nearest_name() {
         assert_eq!(
-            suggest("treatmnt", ["control", "treatment"]).unwrap(),
+            suggest("treatmnt", &["control", "treatment"]).unwrap(),
             "did you mean `treatment`?"
         );
         assert_eq!(
-            suggest("Gray", ["gray", "stable"]).unwrap(),
+            suggest("Gray", &["gray", "stable"]).unwrap(),
             "did you mean `gray`?"
         );
         assert_eq!(
-            suggest("xyz", ["gray", "stable"]).unwrap(),
-            "there is `gray`, `stable`"
+            suggest("xyz", &["gray", "stable"]).unwrap(),
+            "one of `gray`, `stable`"
         );
-        assert_eq!(suggest("xyz", []), None);
+        assert_eq!(suggest("xyz", &[]), None);
     }
 }

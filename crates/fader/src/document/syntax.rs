@@ -3,6 +3,8 @@
 //! The parser accepts more than JSON with comments and trailing commas, some of it whatever its options: other white
 //! space and raw control characters in strings. [`stray`] finds those, and the nesting, in one pass over the bytes.
 
+use std::cell::Cell;
+
 use jsonc_parser::ast;
 use jsonc_parser::common::Ranged;
 use jsonc_parser::errors::ParseErrorKind;
@@ -307,41 +309,36 @@ pub(crate) fn last_of_each_key<'t, 'a>(
 }
 
 /// Turns places of a text into lines and columns, both from 1, columns in characters.
+///
+/// It goes on from the place asked for last, so that places in the order of the text cost one walk over it, also where
+/// the whole document is one line.
 pub(crate) struct Lines<'t> {
     text: &'t str,
-    starts: Vec<usize>,
+    /// The last place, with its line and column.
+    last: Cell<(usize, u32, u32)>,
 }
 
 impl<'t> Lines<'t> {
     pub(crate) fn new(text: &'t str) -> Self {
-        let starts = std::iter::once(0).chain(
-            text.bytes()
-                .enumerate()
-                .filter(|(_, b)| *b == b'\n')
-                .map(|(at, _)| at + 1),
-        );
         Self {
             text,
-            starts: starts.collect(),
+            last: Cell::new((0, 1, 1)),
         }
     }
 
     pub(crate) fn place(&self, at: usize) -> (u32, u32) {
-        let line = self.starts.partition_point(|start| *start <= at);
-        let start = line
-            .checked_sub(1)
-            .and_then(|line| self.starts.get(line))
-            .copied()
-            .unwrap_or(0);
-        let column = self
-            .text
-            .get(start..at)
-            .map_or(0, |before| before.chars().count())
-            + 1;
-        (
-            u32::try_from(line).unwrap_or(u32::MAX),
-            u32::try_from(column).unwrap_or(u32::MAX),
-        )
+        let start = (0, 1, 1);
+        let last = self.last.get();
+        let (from, mut line, mut column) = if last.0 <= at { last } else { start };
+        for character in self.text.get(from..at).unwrap_or_default().chars() {
+            if character == '\n' {
+                (line, column) = (line.saturating_add(1), 1);
+            } else {
+                column = column.saturating_add(1);
+            }
+        }
+        self.last.set((at, line, column));
+        (line, column)
     }
 }
 
@@ -364,12 +361,7 @@ pub(crate) fn path(root: &ast::Value<'_>, at: usize) -> String {
                 node = &property.value;
             }
             ast::Value::Array(array) => {
-                let found = array
-                    .elements
-                    .iter()
-                    .enumerate()
-                    .find(|(_, item)| item.start() <= at && at < item.end());
-                let Some((index, element)) = found else {
+                let Some((index, element)) = index_at(&array.elements, at) else {
                     return path;
                 };
                 path.extend(["[", &*index.to_string(), "]"]);
@@ -380,16 +372,21 @@ pub(crate) fn path(root: &ast::Value<'_>, at: usize) -> String {
     }
 }
 
+/// Finds the item that a place is in; items stand in the order of the text.
+fn index_at<T: Ranged>(items: &[T], at: usize) -> Option<(usize, &T)> {
+    let index = items.partition_point(|item| item.end() <= at);
+    let item = items.get(index)?;
+    (item.start() <= at).then_some((index, item))
+}
+
+fn entry_at<T: Ranged>(items: &[T], at: usize) -> Option<&T> {
+    index_at(items, at).map(|(_, item)| item)
+}
+
 /// Finds the entry of the document's sections that a place is in: a section's name and the entry's.
 pub(crate) fn owner<'t>(root: &'t ast::Value<'_>, at: usize) -> Option<(&'t str, &'t str)> {
-    let inside = |object: &'t ast::Object<'_>| {
-        object
-            .properties
-            .iter()
-            .find(|property| property.start() <= at && at < property.end())
-    };
-    let section = inside(root.as_object()?)?;
-    let entry = inside(section.value.as_object()?)?;
+    let section = entry_at(&root.as_object()?.properties, at)?;
+    let entry = entry_at(&section.value.as_object()?.properties, at)?;
     Some((section.name.as_str(), entry.name.as_str()))
 }
 
