@@ -198,7 +198,10 @@ pub(crate) struct Checked {
 impl Checked {
     /// Reads a list file of the document, as a provider would.
     pub(crate) fn list(&self, path: &str) -> Result<Vec<u8>, String> {
-        fs::read(self.path.with_file_name(path)).map_err(|error| error.to_string())
+        fs::read(self.path.with_file_name(path)).map_err(|error| match error.kind() {
+            std::io::ErrorKind::NotFound => "no such file".to_owned(),
+            _ => error.to_string(),
+        })
     }
 }
 

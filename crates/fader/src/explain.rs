@@ -5,11 +5,11 @@ use std::sync::Arc;
 
 use crate::attributes::ValueRef;
 use crate::decision::Resolution;
-use crate::document::model::{OrderOperator, TextOperator};
 use crate::evaluate::{Observer, Outcome};
 use crate::hash::Reach;
 use crate::number::Number;
-use crate::ruleset::condition::{Equals, Test};
+use crate::ruleset::condition::{Equals, OrderOperator, Test};
+use crate::ruleset::text::TextOperator;
 use crate::ruleset::{Condition, Flag, Ruleset, Truth};
 
 /// Lines kept of one explanation; what a huge document adds beyond is left out, and said so.

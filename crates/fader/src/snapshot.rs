@@ -6,7 +6,6 @@ use std::sync::Arc;
 
 use crate::attributes::{AttributeName, Attributes};
 use crate::decision::{Answer, Code, Decision, Resolution};
-use crate::document::diagnostic::{Diagnostic, DiagnosticKind, Severity};
 use crate::handle::Scope;
 use crate::hash::Reach;
 use crate::overlay::Overlay;
@@ -32,7 +31,7 @@ pub(crate) struct Live {
 #[derive(Debug, Default)]
 pub(crate) struct Notes {
     pub(crate) loaded_at: Option<Timestamp>,
-    pub(crate) warnings: Vec<Diagnostic>,
+    pub(crate) warnings: Vec<crate::Diagnostic>,
     pub(crate) set_aside: Vec<String>,
 }
 
@@ -92,104 +91,6 @@ impl Live {
             content: self.content,
             notes,
         }
-    }
-
-    /// Returns the warnings of the document, and those of the overlay on top of it: entries that wait for a flag or rule
-    /// that the document lacks, and percents that hide the document's.
-    pub(crate) fn warnings(&self) -> Vec<Diagnostic> {
-        let mut warnings = self.notes.warnings.clone();
-        let mut warn = |kind, path: String, (line, column), message: String, help: &str| {
-            let help = Some(help.to_owned());
-            warnings.push(Diagnostic {
-                severity: Severity::Warning,
-                kind,
-                path,
-                line,
-                column,
-                message,
-                help,
-            });
-        };
-        for place in &self.ruleset.places {
-            let overlay = self
-                .overlay_of(place.flag)
-                .and_then(|overlay| overlay.reach(place.rule));
-            let Some(name) = self.ruleset.names_by_id(place.flag) else {
-                continue;
-            };
-            let label = self
-                .ruleset
-                .flag(place.flag)
-                .and_then(|flag| flag.rules.get(usize::from(place.rule)));
-            let held = label.and_then(|rule| self.overlay.flags.get(name)?.rules.get(&*rule.label));
-            if let (Some(_), Some(held)) = (overlay, held.filter(|held| **held != place.percent)) {
-                let path = format!(
-                    "flags{}.rules[{}].percent",
-                    crate::document::syntax::step(name),
-                    place.rule
-                );
-                let message = format!(
-                    "the overlay holds this rule at {held} %, so {} % has no effect",
-                    place.percent
-                );
-                warn(
-                    DiagnosticKind::OverlayHolds,
-                    path,
-                    (place.line, place.column),
-                    message,
-                    "change the overlay as well, or take its entry out",
-                );
-            }
-        }
-        for (name, entry) in self.overlay.flags() {
-            let path = format!("flags{}", crate::document::syntax::step(name));
-            let Some(id) = self.ruleset.find(name) else {
-                let message =
-                    format!("the overlay names the flag `{name}`, which the document lacks");
-                warn(
-                    DiagnosticKind::Overlay,
-                    path,
-                    (1, 1),
-                    message,
-                    "the entry waits until the document has it; take it out if it is gone for good",
-                );
-                continue;
-            };
-            let Some(flag) = self.ruleset.flag(id) else {
-                continue;
-            };
-            for (label, _) in entry.percents() {
-                let path = format!("{path}.rules{}", crate::document::syntax::step(label));
-                match flag.rule_named(label).and_then(|at| flag.rules.get(at)) {
-                    None => {
-                        let message = format!(
-                            "the overlay names the rule `{label}`, which the flag `{name}` lacks"
-                        );
-                        warn(
-                            DiagnosticKind::Overlay,
-                            path,
-                            (1, 1),
-                            message,
-                            "the entry waits until the flag has it; take it out if it is gone for good",
-                        );
-                    }
-                    Some(rule) if rule.draw.is_none() => {
-                        let message = format!(
-                            "the overlay sets a percent of the rule `{label}`, which draws nothing"
-                        );
-                        warn(
-                            DiagnosticKind::Overlay,
-                            path,
-                            (1, 1),
-                            message,
-                            "give the rule a `percent`, or kill the flag",
-                        );
-                    }
-                    Some(_) => {}
-                }
-            }
-        }
-        warnings
     }
 
     /// Resolves a flag by name: a forced value, or what `decide` decides.

@@ -3,7 +3,11 @@
 use crate::document::syntax::Span;
 use crate::number::Number;
 use crate::percent::Percent;
+use crate::ruleset::About;
+use crate::ruleset::condition::OrderOperator;
 use crate::ruleset::network::Network;
+use crate::ruleset::ramp::ClockRamp;
+use crate::ruleset::text::TextOperator;
 use crate::ruleset::version::Requirement;
 use crate::time::Timestamp;
 
@@ -69,15 +73,6 @@ pub(crate) struct Flag<'t> {
     pub(crate) about: About,
 }
 
-/// What a flag says of itself that no evaluation reads.
-#[derive(Clone, Debug, Default, PartialEq)]
-pub(crate) struct About {
-    pub(crate) description: Option<Box<str>>,
-    pub(crate) owner: Option<Box<str>>,
-    pub(crate) tags: Box<[Box<str>]>,
-    pub(crate) metadata: Option<serde_json::Value>,
-}
-
 pub(crate) struct Variant<'t> {
     pub(crate) name: &'t str,
     pub(crate) value: serde_json::Value,
@@ -102,22 +97,6 @@ pub(crate) enum Share {
     Staged(StagedRamp),
     /// Reported already.
     Invalid,
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct ClockRamp {
-    pub(crate) from: Percent,
-    pub(crate) to: Percent,
-    pub(crate) start: Timestamp,
-    /// Nanoseconds, above 0.
-    pub(crate) over: u128,
-    pub(crate) curve: Curve,
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Curve {
-    Linear,
-    Exponential,
 }
 
 /// A ramp that a controller runs; here its plan is only checked.
@@ -188,19 +167,4 @@ pub(crate) enum Test<'t> {
     After(Timestamp),
     Version(Vec<Requirement>),
     InNetwork(Vec<Network>),
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum TextOperator {
-    StartsWith,
-    EndsWith,
-    Contains,
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum OrderOperator {
-    Below,
-    AtMost,
-    Above,
-    AtLeast,
 }

@@ -9,14 +9,15 @@ use jsonc_parser::ast;
 use crate::document::diagnostic::{DiagnosticKind, Report};
 use crate::document::fields::{self, Fields, entries, number_beyond, wrong_type};
 use crate::document::model::{
-    About, At, Condition, ConditionKind, Flag, FlagSet, Ids, List, Name, Rule, Segment, Serve,
-    Share, Variant,
+    At, Condition, ConditionKind, Flag, FlagSet, Ids, List, Name, Rule, Segment, Serve, Share,
+    Variant,
 };
 use crate::document::read_condition::{read_condition, read_condition_or_all};
 use crate::document::read_ramp::read_ramp;
 use crate::document::syntax::Span;
 use crate::number::Literal;
 use crate::percent::{ParsePercentError, Percent};
+use crate::ruleset::About;
 use crate::time::Timestamp;
 
 /// Reads a whole document.

@@ -6,13 +6,13 @@ use crate::document::diagnostic::{DiagnosticKind, Report};
 use crate::document::fields::{
     self, CONDITION_KINDS, Fields, OPERATORS, number_beyond, wrong_type,
 };
-use crate::document::model::{
-    At, Condition, ConditionKind, Name, OrderOperator, Test, TextOperator,
-};
+use crate::document::model::{At, Condition, ConditionKind, Name, Test};
 use crate::document::read::read_conditions;
 use crate::document::syntax::Span;
 use crate::number::{Literal, Number};
+use crate::ruleset::condition::OrderOperator;
 use crate::ruleset::network::{Network, NetworkError};
+use crate::ruleset::text::TextOperator;
 use crate::ruleset::version::{Requirement, RequirementError};
 use crate::time::Timestamp;
 

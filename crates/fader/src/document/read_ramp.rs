@@ -4,12 +4,13 @@ use jsonc_parser::ast;
 
 use crate::document::diagnostic::{DiagnosticKind, Report};
 use crate::document::fields::{self, CLOCK_RAMP, Fields, STAGED_RAMP, number_beyond, wrong_type};
-use crate::document::model::{ClockRamp, Curve, Name, Share, StagedRamp};
+use crate::document::model::{Name, Share, StagedRamp};
 use crate::document::read::{integer, read_percent};
 use crate::document::read_condition::read_instant;
 use crate::document::syntax::Span;
 use crate::number::{Literal, Number};
 use crate::percent::Percent;
+use crate::ruleset::ramp::{ClockRamp, Curve};
 use crate::time::parse_duration;
 
 /// Reads a ramp of either kind.

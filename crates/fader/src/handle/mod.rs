@@ -6,6 +6,7 @@ mod flags;
 mod scope;
 mod status;
 mod swap;
+mod warnings;
 mod writer;
 
 pub use builder::FlagsBuilder;

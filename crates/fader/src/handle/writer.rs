@@ -12,6 +12,7 @@ use crate::handle::builder::FlagsBuilder;
 use crate::handle::events::{Change, Event};
 use crate::handle::status::{SourceStatus, State, Status};
 use crate::handle::swap::Swap;
+use crate::handle::warnings::warnings;
 use crate::hash;
 use crate::overlay::Overlay;
 use crate::ruleset::{Decoders, Registry, Ruleset, Slot};
@@ -200,7 +201,7 @@ impl Writer {
         if let Some(refusal) = refusal {
             return Err(refusal);
         }
-        let (version, warnings) = (Arc::clone(&next.ruleset.version), next.warnings().into());
+        let (version, warnings) = (Arc::clone(&next.ruleset.version), warnings(&next).into());
         Ok(Loaded {
             is_new,
             version,
@@ -470,7 +471,7 @@ impl Writer {
             now,
             sources: self.sources.clone(),
             set_aside: live.notes.set_aside.clone(),
-            warnings: live.warnings(),
+            warnings: warnings(live),
             rolled_back_from: self
                 .rolled_back
                 .as_ref()
@@ -493,7 +494,7 @@ fn describe_change(old: &Live, new: &Live, source: &Source) -> Change {
         version: Arc::clone(&new.ruleset.version),
         previous: Arc::clone(&old.ruleset.version),
         keys: changed_keys(old, new),
-        warnings: new.warnings().into(),
+        warnings: warnings(new).into(),
         source: source.shared_name(),
     }
 }

@@ -1,7 +1,6 @@
 //! A condition in its cheapest form.
 
 use crate::attributes::ValueRef;
-use crate::document::model::OrderOperator;
 use crate::number::{Literal, Number};
 use crate::ruleset::list::IdList;
 use crate::ruleset::network::NetworkSet;
@@ -63,6 +62,14 @@ pub(crate) enum Condition {
         attribute: AttributeId,
         test: Test,
     },
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum OrderOperator {
+    Below,
+    AtMost,
+    Above,
+    AtLeast,
 }
 
 #[derive(Debug)]

@@ -7,7 +7,6 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use crate::attributes::AttributeName;
-use crate::document::model::{About, ClockRamp};
 use crate::hash::{Reach, Salt};
 use crate::key::{DecodedValue, Decoder};
 use crate::percent::Percent;
@@ -22,6 +21,7 @@ pub(crate) mod version;
 
 pub(crate) use condition::{Condition, Truth};
 use list::IdList;
+use ramp::ClockRamp;
 
 macro_rules! ids {
     ($($name:ident)*) => {
@@ -171,6 +171,15 @@ pub(crate) struct Flag {
     /// Tells the flag's text in the document.
     pub(crate) text: u128,
     pub(crate) about: Box<About>,
+}
+
+/// What a flag says of itself that no evaluation reads.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub(crate) struct About {
+    pub(crate) description: Option<Box<str>>,
+    pub(crate) owner: Option<Box<str>>,
+    pub(crate) tags: Box<[Box<str>]>,
+    pub(crate) metadata: Option<serde_json::Value>,
 }
 
 /// A value that a flag can take.

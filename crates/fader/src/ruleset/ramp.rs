@@ -1,8 +1,23 @@
 //! Clock ramps: a percent that is a pure function of the time, the same on every machine.
 
-use crate::document::model::{ClockRamp, Curve};
 use crate::percent::Percent;
 use crate::time::Timestamp;
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct ClockRamp {
+    pub(crate) from: Percent,
+    pub(crate) to: Percent,
+    pub(crate) start: Timestamp,
+    /// Nanoseconds, above 0.
+    pub(crate) over: u128,
+    pub(crate) curve: Curve,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Curve {
+    Linear,
+    Exponential,
+}
 
 /// Returns the ramp's percent at an instant; `None` before its start, when nobody is enrolled whatever `from` says.
 pub(crate) fn percent_at(ramp: &ClockRamp, now: Timestamp) -> Option<Percent> {

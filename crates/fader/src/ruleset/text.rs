@@ -1,7 +1,5 @@
 //! Text operators, with and without regard to case, none of which allocates.
 
-use crate::document::model::TextOperator;
-
 /// Maps a text to lower case character by character, without locale, word context or normalisation.
 fn fold(text: &str) -> impl DoubleEndedIterator<Item = char> + Clone + '_ {
     text.chars().flat_map(char::to_lowercase)
@@ -55,6 +53,13 @@ impl TextSet {
     pub(crate) fn ignore_case(&self) -> bool {
         self.ignore_case
     }
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum TextOperator {
+    StartsWith,
+    EndsWith,
+    Contains,
 }
 
 /// A text operator with operands of which one has to match.

@@ -1,0 +1,100 @@
+//! What is to be warned of while a ruleset is live under its overlay.
+
+use crate::document::diagnostic::{Diagnostic, DiagnosticKind, Severity};
+use crate::document::syntax::step;
+use crate::ruleset::{Flag, Slot};
+use crate::snapshot::Live;
+
+const WAITS: &str = "the entry waits until the document has it; take it out if it is gone for good";
+
+/// Returns the warnings of the document, then those of the overlay on top of it: percents that hide the document's, and
+/// entries that wait for a flag or rule which the document lacks.
+pub(crate) fn warnings(live: &Live) -> Vec<Diagnostic> {
+    let mut warnings = live.notes.warnings.clone();
+    hidden_percents(live, &mut warnings);
+    for (name, entry) in live.overlay.flags() {
+        let path = format!("flags{}", step(name));
+        match live.ruleset.find(name).map(|id| live.ruleset.slot(id)) {
+            Some(Slot::Flag { flag, .. }) => {
+                for (label, _) in entry.percents() {
+                    let path = format!("{path}.rules{}", step(label));
+                    warnings.extend(waiting_rule(flag, label, path));
+                }
+            }
+            Some(Slot::SetAside) => {}
+            Some(Slot::Vacant) | None => {
+                let message =
+                    format!("the overlay names the flag `{name}`, which the document lacks");
+                warnings.push(of_overlay(path, message, WAITS));
+            }
+        }
+    }
+    warnings
+}
+
+/// An edit of the document's percent has no effect while the overlay holds another.
+fn hidden_percents(live: &Live, warnings: &mut Vec<Diagnostic>) {
+    for place in &live.ruleset.places {
+        let held = live.ruleset.names_by_id(place.flag).and_then(|name| {
+            let rule = live
+                .ruleset
+                .flag(place.flag)?
+                .rules
+                .get(usize::from(place.rule))?;
+            let held = live.overlay.flags.get(name)?.rules.get(&*rule.label)?;
+            Some((name, *held))
+        });
+        if let Some((name, held)) = held.filter(|(_, held)| *held != place.percent) {
+            warnings.push(Diagnostic {
+                severity: Severity::Warning,
+                kind: DiagnosticKind::OverlayHolds,
+                path: format!("flags{}.rules[{}].percent", step(name), place.rule),
+                line: place.line,
+                column: place.column,
+                message: format!(
+                    "the overlay holds this rule at {held} %, so {} % has no effect",
+                    place.percent
+                ),
+                help: Some("change the overlay as well, or take its entry out".to_owned()),
+            });
+        }
+    }
+}
+
+fn waiting_rule(flag: &Flag, label: &str, path: String) -> Option<Diagnostic> {
+    let rule = flag.rule_named(label).and_then(|at| flag.rules.get(at));
+    match rule {
+        None => {
+            let message = format!(
+                "the overlay names the rule `{label}`, which the flag `{}` lacks",
+                flag.name
+            );
+            Some(of_overlay(path, message, WAITS))
+        }
+        Some(rule) if rule.draw.is_none() => {
+            let message =
+                format!("the overlay sets a percent of the rule `{label}`, which draws nothing");
+            Some(of_overlay(
+                path,
+                message,
+                "give the rule a `percent`, or kill the flag",
+            ))
+        }
+        Some(_) => None,
+    }
+}
+
+/// A warning about an entry of the overlay, whose text is no longer at hand: it is placed at its beginning.
+fn of_overlay(path: String, message: String, help: &str) -> Diagnostic {
+    let kind = DiagnosticKind::Overlay;
+    let help = Some(help.to_owned());
+    Diagnostic {
+        severity: Severity::Warning,
+        kind,
+        path,
+        line: 1,
+        column: 1,
+        message,
+        help,
+    }
+}

@@ -1,0 +1,47 @@
+//! The file provider.
+
+use std::fmt::Debug;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use fader::{CompileError, Flags, FlagsBuilder};
+use fader_providers::{ErrorKind, FileBuilder, ProviderError, file};
+
+use super::{copied, error};
+
+#[test]
+fn file_builder() {
+    fn path<P: Into<PathBuf>>() {
+        let _: fn(P) -> FileBuilder = file;
+        let _: fn(FileBuilder, P) -> FileBuilder = FileBuilder::overlay;
+    }
+    fn warning<F: Fn(&str) + Send + 'static>() {
+        let _: fn(FileBuilder, F) -> FileBuilder = FileBuilder::on_warning;
+    }
+    fn sent<T: Debug + Send + 'static>() {}
+    let _: fn(FileBuilder, Duration) -> FileBuilder = FileBuilder::poll_every;
+    let _: fn(FileBuilder, Duration) -> FileBuilder = FileBuilder::debounce;
+    let _: fn(FileBuilder, u64) -> FileBuilder = FileBuilder::max_bytes;
+    let _: fn(FileBuilder, u64) -> FileBuilder = FileBuilder::max_list_bytes;
+    let _: fn(FileBuilder) -> FileBuilder = FileBuilder::quarantine;
+    let _: fn(FileBuilder, bool) -> FileBuilder = FileBuilder::watch;
+    let _: fn(FileBuilder, FlagsBuilder) -> FileBuilder = FileBuilder::flags;
+    let _: fn(FileBuilder) -> Result<Flags, ProviderError> = FileBuilder::open;
+    path::<&Path>();
+    warning::<fn(&str)>();
+    sent::<FileBuilder>();
+}
+
+#[test]
+fn provider_error() {
+    let _: fn(&ProviderError) -> ErrorKind = ProviderError::kind;
+    let _: fn(&ProviderError) -> bool = ProviderError::is_transient;
+    let _: fn(&ProviderError) -> Option<&CompileError> = ProviderError::compile_error;
+    error::<ProviderError>();
+    copied::<ErrorKind>();
+    let _: fn(ErrorKind) = |kind| match kind {
+        ErrorKind::NotFound | ErrorKind::NotAFile | ErrorKind::TooLarge | ErrorKind::Changing => {}
+        ErrorKind::Unreadable | ErrorKind::Refused | ErrorKind::Thread => {}
+        _ => {}
+    };
+}
