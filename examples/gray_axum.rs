@@ -9,7 +9,7 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::Duration;
 
-use anyhow::{Context, Result, anyhow};
+use anyhow::{Context, Result};
 use axum::Json;
 use axum::Router;
 use axum::http::request::Parts;
@@ -44,7 +44,7 @@ fn main() -> ExitCode {
     match run(&Args::parse()) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
-            eprintln!("error: {error}");
+            eprintln!("error: {error:#}");
             ExitCode::FAILURE
         }
     }
@@ -52,11 +52,13 @@ fn main() -> ExitCode {
 
 #[tokio::main]
 async fn run(args: &Args) -> Result<()> {
-    let flags = fader_providers::file(&args.flags).open()?;
+    let flags = fader_providers::file(&args.flags)
+        .on_warning(|warning| warn(warning))
+        .open()?;
     let listener = TcpListener::bind(&args.addr)
         .await
-        .map_err(|error| anyhow!("cannot listen on `{}`: {error}", args.addr))?;
-    let stop = stop_signal()?;
+        .with_context(|| format!("cannot listen on `{}`", args.addr))?;
+    let stop = stop_signal().context("cannot wait for signals")?;
 
     greet(&flags, args, listener.local_addr()?);
     let _reports = flags.subscribe(report);

@@ -429,6 +429,42 @@ fn a_kept_form_never_closes_a_circle() {
 }
 
 #[test]
+fn a_kept_form_that_is_too_deep_takes_no_other_with_it() {
+    let network = Source::new("http://flags").quarantine();
+    let flags = Flags::builder().build();
+    let segments = |length: usize| {
+        let chain =
+            (1..length).map(|n| format!(r#", "s{n}": {{ "if": {{ "segment": "s{}" }} }}"#, n - 1));
+        format!(
+            r#""s0": {{ "if": {{ "attribute": "a", "exists": false }} }}{}"#,
+            chain.collect::<String>()
+        )
+    };
+    let text = |segments: &str, deep: &str, other: &str| {
+        format!(
+            r#"{{ "segments": {{ {segments} }}, "flags": {{ "deep": {deep}, "other": {other} }} }}"#
+        )
+    };
+    let deep =
+        r#"{ "rules": [ { "if": { "not": { "not": { "segment": "top" } } }, "serve": "on" } ] }"#;
+    let short = format!(
+        r#"{}, "top": {{ "if": {{ "segment": "s0" }} }}"#,
+        segments(1)
+    );
+    flags.load(text(&short, deep, "true"), &network).unwrap();
+    let long = format!(
+        r#"{}, "top": {{ "if": {{ "segment": "s253" }} }}"#,
+        segments(254)
+    );
+    flags.load(text(&long, "5", "5"), &network).unwrap();
+    assert_eq!(flags.resolve("other", &()).variant(), Some("on"));
+    assert_eq!(
+        flags.resolve("deep", &()).error_code().unwrap().as_str(),
+        "PARSE_ERROR"
+    );
+}
+
+#[test]
 fn deep_and_wide_references_cost_neither_the_stack_nor_the_day() {
     let chain = |length: usize| {
         let segments: Vec<_> = (1..length)
@@ -690,6 +726,90 @@ fn a_subscriber_that_panics_silences_nobody_for_good() {
     drop(broken);
     flags.load(document(3, 3), &file()).unwrap();
     assert_eq!(take(&seen), ["loaded 2 f", "loaded 3 f"]);
+}
+
+/// Alive for as long as the ruleset that it was decoded for.
+#[derive(Debug)]
+struct Counted(u32);
+
+static ALIVE: std::sync::atomic::AtomicI32 = std::sync::atomic::AtomicI32::new(0);
+
+impl<'de> serde::Deserialize<'de> for Counted {
+    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        ALIVE.fetch_add(1, std::sync::atomic::Ordering::SeqCst);
+        u32::deserialize(deserializer).map(Counted)
+    }
+}
+
+impl Drop for Counted {
+    fn drop(&mut self) {
+        ALIVE.fetch_sub(1, std::sync::atomic::Ordering::SeqCst);
+    }
+}
+
+impl fader::Decoded for Counted {}
+
+#[test]
+fn what_was_replaced_is_freed_by_the_writer_and_unchanged_flags_are_shared() {
+    static DEFAULT: Counted = Counted(0);
+    static COUNTED: FlagKey<Counted> = FlagKey::new("counted", &DEFAULT);
+    let alive = || ALIVE.load(std::sync::atomic::Ordering::SeqCst);
+    let flags = Flags::builder().decode(&COUNTED).history(1).build();
+    let text = |value: u32, other: u32| {
+        format!(
+            r#"{{ "flags": {{ "counted": {{ "variants": {{ "v": {value} }}, "default": "v" }},
+                              "other": {{ "variants": {{ "v": {other} }}, "default": "v" }} }} }}"#
+        )
+    };
+    for round in 1..=20 {
+        flags.load(text(round, 0), &file()).unwrap();
+        if round % 2 == 0 {
+            flags.rollback().unwrap();
+        }
+    }
+    assert!(alive() <= 3, "{} alive", alive());
+
+    flags.load(text(99, 0), &file()).unwrap();
+    let scope = flags.scope(());
+    for other in 1..=5 {
+        flags.load(text(99, other), &file()).unwrap();
+    }
+    assert_eq!(
+        (alive(), scope.get(&COUNTED).0),
+        (1, 99),
+        "one form serves every ruleset"
+    );
+    for round in 100..105 {
+        flags.load(text(round, 0), &file()).unwrap();
+    }
+    assert_eq!(
+        alive(),
+        3,
+        "the live one, one of the history, one that a scope holds"
+    );
+    drop(scope);
+    assert_eq!(alive(), 3, "a request frees no ruleset");
+    flags.reclaim();
+    assert_eq!(alive(), 2);
+}
+
+#[test]
+fn refused_names_leave_no_trace() {
+    let flags = loaded(&document(1, 1));
+    for typo in 0..1_000 {
+        flags
+            .load(
+                format!(r#"{{ "flags": {{ "typo{typo}": {{ "oops": 1 }} }} }}"#),
+                &file(),
+            )
+            .unwrap_err();
+    }
+    let scope = format!("{:?}", flags.scope(()));
+    assert!(scope.contains("flags: 2"), "{scope}");
+    assert_eq!(
+        flags.load(document(2, 1), &file()).unwrap().changed().len(),
+        0
+    );
 }
 
 #[test]

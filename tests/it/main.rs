@@ -7,4 +7,5 @@ mod handle;
 mod positions;
 mod properties;
 mod provider_file;
+mod public_api;
 mod schema;

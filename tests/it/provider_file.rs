@@ -14,21 +14,26 @@ use fader_providers::{ErrorKind, FileBuilder, file};
 
 mod broken;
 mod overlay;
+mod read;
 
 const NEVER: Duration = Duration::from_secs(600);
 const SOON: Duration = Duration::from_millis(50);
 
+/// How long anything may take before a test gives up: far longer than it does.
+const PATIENCE: Duration = Duration::from_secs(60);
+
 /// Waits for a condition.
 #[track_caller]
 fn until(what: &str, condition: impl Fn() -> bool) {
-    let deadline = Instant::now() + Duration::from_secs(10);
+    let deadline = Instant::now() + PATIENCE;
     while !condition() {
-        assert!(Instant::now() < deadline, "{what}: not within 10 s");
+        assert!(Instant::now() < deadline, "{what}: not within {PATIENCE:?}");
         thread::sleep(Duration::from_millis(5));
     }
 }
 
-/// Waits until what was noticed so far has been answered, so that what comes next must be noticed by itself.
+/// Waits until what was noticed so far has been answered, so that what comes next must be noticed by itself. Where the
+/// machine is too slow for that, a test shows less, and fails no more.
 fn calm() {
     thread::sleep(Duration::from_millis(400));
 }
@@ -94,6 +99,16 @@ impl Place {
         fs::create_dir_all(path.parent().unwrap()).unwrap();
         fs::write(&path, content).unwrap();
         path
+    }
+
+    /// Waits until everything has been looked at once more: the overlay is read first and loaded with the document.
+    fn look_again(&self, flags: &Flags) {
+        let version = flags.status().overlay_version() + 1;
+        let overlay = format!(r#"{{ "version": {version}, "flags": {{}} }}"#);
+        self.replace("flags.json.overlay.json", overlay);
+        until("another look", || {
+            flags.status().overlay_version() == version
+        });
     }
 
     /// Writes beside the path and renames over it, as editors and deploys do.
@@ -243,16 +258,30 @@ fn half_a_list_is_never_loaded() {
     });
     place.write("rules/lists/vip.txt", "# nobody\n");
     until("a list that is meant to be empty", || !admits(&flags, "bo"));
+}
 
-    // Written line by line, faster than the debounce: no part of it goes live.
+/// It is looked at meanwhile, since notifications don't cease, but no part of it goes live.
+#[test]
+fn a_list_written_line_by_line_is_loaded_once() {
+    let place = Place::new();
+    with_list(&place.at("rules"), 1, "anna");
+    // Long beside the pause between two lines, also where the machine is busy.
+    let debounce = Duration::from_secs(1);
+    let flags = notified(&place.at("rules/flags.json"))
+        .debounce(debounce)
+        .open()
+        .unwrap();
     let (_subscription, told) = record(&flags);
-    let mut ids = String::new();
-    for id in 0..25 {
-        ids.push_str(&format!("guest-{id}\n"));
+    let (start, mut ids, mut lines) = (Instant::now(), String::new(), 0);
+    while start.elapsed() < 3 * debounce {
+        lines += 1;
+        ids.push_str(&format!("guest-{lines}\n"));
         place.write("rules/lists/vip.txt", &ids);
         thread::sleep(Duration::from_millis(20));
     }
-    until("the last line", || admits(&flags, "guest-24"));
+    until("the last line", || {
+        admits(&flags, &format!("guest-{lines}"))
+    });
     let told = told.lock().unwrap();
     assert_eq!(*told, ["loaded 1"], "one load, of the whole");
 }
@@ -398,8 +427,7 @@ fn a_deleted_directory_is_followed_when_it_is_there_again() {
         fs::remove_dir_all(place.at(gone)).unwrap();
         until("what is gone", || flags.status().state() == State::Stale);
         assert_eq!(flags.status().version(), (revision - 1).to_string());
-        // Slower than the retry, so that it must be heard of.
-        thread::sleep(Duration::from_millis(300));
+        calm();
         place.write("etc/shop/flags.json", document(revision));
         until("the new directory", || is_at(&flags, revision));
     }
@@ -470,42 +498,40 @@ fn content_decides_and_not_size_or_time() {
         .unwrap();
     until("other bytes of the same size and time", || is_at(&flags, 2));
     fs::write(&path, document(2)).unwrap();
-    thread::sleep(4 * SOON);
+    place.look_again(&flags);
     assert_eq!(
         *told.lock().unwrap(),
-        ["loaded 2"],
+        ["loaded 2", "overlaid"],
         "the same bytes at another time are nothing new"
     );
 }
 
+/// They are loaded while they go on, and seldom: two looks are at least a debounce apart, however busy the machine is.
 #[test]
-fn a_thousand_writes_in_a_second_are_few_loads() {
+fn a_thousand_writes_are_few_loads() {
     let place = Place::new();
     let path = place.write("flags.json", document(1));
+    let start = Instant::now();
     let flags = notified(&path).open().unwrap();
     let (_subscription, told) = record(&flags);
-    let start = Instant::now();
-    for write in 0..1000 {
-        place.replace("flags.json", document(1000 + write));
-        thread::sleep(
-            Duration::from_millis(1).saturating_sub(
-                start
-                    .elapsed()
-                    .saturating_sub(Duration::from_millis(write.into())),
-            ),
-        );
+    let loads = || {
+        let told = told.lock().unwrap();
+        told.iter()
+            .filter(|told| told.starts_with("loaded"))
+            .count()
+    };
+    let mut revision = 1;
+    while revision <= 1000 || loads() == 0 {
+        assert!(start.elapsed() < PATIENCE, "no load while it is written");
+        revision += 1;
+        place.replace("flags.json", document(revision));
+        thread::sleep(Duration::from_millis(1));
     }
-    let seconds = start.elapsed().as_secs_f64();
-    until("the last one", || is_at(&flags, 1999));
-    let loads = told
-        .lock()
-        .unwrap()
-        .iter()
-        .filter(|told| told.starts_with("loaded"))
-        .count();
+    until("the last one", || is_at(&flags, revision));
+    let (loads, debounces) = (loads(), start.elapsed().as_millis() / 100);
     assert!(
-        (2..=(6.0 * seconds).ceil() as usize + 1).contains(&loads),
-        "{loads} loads in {seconds} s"
+        loads as u128 <= debounces + 2,
+        "{loads} loads in {debounces} debounces"
     );
 }
 
@@ -528,8 +554,9 @@ fn the_thread_stops_after_the_last_handle() {
     let other = flags.clone();
     assert!(watched());
     drop(flags);
-    thread::sleep(Duration::from_millis(300));
-    assert!(watched(), "a clone keeps it");
+    fs::write(&path, document(2)).unwrap();
+    until("a clone keeps it", || is_at(&other, 2));
+    assert!(watched());
     drop(other);
     until("the end of the thread", || !watched());
 }

@@ -7,6 +7,7 @@ use std::time::Instant;
 
 use anyhow::{Context, bail, ensure};
 
+use crate::invariants;
 use crate::tools::{self, cargo};
 
 /// The features of the workspace's crates, each checked without any other.
@@ -19,13 +20,22 @@ const FEATURES: [(&str, &[&str]); 3] = [
     ),
 ];
 
+/// The libraries of the workspace, and which of the others each may bring into a build.
+const SIBLINGS: [(&str, &[&str]); 4] = [
+    ("fader", &[]),
+    ("fader-providers", &["fader"]),
+    ("fader-web", &["fader"]),
+    ("fader-axum", &["fader", "fader-web"]),
+];
+
 /// How many crates `fader` may bring into a build, itself left out.
 const CORE_DEPENDENCIES: usize = 25;
 
 type Step = (&'static str, fn() -> anyhow::Result<()>);
 
-const STEPS: [Step; 9] = [
+const STEPS: [Step; 10] = [
     ("format", format),
+    ("invariants", || invariants::check(&tools::root())),
     ("clippy", clippy),
     // Before the tests, which start an example as a process of its own.
     ("examples", examples),
@@ -59,16 +69,16 @@ fn format() -> anyhow::Result<()> {
     call(cargo().args(["fmt", "--all", "--check"]))
 }
 
+/// Lints both forms of the swap: all features at once put a lock in its place.
 fn clippy() -> anyhow::Result<()> {
-    call(cargo().args([
-        "clippy",
-        "--workspace",
-        "--all-targets",
-        "--all-features",
-        "--",
-        "--deny",
-        "warnings",
-    ]))
+    for features in [&[][..], &["--all-features"]] {
+        let mut command = cargo();
+        command
+            .args(["clippy", "--workspace", "--all-targets"])
+            .args(features);
+        call(command.args(["--", "--deny", "warnings"]))?;
+    }
+    Ok(())
 }
 
 fn examples() -> anyhow::Result<()> {
@@ -159,6 +169,16 @@ fn dependencies() -> anyhow::Result<()> {
         !file.contains("tokio"),
         "`fader-providers` with `file` brings tokio"
     );
+    for (package, allowed) in SIBLINGS {
+        let brought = dependencies_of(&["--package", package, "--all-features"])?;
+        let siblings = brought.iter().filter(|name| name.starts_with("fader"));
+        for name in siblings.filter(|name| *name != package) {
+            ensure!(
+                allowed.contains(&name.as_str()),
+                "`{package}` brings `{name}`"
+            );
+        }
+    }
     Ok(())
 }
 

@@ -3,6 +3,7 @@
 //! It needs cargo alone. All steps share one target folder: that of `CARGO_TARGET_DIR` where it is set.
 
 mod check;
+mod invariants;
 mod tools;
 
 use std::process::ExitCode;

@@ -5,7 +5,7 @@ use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
-use anyhow::{Context, bail};
+use anyhow::{Context, bail, ensure};
 
 /// A tool that a step can't do without, by its cargo subcommand.
 struct Tool {
@@ -33,16 +33,22 @@ impl Tool {
         answers(self.subcommand)
     }
 
-    /// Returns the command that installs it.
-    fn install(&self) -> Vec<&'static str> {
+    /// Returns the commands that install it, one after the other.
+    fn install(&self) -> Vec<Vec<&'static str>> {
         if succeeds(Command::new("rustup").arg("--version")) {
-            return vec!["rustup", "component", "add", self.component];
+            return vec![vec!["rustup", "component", "add", self.component]];
         }
-        let mut command = vec!["apt-get", "install", "--yes", self.debian];
+        let mut commands = vec![
+            // A fresh machine has no list of packages.
+            vec!["apt-get", "update"],
+            vec!["apt-get", "install", "--yes", self.debian],
+        ];
         if !is_root() {
-            command.insert(0, "sudo");
+            commands
+                .iter_mut()
+                .for_each(|command| command.insert(0, "sudo"));
         }
-        command
+        commands
     }
 }
 
@@ -54,16 +60,19 @@ pub fn setup() -> anyhow::Result<()> {
         println!("    nothing to install");
     }
     for tool in missing {
-        let command = tool.install();
-        println!("    {}", command.join(" "));
-        let mut process = Command::new(command[0]);
-        let status = process
-            .args(&command[1..])
-            .status()
-            .with_context(|| format!("cannot run `{}`", command[0]))?;
-        if !status.success() || !tool.is_there() {
-            bail!("`{}` did not install {}", command.join(" "), tool.component);
+        for command in tool.install() {
+            println!("    {}", command.join(" "));
+            let status = Command::new(command[0])
+                .args(&command[1..])
+                .status()
+                .with_context(|| format!("cannot run `{}`", command[0]))?;
+            ensure!(
+                status.success(),
+                "`{}` ended with an error",
+                command.join(" ")
+            );
         }
+        ensure!(tool.is_there(), "{} is still missing", tool.component);
     }
     Ok(())
 }
@@ -75,11 +84,12 @@ pub fn require() -> anyhow::Result<()> {
         return Ok(());
     }
     let lines = missing.iter().map(|tool| {
-        format!(
-            "  {} is missing: {}",
-            tool.component,
-            tool.install().join(" ")
-        )
+        let commands: Vec<_> = tool
+            .install()
+            .iter()
+            .map(|command| command.join(" "))
+            .collect();
+        format!("  {} is missing: {}", tool.component, commands.join(" && "))
     });
     bail!(
         "install these first, or run `cargo xtask setup`:\n{}",
@@ -100,7 +110,7 @@ pub fn cargo() -> Command {
 }
 
 /// Returns the root of the workspace.
-fn root() -> PathBuf {
+pub fn root() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("..")
 }
 

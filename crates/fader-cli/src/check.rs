@@ -33,7 +33,7 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<Outcome> {
             Ok(loaded) => reports.extend(loaded.reports),
             Err(error) => {
                 unread += 1;
-                output::complain(&format!("{error:#}"));
+                output::complain(&error.to_string());
             }
         }
     }

@@ -64,6 +64,15 @@ pub(crate) fn complain(message: &str) {
     let _ = writeln!(stderr(), "{ERROR}fader{ERROR:#}: {}", printable(message));
 }
 
+/// Says in one line on standard error what does no harm but should be known.
+pub(crate) fn warn(message: &str) {
+    let _ = writeln!(
+        stderr(),
+        "{WARNING}warning{WARNING:#}: {}",
+        printable(message)
+    );
+}
+
 /// Words an I/O error for people: without its number, and in lower case.
 pub(crate) fn reason(error: &io::Error) -> String {
     match error.kind() {

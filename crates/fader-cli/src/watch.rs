@@ -7,7 +7,7 @@ use std::path::PathBuf;
 use std::sync::mpsc::{self, Receiver, RecvTimeoutError};
 use std::time::{Duration, SystemTime};
 
-use anyhow::{Context as _, bail};
+use anyhow::Context as _;
 use fader::{Change, CompileError, Diagnostic, DiagnosticKind, Event, Flags, Timestamp};
 use fader_providers::{ErrorKind, ProviderError};
 use serde::Serialize;
@@ -61,9 +61,12 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<Outcome> {
 fn open(args: &Args, inbox: &Receiver<Message>) -> anyhow::Result<Option<Flags>> {
     let mut told = None;
     loop {
-        let error = match fader_providers::file(&args.file).open() {
+        let file = fader_providers::file(&args.file).on_warning(output::warn);
+        let error = match file.open() {
             Ok(flags) => return Ok(Some(flags)),
-            Err(error) if told.is_none() && error.kind() != ErrorKind::Refused => bail!("{error}"),
+            Err(error) if told.is_none() && error.kind() != ErrorKind::Refused => {
+                return Err(error.into());
+            }
             Err(error) => error,
         };
         let message = error.to_string();

@@ -5,9 +5,12 @@ use std::io;
 
 use fader::CompileError;
 
-use crate::file::ReadError;
+use crate::file::{ReadError, reason_of};
 
 /// Tells why a provider could not deliver a document: one clear line that names the path.
+///
+/// The line says all there is to say, so `source()` adds nothing to it. `Debug` is the same line, as it is what a
+/// `main` that returns the error prints.
 ///
 /// ```
 /// let error = fader_providers::file("no/such/flags.json").open().unwrap_err();
@@ -23,7 +26,7 @@ enum Repr {
     Read { name: String, source: ReadError },
     #[error(transparent)]
     Refused(CompileError),
-    #[error("cannot start the thread that follows `{name}`: {source}")]
+    #[error("cannot start the thread that follows `{name}`: {}", reason_of(source))]
     Thread { name: String, source: io::Error },
 }
 
@@ -99,7 +102,7 @@ impl ProviderError {
 
 impl fmt::Debug for ProviderError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_tuple("ProviderError").field(&self.0).finish()
+        fmt::Display::fmt(self, f)
     }
 }
 
@@ -109,16 +112,38 @@ impl fmt::Display for ProviderError {
     }
 }
 
-impl std::error::Error for ProviderError {
-    /// Returns the system's error, where there is one. The message already says it.
-    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
-        match &*self.0 {
-            Repr::Read {
-                source: ReadError::Io(error),
-                ..
-            }
-            | Repr::Thread { source: error, .. } => Some(error),
-            Repr::Read { .. } | Repr::Refused(_) => None,
+impl std::error::Error for ProviderError {}
+
+#[cfg(test)]
+mod tests {
+    use std::error::Error;
+
+    use fader::{Flags, Source};
+
+    use super::*;
+
+    #[test]
+    fn it_is_one_line_however_it_is_printed() {
+        let denied = || io::Error::from_raw_os_error(13);
+        let refused = Flags::builder()
+            .build()
+            .load("{ \"flag\": {} }", &Source::new("flags.json"))
+            .unwrap_err();
+        for (error, line) in [
+            (
+                ProviderError::read("flags.json", denied().into()),
+                "cannot read `flags.json`: permission denied".to_owned(),
+            ),
+            (
+                ProviderError::thread("flags.json", denied()),
+                "cannot start the thread that follows `flags.json`: permission denied".to_owned(),
+            ),
+            (ProviderError::refused(refused.clone()), refused.to_string()),
+        ] {
+            assert_eq!(error.to_string(), line);
+            assert_eq!(format!("{error:?}"), line);
+            assert_eq!(format!("{error:#?}"), line);
+            assert!(error.source().is_none(), "the line says it already");
         }
     }
 }

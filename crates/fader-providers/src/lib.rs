@@ -34,4 +34,4 @@ mod file;
 #[cfg(feature = "file")]
 pub use error::{ErrorKind, ProviderError};
 #[cfg(feature = "file")]
-pub use file::{FileBuilder, file};
+pub use file::{FileBuilder, FileContents, file};

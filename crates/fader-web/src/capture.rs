@@ -2,9 +2,9 @@
 //!
 //! A request is gone when the handler has taken its body, a scope lives on, so the attributes are owned. Copying all
 //! headers would cost more than the evaluation; the ruleset knows which names its rules can ask, and mostly these are
-//! few. Names and texts lie in one buffer, so that a request costs two allocations, whatever the number of attributes.
+//! few. Names and texts lie one behind the other in one buffer: no attribute is allocated by itself.
 
-use std::fmt;
+use std::fmt::{self, Write as _};
 use std::ops::Range;
 
 use fader::{AttributeName, Attributes, Snapshot, Value, ValueRef};
@@ -117,12 +117,20 @@ impl RequestAttributes {
             "request.path" => self.set_untyped(name, request.path()),
             "request.host" => {
                 if let Some(host) = host(request) {
-                    self.set_untyped(name, &host.to_ascii_lowercase());
+                    self.set_written(name, |buffer| {
+                        let start = buffer.len();
+                        buffer.push_str(host);
+                        if let Some(host) = buffer.get_mut(start..) {
+                            host.make_ascii_lowercase();
+                        }
+                    });
                 }
             }
             "client.ip" => {
                 if let Some(peer) = request.peer() {
-                    self.set_untyped(name, &peer.to_canonical().to_string());
+                    let peer = peer.to_canonical();
+                    // Writing to a `String` never fails.
+                    self.set_written(name, |buffer| drop(write!(buffer, "{peer}")));
                 }
             }
             other => {
@@ -135,8 +143,14 @@ impl RequestAttributes {
     }
 
     fn set_untyped(&mut self, name: AttributeName<'_>, text: &str) {
-        let text = self.keep(text);
-        self.set(name, Stored::Untyped(text));
+        self.set_written(name, |buffer| buffer.push_str(text));
+    }
+
+    /// Sets an attribute to the text that `write` appends to the buffer.
+    fn set_written(&mut self, name: AttributeName<'_>, write: impl FnOnce(&mut String)) {
+        let start = self.buffer.len();
+        write(&mut self.buffer);
+        self.set(name, Stored::Untyped(start..self.buffer.len()));
     }
 
     fn set(&mut self, name: AttributeName<'_>, value: Stored) {

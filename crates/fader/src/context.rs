@@ -189,7 +189,7 @@ fn scalar(value: &ast::Value<'_>) -> Result<Value, ContextError> {
             Some(Literal::Float(value)) => Value::Float(value),
             None => {
                 return Err(ContextError(format!(
-                    "the number `{}` is beyond the range of f64",
+                    "the number `{}` is beyond the range of 64-bit floats",
                     number.value
                 )));
             }

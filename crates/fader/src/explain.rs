@@ -308,7 +308,7 @@ fn describe(ruleset: &Ruleset, condition: &Condition) -> String {
             let variants = list(variants.iter().map(|variant| format!("`{variant}`")));
             format!(
                 "flag `{}` serves one of {variants}",
-                ruleset.names_by_id(*flag).unwrap_or("")
+                ruleset.flag_name(*flag).unwrap_or("")
             )
         }
         Condition::Time { from, until } => match (from, until) {

@@ -23,7 +23,7 @@ use crate::percent::Percent;
 /// percent if this is below their [`threshold`].
 ///
 /// ```
-/// assert_eq!(fader::hash::position("new-checkout", "user-42"), fader::hash::position("new-checkout", "user-42"));
+/// assert_eq!(fader::hash::position("new-checkout", "user-42"), 11_971_452_755_194_587_121);
 /// ```
 #[must_use]
 pub fn position(salt: &str, unit: &str) -> u64 {
@@ -32,12 +32,21 @@ pub fn position(salt: &str, unit: &str) -> u64 {
 
 /// Returns the place of `unit` in 0..2^64 that decides its variant in a split under `salt`, independent of its
 /// [`position`].
+///
+/// ```
+/// assert_eq!(fader::hash::place("new-checkout", "user-42"), 4_537_256_112_281_565_220);
+/// ```
 #[must_use]
 pub fn place(salt: &str, unit: &str) -> u64 {
     Salt::new(salt).place(unit.as_bytes())
 }
 
 /// Returns the position below which a unit is enrolled: `floor(micros · 2^64 / 100_000_000)`, 2^64 for 100 %.
+///
+/// ```
+/// assert_eq!(fader::hash::threshold("50".parse()?), 1 << 63);
+/// # Ok::<(), fader::ParsePercentError>(())
+/// ```
 #[must_use]
 pub fn threshold(percent: Percent) -> u128 {
     (u128::from(percent.micros()) << 64) / u128::from(Percent::HUNDRED.micros())

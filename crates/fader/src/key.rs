@@ -283,38 +283,31 @@ impl<T: FlagValue + ?Sized> Key for FlagKey<T> {
 /// assert_eq!(NEW_CHECKOUT.name(), "new-checkout");
 /// assert_eq!(Greeting::key().default_value(), "hello");
 /// ```
+///
+/// Words are told by their capitals, so an acronym is written `HttpServer`. Doc comments and `#[cfg]` may stand before
+/// an entry.
 #[macro_export]
 macro_rules! flags {
-    () => {};
-    ($(#[$doc:meta])* $vis:vis $type:ident : str = $name:literal, default $default:expr; $($rest:tt)*) => {
-        $crate::__flag! { [$(#[$doc])*] [$vis] $type, str, $name, $default }
-        $crate::flags! { $($rest)* }
-    };
-    ($(#[$doc:meta])* $vis:vis $type:ident : $value:ty = $name:literal, default $default:expr; $($rest:tt)*) => {
-        $crate::__flag! { [$(#[$doc])*] [$vis] $type, $value, $name, &$default }
-        $crate::flags! { $($rest)* }
-    };
-}
-
-#[doc(hidden)]
-#[macro_export]
-macro_rules! __flag {
-    ([$($doc:tt)*] [$vis:vis] $type:ident, $value:ty, $name:literal, $default:expr) => {
+    ($($(#[$attribute:meta])* $vis:vis $type:ident : $value:ty = $name:literal, default $default:expr);* $(;)?) => {
         $crate::__private::paste! {
-            $($doc)*
-            $vis static [<$type:snake:upper>]: $crate::FlagKey<$value> = $crate::FlagKey::new($name, $default);
+            $(
+                $(#[$attribute])*
+                $vis static [<$type:snake:upper>]: $crate::FlagKey<$value> =
+                    $crate::FlagKey::new($name, &$default);
 
-            $($doc)*
-            #[derive(Clone, Copy, Debug)]
-            $vis struct $type;
+                $(#[$attribute])*
+                #[derive(Clone, Copy, Debug)]
+                $vis struct $type;
 
-            impl $crate::FlagType for $type {
-                type Value = $value;
+                $(#[$attribute])*
+                impl $crate::FlagType for $type {
+                    type Value = $value;
 
-                fn key() -> &'static $crate::FlagKey<$value> {
-                    &[<$type:snake:upper>]
+                    fn key() -> &'static $crate::FlagKey<$value> {
+                        &[<$type:snake:upper>]
+                    }
                 }
-            }
+            )*
         }
     };
 }
@@ -353,7 +346,6 @@ macro_rules! variants {
     ($(#[$doc:meta])* $vis:vis enum $type:ident { $($(#[$item:meta])* $variant:ident = $name:literal),+ $(,)? }) => {
         $(#[$doc])*
         #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-        #[allow(missing_docs, clippy::allow_attributes, clippy::exhaustive_enums, reason = "the variants are the flag's")]
         $vis enum $type {
             $($(#[$item])* $variant,)+
         }

@@ -78,7 +78,7 @@ pub use handle::{
     State, Status, Subscription, Version, WeakFlags,
 };
 pub use key::{Decoded, FlagKey, FlagType, FlagValue, Key, VariantRef};
-pub use overlay::{FlagEntry, Overlay};
+pub use overlay::{Overlay, OverlayEntry};
 pub use percent::{ParsePercentError, Percent};
 pub use snapshot::Snapshot;
 pub use source::{Delivery, Source};

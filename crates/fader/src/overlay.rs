@@ -25,13 +25,13 @@ use crate::percent::Percent;
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Overlay {
     pub(crate) version: u64,
-    pub(crate) flags: BTreeMap<String, FlagEntry>,
+    pub(crate) flags: BTreeMap<String, OverlayEntry>,
     pub(crate) commands: Vec<serde_json::Value>,
 }
 
 /// What an overlay says of one flag.
 #[derive(Clone, Debug, Default, PartialEq)]
-pub struct FlagEntry {
+pub struct OverlayEntry {
     pub(crate) killed: bool,
     pub(crate) rules: BTreeMap<String, Percent>,
     pub(crate) by: Option<String>,
@@ -96,14 +96,14 @@ impl Overlay {
     }
 
     /// Returns what it says of each flag, by name.
-    pub fn flags(&self) -> impl Iterator<Item = (&str, &FlagEntry)> {
+    pub fn flags(&self) -> impl Iterator<Item = (&str, &OverlayEntry)> {
         self.flags
             .iter()
             .map(|(name, entry)| (name.as_str(), entry))
     }
 }
 
-impl FlagEntry {
+impl OverlayEntry {
     /// Returns whether the flag is killed.
     #[must_use]
     pub fn killed(&self) -> bool {
@@ -152,7 +152,7 @@ impl fmt::Display for Overlay {
     }
 }
 
-impl FlagEntry {
+impl OverlayEntry {
     fn to_json(&self) -> serde_json::Value {
         let mut object = serde_json::Map::new();
         if self.killed {

@@ -186,10 +186,7 @@ impl Snapshot {
     /// Returns the names of the document's flags, in its order.
     pub fn flags(&self) -> impl Iterator<Item = &str> {
         let ruleset = &self.live.ruleset;
-        ruleset
-            .order
-            .iter()
-            .filter_map(|id| ruleset.names_by_id(*id))
+        ruleset.order.iter().filter_map(|id| ruleset.flag_name(*id))
     }
 
     /// Returns the attributes that the rules can ask for, so that an adapter keeps only those at hand.

@@ -6,9 +6,9 @@ use std::process::Command;
 use super::*;
 
 /// Puts something else in the document's place.
-type Break = fn(&Path);
+pub(super) type Break = fn(&Path);
 
-fn breakages() -> Vec<(&'static str, Break, &'static str)> {
+pub(super) fn breakages() -> Vec<(&'static str, Break, &'static str)> {
     vec![
         (
             "invalid JSON",
@@ -110,6 +110,8 @@ fn a_broken_first_document_is_an_error_of_open() {
             "{what}: {text}"
         );
         assert!(!error.is_transient(), "{what}: {text}");
+        assert_eq!(format!("{error:?}"), text, "what a `main` prints");
+        assert!(std::error::Error::source(&error).is_none(), "{what}");
     }
 }
 
@@ -177,14 +179,17 @@ fn the_same_error_is_told_once() {
     let (_subscription, told) = record(&flags);
     place.replace("flags.json", "{");
     until("the refusal", || flags.status().state() == State::Stale);
-    thread::sleep(6 * SOON);
-    assert_eq!(*told.lock().unwrap(), ["refused"]);
+    place.look_again(&flags);
+    assert_eq!(*told.lock().unwrap(), ["refused", "overlaid"]);
     fs::remove_file(&path).unwrap();
     until("what is gone", || {
         error_of(&flags, "flags.json").contains("no such file")
     });
-    thread::sleep(6 * SOON);
-    assert_eq!(*told.lock().unwrap(), ["refused", "stale"]);
+    place.look_again(&flags);
+    assert_eq!(
+        *told.lock().unwrap(),
+        ["refused", "overlaid", "stale", "overlaid"]
+    );
 }
 
 #[test]

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use fader::{
-    CompileError, Delivery, Diagnostic, DiagnosticKind, FlagEntry, Overlay, Percent, Severity,
+    CompileError, Delivery, Diagnostic, DiagnosticKind, Overlay, OverlayEntry, Percent, Severity,
     Source, list_files,
 };
 
@@ -97,14 +97,14 @@ fn overlay() {
     let _: fn(Overlay, &str) -> Overlay = Overlay::kill;
     let _: fn(Overlay, &str) -> Overlay = Overlay::revive;
     let _: fn(Overlay, &str, &str, Percent) -> Overlay = Overlay::percent;
-    lends::<Overlay, (&str, &FlagEntry), _>(Overlay::flags);
-    let _: fn(&FlagEntry) -> bool = FlagEntry::killed;
-    lends::<FlagEntry, (&str, Percent), _>(FlagEntry::percents);
-    let _: fn(&FlagEntry) -> Option<&str> = FlagEntry::by;
-    let _: fn(&FlagEntry) -> Option<&str> = FlagEntry::reason;
-    let _: fn(&FlagEntry) -> Option<&str> = FlagEntry::at;
+    lends::<Overlay, (&str, &OverlayEntry), _>(Overlay::flags);
+    let _: fn(&OverlayEntry) -> bool = OverlayEntry::killed;
+    lends::<OverlayEntry, (&str, Percent), _>(OverlayEntry::percents);
+    let _: fn(&OverlayEntry) -> Option<&str> = OverlayEntry::by;
+    let _: fn(&OverlayEntry) -> Option<&str> = OverlayEntry::reason;
+    let _: fn(&OverlayEntry) -> Option<&str> = OverlayEntry::at;
     signed::<&str, String>();
-    compared::<(Overlay, FlagEntry)>();
-    empty::<(Overlay, FlagEntry)>();
+    compared::<(Overlay, OverlayEntry)>();
+    empty::<(Overlay, OverlayEntry)>();
     shown::<Overlay>();
 }

@@ -70,6 +70,9 @@ fn flags_take_what_converts() {
     fn load<D: Into<Delivery>>() {
         let _: fn(&Flags, D, &Source) -> Result<Loaded, CompileError> = Flags::load;
     }
+    fn load_overlay<O: AsRef<[u8]>>() {
+        let _: fn(&Flags, O, &Source) -> Result<bool, CompileError> = Flags::load_overlay;
+    }
     fn subscribe<F: Fn(&Event) + Send + Sync + 'static>() {
         let _: fn(&Flags, F) -> Subscription = Flags::subscribe;
     }
@@ -82,6 +85,7 @@ fn flags_take_what_converts() {
     fixed::<&str, bool, [(&str, bool); 1]>();
     overridden::<str, Context, Vec<(&FlagKey<str>, String)>>();
     load::<&str>();
+    load_overlay::<&str>();
     subscribe::<fn(&Event)>();
     check_keys::<[&dyn Key; 2]>();
     attach::<std::sync::mpsc::Sender<()>>();
@@ -113,7 +117,6 @@ fn scope() {
     fn reads<A: Attributes, T: FlagValue + ?Sized, N: AsRef<str>>() {
         let _: for<'s> fn(&'s Scope<A>, &'s FlagKey<T>) -> &'s T = Scope::get;
         let _: fn(&Scope<A>, N) -> Resolution = Scope::resolve;
-        let _: fn(&Scope<A>, &FlagKey<T>) -> Resolution = Scope::resolve_key;
         let _: fn(&Scope<A>, N) -> Explanation = Scope::explain;
     }
     fn tells<A: 'static>() {

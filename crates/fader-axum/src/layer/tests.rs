@@ -29,7 +29,7 @@ fn flags(document: &str) -> Flags {
 
 async fn rule(scope: RequestScope) -> String {
     scope
-        .resolve_key(&NEW_CHECKOUT)
+        .resolve(&NEW_CHECKOUT)
         .rule()
         .unwrap_or("none")
         .to_owned()

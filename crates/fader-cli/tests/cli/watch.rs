@@ -1,6 +1,7 @@
 //! `fader watch`.
 
 use std::io::{BufRead, BufReader};
+use std::os::unix::fs::symlink;
 use std::process::{Child, Command, Stdio};
 use std::sync::mpsc::{self, Receiver};
 use std::thread;
@@ -145,6 +146,28 @@ fn people_read_columns() {
     let line = watch.next();
     assert!(line.ends_with("Z  loaded     1  1 flag"), "{line}");
     assert_eq!(watch.signal("-INT"), Some(0));
+}
+
+/// A deploy that switches the directory would lose what operators decided.
+#[test]
+fn a_misplaced_overlay_is_a_line_on_standard_error() {
+    let folder = Folder::new();
+    folder.write("rules_1/flags.json", GOOD);
+    symlink("rules_1", folder.path("rules")).unwrap();
+    let mut child = folder
+        .command(["watch", "rules/flags.json"])
+        .stdout(Stdio::null())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let mut line = String::new();
+    BufReader::new(child.stderr.take().unwrap())
+        .read_line(&mut line)
+        .unwrap();
+    child.kill().unwrap();
+    child.wait().unwrap();
+    let start = "warning: the overlay `rules/flags.json.overlay.json` lies behind the symlink";
+    assert!(line.starts_with(start), "{line}");
 }
 
 #[test]

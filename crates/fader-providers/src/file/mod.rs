@@ -5,6 +5,7 @@
 //! lost, doubled or late costs time and never correctness.
 //!
 //! - [`read`] reads a document, its lists and its overlay so that they belong together;
+//! - [`contents`] is what it found, for those who load it themselves;
 //! - [`watch`] knows which directories can tell of a change;
 //! - [`schedule`] decides when the next look is due, without a clock of its own;
 //! - [`run`] is the thread, and what it does with what it sees.
@@ -20,13 +21,15 @@ use fader::{Flags, FlagsBuilder, Source};
 
 use crate::error::ProviderError;
 
+mod contents;
 mod read;
 mod run;
 mod schedule;
 mod watch;
 
+pub use self::contents::FileContents;
 use self::read::Files;
-pub(crate) use self::read::ReadError;
+pub(crate) use self::read::{ReadError, reason_of};
 use self::run::{Follower, Stop};
 use self::schedule::Schedule;
 use self::watch::Watch;
@@ -52,7 +55,7 @@ pub fn file(path: impl Into<PathBuf>) -> FileBuilder {
     }
 }
 
-/// Settings of a file source; [`open`](Self::open) loads and follows it.
+/// Settings of a file source; [`open`](Self::open) loads and follows it, [`read`](Self::read) only reads it.
 ///
 /// # What is followed
 ///
@@ -102,7 +105,7 @@ pub fn file(path: impl Into<PathBuf>) -> FileBuilder {
 ///     .open()?;
 /// # Ok::<(), fader_providers::ProviderError>(())
 /// ```
-#[must_use = "nothing is read until `open` is called"]
+#[must_use = "nothing is read until `open` or `read` is called"]
 pub struct FileBuilder {
     path: Named,
     overlay: Option<Named>,
@@ -194,19 +197,10 @@ impl FileBuilder {
     /// If the document is missing, unreadable, no regular file or too large, or has errors; if there is an overlay of
     /// which the same is true; and if the system refuses a thread.
     pub fn open(self) -> Result<Flags, ProviderError> {
-        let (overlay, warning) = match self.overlay {
-            Some(chosen) => (chosen, None),
-            None => {
-                let beside = self.path.with_suffix(".overlay.json");
-                let warning = misplaced(&beside);
-                (beside, warning)
-            }
-        };
-        let source = Source::new(self.path.name.as_str());
-        let source = if self.quarantine {
-            source.quarantine()
-        } else {
-            source
+        let (files, source) = (self.files(), self.source());
+        let warning = match self.overlay {
+            Some(_) => None,
+            None => misplaced(&files.overlay),
         };
         let schedule = Schedule::new(self.debounce, self.poll_every, Instant::now());
 
@@ -216,9 +210,6 @@ impl FileBuilder {
         } else {
             Watch::off()
         };
-        let name = self.path.name.clone();
-        let files = Files::new(self.path, overlay, self.max_bytes, self.max_list_bytes);
-
         let flags = self.flags.build();
         let mut follower = Follower::new(files, source, watch, self.warn);
         follower.open(&flags)?;
@@ -230,8 +221,66 @@ impl FileBuilder {
         thread::Builder::new()
             .name("fader-file".to_owned())
             .spawn(move || run::run(follower, schedule, &inbox, &weak))
-            .map_err(|error| ProviderError::thread(&name, error))?;
+            .map_err(|error| ProviderError::thread(&self.path.name, error))?;
         Ok(flags)
+    }
+
+    /// Reads the document, its lists and its overlay once, as [`open`](Self::open) does, and neither loads nor follows
+    /// them: for a tool that checks what a service would be given.
+    ///
+    /// A list that can't be read is no error here, but one of loading. Nothing is [warned of](Self::on_warning).
+    ///
+    /// # Errors
+    ///
+    /// If the document is missing, unreadable, no regular file or too large, and if there is an overlay that is one of
+    /// the latter three.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # let directory = std::env::temp_dir().join(format!("fader-providers-read-{}", std::process::id()));
+    /// # std::fs::create_dir_all(&directory)?;
+    /// # let path = directory.join("flags.json");
+    /// # std::fs::write(&path, r#"{ "flags": { "new-checkout": { "default": "of" } } }"#)?;
+    /// let read = fader_providers::file(&path).read()?;
+    /// let source = read.source().clone();
+    /// let error = fader::Flags::builder().build().load(read, &source).unwrap_err();
+    ///
+    /// assert_eq!(error.diagnostics()[0].path(), "flags.new-checkout.default");
+    /// # std::fs::remove_dir_all(&directory)?;
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn read(&self) -> Result<FileContents, ProviderError> {
+        let files = self.files();
+        let (set, overlay) = files.read_all()?;
+        Ok(FileContents {
+            source: self.source(),
+            overlay_source: Source::new(files.overlay.name),
+            set,
+            overlay,
+        })
+    }
+
+    fn files(&self) -> Files {
+        let overlay = match &self.overlay {
+            Some(chosen) => chosen.clone(),
+            None => self.path.with_suffix(".overlay.json"),
+        };
+        Files::new(
+            self.path.clone(),
+            overlay,
+            self.max_bytes,
+            self.max_list_bytes,
+        )
+    }
+
+    fn source(&self) -> Source {
+        let source = Source::new(self.path.name.as_str());
+        if self.quarantine {
+            source.quarantine()
+        } else {
+            source
+        }
     }
 }
 

@@ -13,7 +13,7 @@ use std::thread;
 use std::time::{Duration, SystemTime};
 
 use super::Named;
-use crate::error::ErrorKind;
+use crate::error::{ErrorKind, ProviderError};
 
 /// How often a reading starts anew before it is given up until the next look, and the pause before each.
 const ATTEMPTS: u32 = 5;
@@ -76,6 +76,17 @@ impl Files {
             max_bytes,
             max_list_bytes,
         }
+    }
+
+    /// Reads the document, its lists and the overlay, when every failure to do so is an error.
+    pub(super) fn read_all(&self) -> Result<(Set, Option<Vec<u8>>), ProviderError> {
+        let set = self
+            .read()
+            .map_err(|error| ProviderError::read(&self.document.name, error))?;
+        let overlay = self
+            .read_overlay()
+            .map_err(|error| ProviderError::read(&self.overlay.name, error))?;
+        Ok((set, overlay))
     }
 
     /// Reads the document and its lists.
@@ -242,7 +253,7 @@ pub(crate) enum ReadError {
 }
 
 /// Words a system's error as other messages are: in lower case, without its number.
-pub(super) fn reason_of(error: &io::Error) -> String {
+pub(crate) fn reason_of(error: &io::Error) -> String {
     if error.kind() == io::ErrorKind::NotADirectory {
         return "a part of its path is a file, not a directory".to_owned();
     }

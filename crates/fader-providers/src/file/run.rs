@@ -113,14 +113,7 @@ impl Follower {
     /// Loads for the first time, when every failure is an error.
     pub(super) fn open(&mut self, flags: &Flags) -> Result<(), ProviderError> {
         self.renew();
-        let set = self
-            .files
-            .read()
-            .map_err(|error| ProviderError::read(self.source.name(), error))?;
-        let overlay = self
-            .files
-            .read_overlay()
-            .map_err(|error| ProviderError::read(self.overlay.name(), error))?;
+        let (set, overlay) = self.files.read_all()?;
         self.extend(&set);
         self.seen = stamps(&set.lists);
         let loaded = self

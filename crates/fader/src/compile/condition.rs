@@ -14,6 +14,7 @@ use crate::ruleset::condition::{Equals, Test};
 use crate::ruleset::network::NetworkSet;
 use crate::ruleset::pattern::Pattern;
 use crate::ruleset::text::{TextMatch, TextSet};
+use crate::ruleset::version::Requirement;
 use crate::ruleset::{
     AttributeId, Condition, FlagId, List, ListId, Registry, Segment, SegmentId, Truth,
 };
@@ -105,12 +106,12 @@ impl<'c, 't> Compiler<'c, 't> {
         self.enter(Part::Segment(model.name.value));
         let id = SegmentId(self.registry.segments.number(model.name.value));
         let condition = self.condition(&model.condition);
-        let text = hash::identity(slice(text, model.span).as_bytes());
+        let fingerprint = hash::identity(slice(text, model.span).as_bytes());
         (
             id,
             Segment {
                 name: model.name.value.into(),
-                text,
+                fingerprint,
                 condition,
             },
         )
@@ -289,13 +290,7 @@ impl<'c, 't> Compiler<'c, 't> {
             model::Test::Text { operands, .. } => operands.is_empty(),
             model::Test::Matches { patterns, .. } => patterns.is_empty(),
             model::Test::InNetwork(networks) => networks.is_empty(),
-            model::Test::Version(requirements) => {
-                !requirements.is_empty()
-                    && requirements
-                        .iter()
-                        .all(crate::ruleset::version::Requirement::is_empty)
-                    || requirements.is_empty()
-            }
+            model::Test::Version(requirements) => requirements.iter().all(Requirement::is_empty),
             _ => false,
         };
         if is_empty {

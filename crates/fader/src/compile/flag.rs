@@ -46,7 +46,7 @@ pub(crate) fn compile_flag<'t>(
             .map(|variant| compile_variant(model, variant, compiler))
             .collect(),
         rules,
-        text: hash::identity(slice(text, model.span).as_bytes()),
+        fingerprint: hash::identity(slice(text, model.span).as_bytes()),
         about: Box::new(model.about.clone()),
     };
     (id, flag)

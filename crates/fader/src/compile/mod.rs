@@ -13,7 +13,7 @@ use crate::document::{read, slice};
 use crate::hash;
 use crate::ruleset::list::{IdList, ids_of_file};
 use crate::ruleset::{
-    Attribute, Decoders, FlagId, ListId, Registry, Ruleset, Segment, SegmentId, Slot, list,
+    Attribute, Decoders, FlagId, ListId, Registry, Ruleset, Segment, SegmentId, Slot,
 };
 use crate::source::Source;
 use crate::time::Timestamp;
@@ -73,16 +73,10 @@ pub(crate) fn text_of(document: &[u8]) -> Result<&str, Diagnostic> {
 
 /// Words a syntax problem as the diagnostic that comes alone.
 pub(crate) fn syntax_diagnostic(problem: syntax::SyntaxProblem, text: &str) -> Diagnostic {
-    let too_deep = problem.message.starts_with("nested deeper");
-    let kind = if too_deep {
-        DiagnosticKind::TooDeep
-    } else {
-        DiagnosticKind::Syntax
-    };
     let help = problem.help.map(str::to_owned);
     let problem = Problem {
         severity: Severity::Error,
-        kind,
+        kind: problem.kind,
         span: problem.span,
         message: problem.message,
         help,
@@ -122,6 +116,18 @@ pub(crate) fn diagnostics(
 
 /// Compiles a document; on an error that can't be set aside returns everything found.
 pub(crate) fn compile(
+    input: &Input<'_>,
+    registry: &mut Registry,
+) -> Result<Compilation, Vec<Diagnostic>> {
+    let mark = registry.mark();
+    let compilation = compile_or_refuse(input, registry);
+    if compilation.is_err() {
+        registry.forget(mark);
+    }
+    compilation
+}
+
+fn compile_or_refuse(
     input: &Input<'_>,
     registry: &mut Registry,
 ) -> Result<Compilation, Vec<Diagnostic>> {
@@ -223,7 +229,11 @@ fn compile_list(
         written.as_bytes(),
         file.map_or(&[], |(_, content)| content.as_slice()),
     );
-    if let Some(list) = input.previous.list(id).filter(|list| list.text == identity) {
+    if let Some(list) = input
+        .previous
+        .list(id)
+        .filter(|list| list.fingerprint == identity)
+    {
         return (id, Some(Arc::clone(list)));
     }
     let ids = match (&model.ids, file) {
@@ -244,7 +254,11 @@ fn compile_list(
     };
     (
         id,
-        Some(Arc::new(list::named(model.name.value, identity, ids))),
+        Some(Arc::new(crate::ruleset::List {
+            name: model.name.value.into(),
+            fingerprint: identity,
+            ids,
+        })),
     )
 }
 
@@ -355,7 +369,9 @@ fn assemble(
             broken.segments.contains(model.name.value),
             segment_slots.get_mut(id.index()),
         ) {
-            let unchanged = previous.segment(id).filter(|old| old.text == segment.text);
+            let unchanged = previous
+                .segment(id)
+                .filter(|old| old.fingerprint == segment.fingerprint);
             *slot = Some(unchanged.map_or_else(|| Arc::new(segment), Arc::clone));
         }
     }
@@ -372,7 +388,9 @@ fn assemble(
             previous.slot(id).clone()
         } else {
             places.extend(flag::percent_places(id, model, lines));
-            let unchanged = previous.flag(id).filter(|old| old.text == flag.text);
+            let unchanged = previous
+                .flag(id)
+                .filter(|old| old.fingerprint == flag.fingerprint);
             let flag = unchanged.map_or_else(|| Arc::new(flag), Arc::clone);
             Slot::Flag {
                 flag,

@@ -449,11 +449,11 @@ pub(crate) fn link(ruleset: &mut Ruleset, kept: &[FlagId]) {
             .flatten()
             .copied()
             .collect();
-        let any_deep = depths.iter().any(|depth| *depth > MAX_DEPTH);
-        for id in kept
-            .iter()
-            .filter(|id| any_deep || circular.contains(&id.index()))
-        {
+        let deep = reached_from(&edges, |at| {
+            depths.get(at).is_some_and(|depth| *depth > MAX_DEPTH)
+        });
+        let unusable = |id: &&FlagId| deep.contains(&id.index()) || circular.contains(&id.index());
+        for id in kept.iter().filter(unusable) {
             if let Some(slot) = ruleset.flags.get_mut(id.index()) {
                 *slot = Slot::SetAside;
             }
@@ -490,6 +490,23 @@ pub(crate) fn link(ruleset: &mut Ruleset, kept: &[FlagId]) {
         .into_iter()
         .map(crate::ruleset::AttributeId)
         .collect();
+}
+
+/// Returns what a walk from any of the given nodes comes to, themselves included.
+fn reached_from(edges: &[Vec<usize>], starts: impl Fn(usize) -> bool) -> HashSet<usize> {
+    let mut open: Vec<usize> = (0..edges.len()).filter(|at| starts(*at)).collect();
+    let mut reached: HashSet<usize> = open.iter().copied().collect();
+    while let Some(at) = open.pop() {
+        open.extend(
+            edges
+                .get(at)
+                .into_iter()
+                .flatten()
+                .copied()
+                .filter(|to| reached.insert(*to)),
+        );
+    }
+    reached
 }
 
 /// Tells for each node whether a walk from it can come to one place twice: whether it has more walks than places.
@@ -537,7 +554,7 @@ fn meanings(
     for node in components.iter().flatten().copied() {
         let own = match node.checked_sub(flags) {
             None => match ruleset.flags.get(node) {
-                Some(Slot::Flag { flag, .. }) => flag.text,
+                Some(Slot::Flag { flag, .. }) => flag.fingerprint,
                 Some(Slot::SetAside) => 1,
                 _ => 0,
             },
@@ -545,7 +562,7 @@ fn meanings(
                 .segments
                 .get(segment)
                 .and_then(Option::as_ref)
-                .map_or(0, |segment| segment.text),
+                .map_or(0, |segment| segment.fingerprint),
         };
         let mut bytes = own.to_le_bytes().to_vec();
         for to in edges.get(node).into_iter().flatten() {
@@ -555,7 +572,7 @@ fn meanings(
             bytes.extend(
                 ruleset
                     .list(*list)
-                    .map_or(0, |list| list.text)
+                    .map_or(0, |list| list.fingerprint)
                     .to_le_bytes(),
             );
         }

@@ -7,7 +7,7 @@ use crate::document::diagnostic::{Diagnostic, DiagnosticKind, Report};
 use crate::document::fields::{self, Fields, entries};
 use crate::document::read::{integer, json, read_percent};
 use crate::document::syntax::{self, Syntax};
-use crate::overlay::{FlagEntry, Overlay};
+use crate::overlay::{Overlay, OverlayEntry};
 
 /// Reads an overlay's bytes.
 pub(crate) fn read_overlay(content: &[u8]) -> Result<Overlay, Vec<Diagnostic>> {
@@ -64,19 +64,19 @@ fn read<'t>(object: &'t ast::Object<'t>, report: &mut Report) -> Overlay {
     overlay
 }
 
-fn read_entry<'t>(object: &'t ast::Object<'t>, report: &mut Report) -> FlagEntry {
+fn read_entry<'t>(object: &'t ast::Object<'t>, report: &mut Report) -> OverlayEntry {
     let fields = Fields::new(object, fields::OVERLAY_FLAG, "an overlay's flag", report);
     let text = |name: &str, report: &mut Report| {
         fields
             .string(name, report)
             .map(|text| text.value.to_owned())
     };
-    let mut entry = FlagEntry {
+    let mut entry = OverlayEntry {
         killed: fields.boolean("killed", report).unwrap_or(false),
         by: text("by", report),
         reason: text("reason", report),
         at: text("at", report),
-        ..FlagEntry::default()
+        ..OverlayEntry::default()
     };
     if let Some(rules) = fields
         .get("rules")

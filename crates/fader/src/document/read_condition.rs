@@ -230,6 +230,10 @@ fn read_attribute<'t>(fields: &Fields<'t>, report: &mut Report) -> Option<Condit
                 format!("`{second}` beside `{operator}`: a condition has one operator"),
             )
             .help("join two conditions by `all` or `any`");
+        // Their operands are read all the same, for what else may be wrong in them.
+        for (operator, value) in &operators {
+            read_test(operator, value, false, report);
+        }
         return None;
     }
     let ignore_case = fields.boolean("ignore_case", report);

@@ -10,6 +10,8 @@ use jsonc_parser::common::Ranged;
 use jsonc_parser::errors::ParseErrorKind;
 use jsonc_parser::{CollectOptions, ParseOptions, parse_to_ast};
 
+use crate::document::diagnostic::DiagnosticKind;
+
 /// How deep a document may nest.
 pub(crate) const MAX_NESTING: usize = 128;
 
@@ -36,6 +38,7 @@ impl Span {
 
 /// What is wrong with a text, and where.
 pub(crate) struct SyntaxProblem {
+    pub(crate) kind: DiagnosticKind,
     pub(crate) span: Span,
     pub(crate) message: String,
     pub(crate) help: Option<&'static str>,
@@ -67,6 +70,7 @@ pub(crate) fn parse(text: &str, syntax: Syntax) -> Result<ast::Value<'_>, Syntax
     };
     let parsed = match parse_to_ast(text, &CollectOptions::default(), &options) {
         Ok(result) => result.value.ok_or_else(|| SyntaxProblem {
+            kind: DiagnosticKind::Syntax,
             span: Span::point(text.len()),
             message: "the text is empty".to_owned(),
             help: Some("an object is expected, such as {\"flags\": {}}"),
@@ -138,7 +142,7 @@ fn refusal(error: &jsonc_parser::errors::ParseError, text: &str) -> SyntaxProble
             ("this comment is not closed", Some("add `*/`"))
         }
         ParseErrorKind::NestingDepthExceeded => {
-            return too_deep(depth_limit(text).unwrap_or(span.start));
+            return too_deep(span.start);
         }
         ParseErrorKind::String(InString::UnterminatedStringLiteral) => {
             return ends_in("string", "add the closing `\"`", span.start, text);
@@ -163,6 +167,7 @@ fn refusal(error: &jsonc_parser::errors::ParseError, text: &str) -> SyntaxProble
                 }
             };
             return SyntaxProblem {
+                kind: DiagnosticKind::Syntax,
                 span,
                 message,
                 help: None,
@@ -170,6 +175,7 @@ fn refusal(error: &jsonc_parser::errors::ParseError, text: &str) -> SyntaxProble
         }
     };
     SyntaxProblem {
+        kind: DiagnosticKind::Syntax,
         span,
         message: message.to_owned(),
         help,
@@ -181,6 +187,7 @@ fn ends_in(what: &str, help: &'static str, start: usize, text: &str) -> SyntaxPr
     let line = text.get(..start).unwrap_or_default().matches('\n').count() + 1;
     let message = format!("the text ends here, but the {what} of line {line} is not closed");
     SyntaxProblem {
+        kind: DiagnosticKind::Syntax,
         span: Span::point(text.len()),
         message,
         help: Some(help),
@@ -206,20 +213,18 @@ fn next_token(text: &str, mut at: usize) -> usize {
 
 fn too_deep(at: usize) -> SyntaxProblem {
     SyntaxProblem {
+        kind: DiagnosticKind::TooDeep,
         span: Span::point(at),
         message: format!("nested deeper than {MAX_NESTING} levels"),
         help: Some("flatten the structure; conditions can share segments"),
     }
 }
 
-fn depth_limit(text: &str) -> Option<usize> {
-    stray(text).map(|problem| problem.span.start)
-}
-
 /// Finds the first byte that JSON does not allow where it stands, or the bracket that nests too deep.
 fn stray(text: &str) -> Option<SyntaxProblem> {
     let problem = |at: usize, message: String, help| {
         Some(SyntaxProblem {
+            kind: DiagnosticKind::Syntax,
             span: Span::point(at),
             message,
             help,

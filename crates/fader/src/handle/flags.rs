@@ -7,12 +7,13 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 
 use crate::attributes::{Attributes, TARGETING_KEY};
 use crate::context::Context;
-use crate::decision::Resolution;
+use crate::decision::{Decision, Resolution};
 use crate::document::diagnostic::CompileError;
 use crate::evaluate::{Evaluation, NoMemo, NoObserver, StackMemo};
 use crate::explain::Explanation;
 use crate::handle::builder::FlagsBuilder;
 use crate::handle::events::{Change, Event, Events, Subscription};
+use crate::handle::keys::KeyReport;
 use crate::handle::scope::Scope;
 use crate::handle::status::Status;
 use crate::handle::swap::Swap;
@@ -27,9 +28,8 @@ use crate::time::{Clock, Timestamp};
 
 /// A set of flags that can be replaced while it answers: the handle that a service makes once and clones everywhere.
 ///
-/// Reading never waits, never fails and, but for [`explain`](Self::explain), never allocates: about 20 ns for the
-/// snapshot beside the evaluation itself. Within a request use a [`scope`](Self::scope), which pins one ruleset and
-/// one time for all its flags.
+/// Reading never waits, never fails and, but for [`explain`](Self::explain), never allocates. Within a request use a
+/// [`scope`](Self::scope), which pins one ruleset and one time for all its flags.
 ///
 /// ```
 /// use fader::{Context, Flags, Source};
@@ -57,6 +57,10 @@ pub struct Flags {
     inner: Arc<Inner>,
     overrides: Option<Arc<Overrides>>,
 }
+
+// A panic elsewhere leaves a handle whole: each change of it is one swap, made last.
+impl std::panic::UnwindSafe for Flags {}
+impl std::panic::RefUnwindSafe for Flags {}
 
 struct Inner {
     /// Tells handles apart for the caches of keys.
@@ -166,6 +170,7 @@ impl Flags {
     ///
     /// For text and decoded types use [`with`](Self::with) or a scope's [`get`](Scope::get).
     #[inline]
+    #[must_use]
     pub fn get<T: FlagValue + Copy>(
         &self,
         key: &FlagKey<T>,
@@ -205,30 +210,12 @@ impl Flags {
         live: &Live,
         id: FlagId,
         attributes: &(impl Attributes + ?Sized),
-    ) -> crate::decision::Decision {
-        let now = self.now_for(live);
-        let observer = NoObserver;
-        match live.ruleset.slot(id) {
-            Slot::Flag { revisits: true, .. } => Evaluation {
-                live,
-                attributes,
-                now,
-                memo: &StackMemo::new(),
-                observer,
-            }
-            .flag(id),
-            _ => Evaluation {
-                live,
-                attributes,
-                now,
-                memo: &NoMemo,
-                observer,
-            }
-            .flag(id),
-        }
+    ) -> Decision {
+        evaluate_once(live, id, attributes, self.now_for(live))
     }
 
     /// Returns how a flag resolves: value, variant, reason, rule, version.
+    #[must_use]
     pub fn resolve(
         &self,
         flag: impl AsRef<str>,
@@ -242,6 +229,7 @@ impl Flags {
 
     /// Explains how a flag resolves: every rule, also those that did not decide, and why. It runs the same evaluation,
     /// and allocates.
+    #[must_use]
     pub fn explain(
         &self,
         flag: impl AsRef<str>,
@@ -251,11 +239,13 @@ impl Flags {
     }
 
     /// Makes a scope: one snapshot, one time and one set of attributes for a whole request.
+    #[must_use]
     pub fn scope<A: Attributes>(&self, attributes: A) -> Scope<A> {
         Scope::new(self.snapshot(), attributes)
     }
 
     /// Makes a scope at a given time, also an earlier one than the clock's.
+    #[must_use]
     pub fn scope_at<A: Attributes>(&self, attributes: A, now: Timestamp) -> Scope<A> {
         Scope::new(
             Snapshot {
@@ -390,47 +380,21 @@ impl Flags {
     /// Checks the keys that code uses against the live document, and remembers them for
     /// [`missing_keys`](Self::missing_keys).
     pub fn check_keys(&self, keys: impl IntoIterator<Item = &'static dyn Key>) -> KeyReport {
-        let mut report = KeyReport::default();
         let mut known = lock(&self.inner.keys);
         for key in keys {
             if !known.iter().any(|known| known.key_name() == key.key_name()) {
                 known.push(key);
             }
         }
-        self.inner.live.with(|live| {
-            for key in known.iter() {
-                match live
-                    .ruleset
-                    .find(key.key_name())
-                    .map(|id| live.ruleset.flag(id))
-                {
-                    None => report.missing.push(key.key_name()),
-                    Some(Some(flag))
-                        if !flag
-                            .variants
-                            .iter()
-                            .all(|variant| key.reads(VariantRef(variant))) =>
-                    {
-                        report.mismatched.push(key.key_name());
-                    }
-                    Some(_) => {}
-                }
-            }
-            let names = live
-                .ruleset
-                .order
-                .iter()
-                .filter_map(|id| live.ruleset.names_by_id(*id));
-            let unnamed = names.filter(|name| !known.iter().any(|key| key.key_name() == *name));
-            report.unnamed.extend(unnamed.map(str::to_owned));
-        });
-        report
+        self.inner
+            .live
+            .with(|live| KeyReport::of(&known, &live.ruleset))
     }
 
     /// Returns which of the keys given to [`check_keys`](Self::check_keys) the live document lacks.
     #[must_use]
     pub fn missing_keys(&self) -> Vec<&'static str> {
-        self.check_keys([]).missing
+        self.check_keys([]).missing().to_vec()
     }
 
     /// Finds a targeting key that gets a variant of a flag, for tests: `None` if none of a million does.
@@ -459,15 +423,16 @@ impl Flags {
                 Unit::Constant(_) => None,
             });
         let units: Vec<&str> = units.chain([TARGETING_KEY]).collect();
+        let id = ruleset.find(flag)?;
         (0..1_000_000)
             .map(|number| format!("unit-{number}"))
             .find(|unit| {
                 let context: Context = units.iter().map(|name| (*name, unit.as_str())).collect();
-                let id = ruleset.find(flag);
-                let decision = id.map(|id| self.evaluate(&snapshot.live, id, &context));
-                decision
-                    .and_then(|decision| compiled.variant(decision.variant()?))
-                    .is_some_and(|found| *found.name == *variant)
+                let decision = evaluate_once(&snapshot.live, id, &context, snapshot.now);
+                let found = decision
+                    .variant()
+                    .and_then(|variant| compiled.variant(variant));
+                found.is_some_and(|found| *found.name == *variant)
             })
     }
 
@@ -513,6 +478,35 @@ impl Flags {
     }
 }
 
+/// Decides a flag outside of any scope, remembering only what it may come to twice.
+#[inline]
+fn evaluate_once(
+    live: &Live,
+    id: FlagId,
+    attributes: &(impl Attributes + ?Sized),
+    now: Timestamp,
+) -> Decision {
+    let observer = NoObserver;
+    match live.ruleset.slot(id) {
+        Slot::Flag { revisits: true, .. } => Evaluation {
+            live,
+            attributes,
+            now,
+            memo: &StackMemo::new(),
+            observer,
+        }
+        .flag(id),
+        _ => Evaluation {
+            live,
+            attributes,
+            now,
+            memo: &NoMemo,
+            observer,
+        }
+        .flag(id),
+    }
+}
+
 /// Recovers what a panic elsewhere left: every change here is made in one step.
 fn lock<T: ?Sized>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
@@ -552,63 +546,5 @@ impl fmt::Debug for WeakFlags {
         f.debug_struct("WeakFlags")
             .field("alive", &(self.inner.strong_count() > 0))
             .finish()
-    }
-}
-
-/// How the keys of the code and the flags of the document fit.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct KeyReport {
-    missing: Vec<&'static str>,
-    mismatched: Vec<&'static str>,
-    unnamed: Vec<String>,
-}
-
-impl KeyReport {
-    /// Returns the keys that the document lacks: they answer with their defaults.
-    #[must_use]
-    pub fn missing(&self) -> &[&'static str] {
-        &self.missing
-    }
-
-    /// Returns the keys whose type can't read every variant of their flag: for such a variant they answer with their
-    /// defaults.
-    #[must_use]
-    pub fn mismatched(&self) -> &[&'static str] {
-        &self.mismatched
-    }
-
-    /// Returns the flags of the document that no key names.
-    #[must_use]
-    pub fn unnamed(&self) -> &[String] {
-        &self.unnamed
-    }
-
-    /// Returns whether every key fits; flags that no key names are no fault.
-    #[must_use]
-    pub fn is_fine(&self) -> bool {
-        self.missing.is_empty() && self.mismatched.is_empty()
-    }
-}
-
-impl fmt::Display for KeyReport {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let parts = [
-            ("the document lacks", self.missing.join(", ")),
-            (
-                "the document has another type for",
-                self.mismatched.join(", "),
-            ),
-            ("no code names", self.unnamed.join(", ")),
-        ];
-        let parts: Vec<_> = parts
-            .iter()
-            .filter(|(_, names)| !names.is_empty())
-            .map(|(what, names)| format!("{what} {names}"))
-            .collect();
-        if parts.is_empty() {
-            f.write_str("every key fits")
-        } else {
-            f.write_str(&parts.join("; "))
-        }
     }
 }

@@ -3,6 +3,7 @@
 mod builder;
 mod events;
 mod flags;
+mod keys;
 mod scope;
 mod status;
 mod swap;
@@ -11,7 +12,8 @@ mod writer;
 
 pub use builder::FlagsBuilder;
 pub use events::{Change, Event, Subscription};
-pub use flags::{Flags, KeyReport, WeakFlags};
+pub use flags::{Flags, WeakFlags};
+pub use keys::KeyReport;
 pub use scope::Scope;
 pub use status::{SourceStatus, State, Status};
 pub use writer::{Loaded, RollbackError, Version};

@@ -28,7 +28,7 @@ use crate::snapshot::Snapshot;
 /// assert_eq!(scope.resolve("new-checkout").variant(), Some("on"));
 /// ```
 ///
-/// Making one allocates eight bytes a flag of the document, once; reading allocates nothing.
+/// Making one allocates eight bytes for each flag that the handle has ever had, once; reading allocates nothing.
 pub struct Scope<A> {
     snapshot: Snapshot,
     attributes: A,
@@ -47,6 +47,7 @@ impl<A: Attributes> Scope<A> {
 
     /// Returns a flag's value. It never fails: where the document has no value, the key's default holds.
     #[inline]
+    #[must_use]
     pub fn get<'s, T: FlagValue + ?Sized>(&'s self, key: &'s FlagKey<T>) -> &'s T {
         if let Some(forced) = self
             .snapshot
@@ -65,6 +66,7 @@ impl<A: Attributes> Scope<A> {
     }
 
     /// Returns how a flag resolves: value, variant, reason, rule, version.
+    #[must_use]
     pub fn resolve(&self, flag: impl AsRef<str>) -> Resolution {
         self.snapshot
             .live
@@ -73,13 +75,9 @@ impl<A: Attributes> Scope<A> {
             })
     }
 
-    /// Returns how a key's flag resolves.
-    pub fn resolve_key<T: FlagValue + ?Sized>(&self, key: &FlagKey<T>) -> Resolution {
-        self.resolve(key.name())
-    }
-
     /// Explains how a flag resolves: every rule, also those that did not decide, and why. It runs the same evaluation
     /// once more, and allocates.
+    #[must_use]
     pub fn explain(&self, flag: impl AsRef<str>) -> Explanation {
         let flag = flag.as_ref();
         let live = &self.snapshot.live;
@@ -180,7 +178,7 @@ impl<A> Scope<A> {
                 .variant()
                 .and_then(|variant| ruleset.flag(*id)?.variant(variant));
             Some((
-                ruleset.names_by_id(*id)?,
+                ruleset.flag_name(*id)?,
                 variant.map(|variant| &*variant.name),
             ))
         })

@@ -1,6 +1,6 @@
 //! The one module that names `arc_swap`: a value that readers take without waiting and writers replace as a whole.
 //!
-//! `arc_swap` 1.9.3 or later: a reader takes about 10 ns and never blocks, whatever writers do. Its issue 210 (a
+//! `arc_swap` 1.9.3 or later: a reader never blocks, whatever writers do. Its issue 210 (a
 //! use-after-free seen under contrived interleavings) is open; the feature `rwlock-strategy` puts a `RwLock` in its
 //! place, for whoever is struck (ADR 0004). Nothing outside this file would change.
 
@@ -45,6 +45,9 @@ impl<T> Swap<T> {
 mod tests {
     use super::*;
 
+    /// Fewer under Miri, which takes a thousand times as long.
+    const ROUNDS: u64 = if cfg!(miri) { 200 } else { 20_000 };
+
     #[test]
     fn readers_see_whole_values_in_order_while_a_writer_swaps() {
         let swap = Swap::new(Arc::new([0_u64; 8]));
@@ -53,7 +56,7 @@ mod tests {
                 .map(|_| {
                     scope.spawn(|| {
                         let mut last = 0;
-                        while last < 20_000 {
+                        while last < ROUNDS {
                             let now = swap.with(|value| {
                                 assert!(value.iter().all(|part| *part == value[0]));
                                 value[0]
@@ -64,13 +67,13 @@ mod tests {
                     })
                 })
                 .collect();
-            for number in 1..=20_000 {
+            for number in 1..=ROUNDS {
                 swap.swap(Arc::new([number; 8]));
             }
             readers
                 .into_iter()
                 .for_each(|reader| reader.join().unwrap());
         });
-        assert_eq!(swap.load()[0], 20_000);
+        assert_eq!(swap.load()[0], ROUNDS);
     }
 }

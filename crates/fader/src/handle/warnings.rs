@@ -35,7 +35,7 @@ pub(crate) fn warnings(live: &Live) -> Vec<Diagnostic> {
 /// An edit of the document's percent has no effect while the overlay holds another.
 fn hidden_percents(live: &Live, warnings: &mut Vec<Diagnostic>) {
     for place in &live.ruleset.places {
-        let held = live.ruleset.names_by_id(place.flag).and_then(|name| {
+        let held = live.ruleset.flag_name(place.flag).and_then(|name| {
             let rule = live
                 .ruleset
                 .flag(place.flag)?

@@ -348,8 +348,9 @@ impl Writer {
             content: live.content,
             version: Arc::clone(&live.ruleset.version),
         });
-        let replaced = swap.swap(Arc::new(next));
-        self.retired.extend([replaced, live]);
+        // The one just read, which is now the writer's to free.
+        drop(live);
+        self.retired.push(swap.swap(Arc::new(next)));
         self.reclaim();
         events.push(Event::RolledBack(change.clone()));
         Ok(change)

@@ -89,15 +89,6 @@ impl IdList {
     }
 }
 
-/// Makes a list of a document out of its ids.
-pub(crate) fn named(name: &str, text: u128, ids: IdList) -> super::List {
-    super::List {
-        name: name.into(),
-        text,
-        ids,
-    }
-}
-
 /// Reads a list file: UTF-8, one id a line, LF or CRLF, a BOM ignored, spaces and tabs around an id trimmed, empty
 /// lines and those that begin with `#` skipped. An error is the number of the line that is not UTF-8.
 pub(crate) fn ids_of_file(content: &[u8]) -> Result<impl Iterator<Item = &str>, usize> {

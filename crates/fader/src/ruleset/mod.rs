@@ -38,14 +38,28 @@ macro_rules! ids {
 }
 ids!(FlagId SegmentId ListId AttributeId);
 
-/// Numbers for names, given out once and never taken back: the same name has the same number in every ruleset of a
-/// handle.
+/// Numbers for names, given out once: the same name has the same number in every ruleset of a handle.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Registry {
     pub(crate) flags: Names,
     pub(crate) segments: Names,
     pub(crate) lists: Names,
     pub(crate) attributes: Names,
+}
+
+impl Registry {
+    /// Counts what has numbers now, for [`forget`](Self::forget).
+    pub(crate) fn mark(&self) -> [usize; 4] {
+        [&self.flags, &self.segments, &self.lists, &self.attributes].map(Names::len)
+    }
+
+    /// Takes back the numbers given out since a mark, to names that no ruleset came to know.
+    pub(crate) fn forget(&mut self, [flags, segments, lists, attributes]: [usize; 4]) {
+        self.flags.truncate(flags);
+        self.segments.truncate(segments);
+        self.lists.truncate(lists);
+        self.attributes.truncate(attributes);
+    }
 }
 
 #[derive(Clone, Debug, Default)]
@@ -72,6 +86,12 @@ impl Names {
 
     pub(crate) fn len(&self) -> usize {
         self.names.len()
+    }
+
+    fn truncate(&mut self, len: usize) {
+        for name in self.names.drain(len.min(self.names.len())..) {
+            self.numbers.remove(&name);
+        }
     }
 }
 
@@ -123,7 +143,7 @@ pub(crate) enum Slot {
         flag: Arc<Flag>,
         /// Whether one evaluation can come to the same flag or segment twice, so that remembering answers pays.
         revisits: bool,
-        /// Tells the flag's text together with everything that it refers to.
+        /// The fingerprint of the flag's text and of everything that it refers to.
         meaning: u128,
     },
     /// The flag has errors and never had a good form.
@@ -133,16 +153,16 @@ pub(crate) enum Slot {
 #[derive(Debug)]
 pub(crate) struct Segment {
     pub(crate) name: Arc<str>,
-    /// Tells the segment's text in the document.
-    pub(crate) text: u128,
+    /// Of the segment's text in the document.
+    pub(crate) fingerprint: u128,
     pub(crate) condition: Condition,
 }
 
 #[derive(Debug)]
 pub(crate) struct List {
     pub(crate) name: Arc<str>,
-    /// Tells the list's text in the document and the content of its file.
-    pub(crate) text: u128,
+    /// Of the list's text in the document and the content of its file.
+    pub(crate) fingerprint: u128,
     pub(crate) ids: IdList,
 }
 
@@ -168,8 +188,8 @@ pub(crate) struct Flag {
     pub(crate) default: u16,
     pub(crate) variants: Box<[Variant]>,
     pub(crate) rules: Box<[Rule]>,
-    /// Tells the flag's text in the document.
-    pub(crate) text: u128,
+    /// Of the flag's text in the document.
+    pub(crate) fingerprint: u128,
     pub(crate) about: Box<About>,
 }
 
@@ -283,7 +303,7 @@ impl Ruleset {
     }
 
     /// Returns a flag's name.
-    pub(crate) fn names_by_id(&self, id: FlagId) -> Option<&str> {
+    pub(crate) fn flag_name(&self, id: FlagId) -> Option<&str> {
         self.flag_names.get(id.index()).map(|name| &**name)
     }
 
