@@ -96,7 +96,7 @@ fn a_good_document_goes_live_and_a_bad_one_changes_nothing() {
     assert_eq!(take(&seen), ["recovered flags.json"]);
     assert_eq!(flags.status().state(), State::Ready);
     assert!(load("[]").is_err());
-    assert_eq!(load(&document(2, 25)).unwrap().changed().len(), 1);
+    assert_eq!(load(&document(2, 25)).unwrap().keys().len(), 1);
     assert_eq!(take(&seen), ["refused wrong-type", "loaded 2 f"]);
 
     flags.source_failed(&file(), "it is gone");
@@ -141,7 +141,7 @@ fn changed_keys_follow_what_a_flag_depends_on() {
     let deliver =
         |text: String, ids: &str| Delivery::new(text).list("ids.txt", Ok(ids.as_bytes().to_vec()));
     let flags = Flags::builder().build();
-    let keys = |delivery: Delivery| flags.load(delivery, &file()).unwrap().changed().join(" ");
+    let keys = |delivery: Delivery| flags.load(delivery, &file()).unwrap().keys().join(" ");
     assert_eq!(
         keys(deliver(text("NL", 5, "ids.txt"), "a")),
         "by-segment by-list base above alone"
@@ -335,6 +335,8 @@ fn an_overlay_is_read_back_as_it_was_written() {
         )
         .unwrap();
     assert_eq!(*flags.snapshot().overlay(), overlay);
+    assert_eq!(overlay.to_string().parse::<Overlay>().unwrap(), overlay);
+    assert!("{ \"flag\": {} }".parse::<Overlay>().is_err());
 }
 
 #[test]
@@ -806,10 +808,7 @@ fn refused_names_leave_no_trace() {
     }
     let scope = format!("{:?}", flags.scope(()));
     assert!(scope.contains("flags: 2"), "{scope}");
-    assert_eq!(
-        flags.load(document(2, 1), &file()).unwrap().changed().len(),
-        0
-    );
+    assert_eq!(flags.load(document(2, 1), &file()).unwrap().keys().len(), 0);
 }
 
 #[test]

@@ -130,7 +130,9 @@ impl RequestAttributes {
                 if let Some(peer) = request.peer() {
                     let peer = peer.to_canonical();
                     // Writing to a `String` never fails.
-                    self.set_written(name, |buffer| drop(write!(buffer, "{peer}")));
+                    self.set_written(name, |buffer| {
+                        let _ = write!(buffer, "{peer}");
+                    });
                 }
             }
             other => {

@@ -74,8 +74,8 @@ pub use decision::{Draw, ErrorCode, Reason, Resolution};
 pub use document::diagnostic::{CompileError, Diagnostic, DiagnosticKind, Severity};
 pub use explain::Explanation;
 pub use handle::{
-    Change, Event, Flags, FlagsBuilder, KeyReport, Loaded, RollbackError, Scope, SourceStatus,
-    State, Status, Subscription, Version, WeakFlags,
+    Change, Event, Flags, FlagsBuilder, HistoryEntry, KeyReport, Loaded, RollbackError, Scope,
+    SourceStatus, State, Status, Subscription, WeakFlags,
 };
 pub use key::{Decoded, FlagKey, FlagType, FlagValue, Key, VariantRef};
 pub use overlay::{Overlay, OverlayEntry};

@@ -2,7 +2,10 @@
 
 use std::collections::BTreeMap;
 use std::fmt;
+use std::str::FromStr;
 
+use crate::document::diagnostic::CompileError;
+use crate::document::overlay::read_overlay;
 use crate::percent::Percent;
 
 /// What operators and controllers say on top of the document: kills, and percents that replace those of rules.
@@ -133,6 +136,16 @@ impl OverlayEntry {
     #[must_use]
     pub fn at(&self) -> Option<&str> {
         self.at.as_deref()
+    }
+}
+
+/// Reads an overlay as strictly as a document: what is misspelt there would be a kill that does not happen.
+impl FromStr for Overlay {
+    type Err = CompileError;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        read_overlay(text.as_bytes())
+            .map_err(|diagnostics| CompileError::new("overlay".into(), diagnostics))
     }
 }
 

@@ -5,9 +5,9 @@ use std::time::Duration;
 
 use fader::{
     AttributeName, Attributes, Change, Clock, CompileError, Context, Decoded, Delivery, Diagnostic,
-    Event, Explanation, FlagKey, FlagValue, Flags, FlagsBuilder, Json, Key, KeyReport, Loaded,
-    ManualClock, Overlay, Resolution, RollbackError, Scope, Snapshot, Source, SourceStatus, State,
-    Status, Subscription, Timestamp, Value, Version, WeakFlags,
+    Event, Explanation, FlagKey, FlagValue, Flags, FlagsBuilder, HistoryEntry, Json, Key,
+    KeyReport, Loaded, ManualClock, Overlay, Resolution, RollbackError, Scope, Snapshot, Source,
+    SourceStatus, State, Status, Subscription, Timestamp, Value, WeakFlags,
 };
 
 use super::keys::Limits;
@@ -20,7 +20,7 @@ fn flags() {
     let _: fn(&Flags, &Source, &str) = Flags::source_failed;
     let _: fn(&Flags, Overlay) = Flags::apply;
     let _: fn(&Flags) -> Result<Change, RollbackError> = Flags::rollback;
-    let _: fn(&Flags) -> Vec<Version> = Flags::history;
+    let _: fn(&Flags) -> Vec<HistoryEntry> = Flags::history;
     let _: fn(&Flags) -> Status = Flags::status;
     let _: fn(&Flags) -> Vec<&'static str> = Flags::missing_keys;
     let _: fn(&Flags, &str, &str) -> Option<String> = Flags::find_unit;
@@ -160,9 +160,9 @@ fn status() {
     let _: fn(&SourceStatus) -> &str = SourceStatus::name;
     let _: fn(&SourceStatus) -> Option<&str> = SourceStatus::error;
     let _: fn(&SourceStatus) -> Timestamp = SourceStatus::since;
-    let _: fn(&Version) -> &str = Version::version;
-    let _: fn(&Version) -> Option<Timestamp> = Version::loaded_at;
-    cloned::<(Status, SourceStatus, Version)>();
+    let _: fn(&HistoryEntry) -> &str = HistoryEntry::version;
+    let _: fn(&HistoryEntry) -> Option<Timestamp> = HistoryEntry::loaded_at;
+    cloned::<(Status, SourceStatus, HistoryEntry)>();
     named! {
         State::as_str: State::Ready = "ready", State::Stale = "stale", State::RolledBack = "rolled-back",
         State::Failed = "failed"
@@ -178,7 +178,7 @@ fn changes() {
     let _: fn(&Change) -> &str = Change::source;
     let _: fn(&Loaded) -> bool = Loaded::is_new;
     let _: fn(&Loaded) -> &str = Loaded::version;
-    let _: fn(&Loaded) -> &[Arc<str>] = Loaded::changed;
+    let _: fn(&Loaded) -> &[Arc<str>] = Loaded::keys;
     let _: fn(&Loaded) -> &[Diagnostic] = Loaded::warnings;
     let _: fn(&Loaded) -> Option<&CompileError> = Loaded::overlay_error;
     cloned::<(Change, Loaded, Event)>();

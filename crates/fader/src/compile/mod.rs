@@ -469,12 +469,12 @@ pub fn list_files(document: &[u8]) -> Vec<String> {
     };
     let mut files = Vec::new();
     for property in &lists.properties {
-        if let ast::Value::Object(list) = &property.value {
-            if let Some(file) = list.get_string("file") {
-                let path = file.value.to_string();
-                if !files.contains(&path) {
-                    files.push(path);
-                }
+        if let ast::Value::Object(list) = &property.value
+            && let Some(file) = list.get_string("file")
+        {
+            let path = file.value.to_string();
+            if !files.contains(&path) {
+                files.push(path);
             }
         }
     }

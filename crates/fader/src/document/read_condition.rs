@@ -186,11 +186,11 @@ fn read_time<'t>(object: &'t ast::Object<'t>, report: &mut Report) -> Option<Con
             .and_then(|text| read_instant(text, report))
     };
     let (from, until) = (read("from", report), read("until", report));
-    if let (Some(from), Some(until)) = (from, until) {
-        if from >= until {
-            let message = "this window is empty: `from` is not before `until`";
-            report.error(DiagnosticKind::InvalidValue, fields.span, message);
-        }
+    if let (Some(from), Some(until)) = (from, until)
+        && from >= until
+    {
+        let message = "this window is empty: `from` is not before `until`";
+        report.error(DiagnosticKind::InvalidValue, fields.span, message);
     }
     Some(ConditionKind::Time { from, until })
 }

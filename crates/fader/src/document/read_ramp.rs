@@ -175,11 +175,10 @@ fn read_staged(fields: &Fields<'_>, report: &mut Report) -> Share {
         if let Some(value) = fields
             .get(name)
             .and_then(|value| integer(value, name, report))
+            && value.value < 0
         {
-            if value.value < 0 {
-                let message = format!("`{name}` is a count, not {}", value.value);
-                report.error(DiagnosticKind::InvalidValue, value.span, message);
-            }
+            let message = format!("`{name}` is a count, not {}", value.value);
+            report.error(DiagnosticKind::InvalidValue, value.span, message);
         }
     }
     if fields.get("count").is_some() {
@@ -362,28 +361,26 @@ fn read_window(value: &ast::Value<'_>, report: &mut Report) {
         return;
     };
     let fields = Fields::new(object, fields::WINDOW, "a window", report);
-    if let Some(days) = fields.string("days", report) {
-        if !are_days(days.value) {
-            report
-                .error(
-                    DiagnosticKind::InvalidValue,
-                    days.span,
-                    format!("`{}` is no set of days", days.value),
-                )
-                .help(
-                    "days from `mon` to `sun`, or ranges of them, joined by commas: `mon-thu,sat`",
-                );
-        }
+    if let Some(days) = fields.string("days", report)
+        && !are_days(days.value)
+    {
+        report
+            .error(
+                DiagnosticKind::InvalidValue,
+                days.span,
+                format!("`{}` is no set of days", days.value),
+            )
+            .help("days from `mon` to `sun`, or ranges of them, joined by commas: `mon-thu,sat`");
     }
     let (from, to) = (
         read_clock_time(&fields, "from", report),
         read_clock_time(&fields, "to", report),
     );
-    if let (Some(from), Some(to)) = (from, to) {
-        if from >= to {
-            let message = "this window is empty: `from` is not before `to`";
-            report.error(DiagnosticKind::InvalidValue, fields.span, message);
-        }
+    if let (Some(from), Some(to)) = (from, to)
+        && from >= to
+    {
+        let message = "this window is empty: `from` is not before `to`";
+        report.error(DiagnosticKind::InvalidValue, fields.span, message);
     }
     fields.string("zone", report);
 }

@@ -17,7 +17,7 @@ use crate::handle::keys::KeyReport;
 use crate::handle::scope::Scope;
 use crate::handle::status::Status;
 use crate::handle::swap::Swap;
-use crate::handle::writer::{Loaded, RollbackError, Version, Writer};
+use crate::handle::writer::{HistoryEntry, Loaded, RollbackError, Writer};
 use crate::key::{FlagKey, FlagValue, Key, VariantRef};
 use crate::overlay::Overlay;
 use crate::overrides::Overrides;
@@ -355,7 +355,7 @@ impl Flags {
 
     /// Returns the versions that [`rollback`](Self::rollback) would bring back, the latest first.
     #[must_use]
-    pub fn history(&self) -> Vec<Version> {
+    pub fn history(&self) -> Vec<HistoryEntry> {
         self.writer().history()
     }
 

@@ -16,4 +16,4 @@ pub use flags::{Flags, WeakFlags};
 pub use keys::KeyReport;
 pub use scope::Scope;
 pub use status::{SourceStatus, State, Status};
-pub use writer::{Loaded, RollbackError, Version};
+pub use writer::{HistoryEntry, Loaded, RollbackError};

@@ -49,7 +49,7 @@ struct RolledBack {
 pub struct Loaded {
     is_new: bool,
     version: Arc<str>,
-    changed: Vec<Arc<str>>,
+    keys: Vec<Arc<str>>,
     warnings: Arc<[Diagnostic]>,
     overlay_error: Option<CompileError>,
 }
@@ -69,8 +69,8 @@ impl Loaded {
 
     /// Returns the flags that are new, gone, or may answer differently, by name.
     #[must_use]
-    pub fn changed(&self) -> &[Arc<str>] {
-        &self.changed
+    pub fn keys(&self) -> &[Arc<str>] {
+        &self.keys
     }
 
     /// Returns the warnings of what is live now; from a source that quarantines also the errors of flags set aside.
@@ -88,12 +88,12 @@ impl Loaded {
 
 /// A version of the document that can be brought back.
 #[derive(Clone, Debug)]
-pub struct Version {
+pub struct HistoryEntry {
     version: Arc<str>,
     loaded_at: Option<Timestamp>,
 }
 
-impl Version {
+impl HistoryEntry {
     /// Returns the version: the revision, or 16 hex digits.
     #[must_use]
     pub fn version(&self) -> &str {
@@ -205,7 +205,7 @@ impl Writer {
         Ok(Loaded {
             is_new,
             version,
-            changed,
+            keys: changed,
             warnings,
             overlay_error,
         })
@@ -480,9 +480,9 @@ impl Writer {
         }
     }
 
-    pub(crate) fn history(&self) -> Vec<Version> {
+    pub(crate) fn history(&self) -> Vec<HistoryEntry> {
         let versions = self.history.iter().rev();
-        let version = |live: &Arc<Live>| Version {
+        let version = |live: &Arc<Live>| HistoryEntry {
             version: Arc::clone(&live.ruleset.version),
             loaded_at: live.notes.loaded_at,
         };
