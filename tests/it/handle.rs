@@ -113,6 +113,14 @@ fn a_good_document_goes_live_and_a_bad_one_changes_nothing() {
 }
 
 #[test]
+fn a_misspelt_field_is_named_before_the_one_that_it_leaves_missing() {
+    let text = r#"{ "flags": { "f": { "rules": [ { "sarve": "on" } ] } } }"#;
+    let error = Flags::builder().build().load(text, &file()).unwrap_err();
+    assert_eq!(error.diagnostics().len(), 2);
+    assert_eq!(error.first().unwrap().help(), Some("did you mean `serve`?"));
+}
+
+#[test]
 fn a_revision_that_falls_is_a_warning_for_a_file_and_a_refusal_for_a_network() {
     let flags = loaded(&document(5, 5));
     let error = flags
@@ -669,6 +677,18 @@ fn overrides_force_values_without_touching_others() {
         (resolution.reason(), resolution.variant()),
         (Reason::Forced, Some("a"))
     );
+    let fixed = Flags::fixed([("ranker", "a"), ("greeting", "hey")]);
+    assert_eq!(
+        (
+            fixed.get(&SEARCH_RANKER, &()),
+            fixed.scope(()).get(&GREETING)
+        ),
+        (Ranker::HybridA, "hey")
+    );
+    let scope = forced.scope(());
+    let _ = scope.get(&SEARCH_RANKER);
+    assert_eq!(scope.asked().collect::<Vec<_>>(), [("ranker", Some("a"))]);
+    assert_eq!(scope.resolve("ranker").value(), Some(&2.into()));
     let scope = flags.scope(()).overridden([(&GONE, true)]);
     assert!(*scope.get(&GONE) && scope.resolve("gone").reason() == Reason::Forced);
     assert!(

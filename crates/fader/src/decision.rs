@@ -3,6 +3,7 @@
 use std::fmt;
 use std::sync::Arc;
 
+use crate::overrides::Forced;
 use crate::ruleset::Flag;
 
 /// Why a flag resolved as it did: the reasons of [OpenFeature], spelled the same.
@@ -230,16 +231,20 @@ pub struct Resolution {
 
 #[derive(Clone)]
 pub(crate) enum Answer {
-    Decided { flag: Arc<Flag>, decision: Decision },
+    Decided {
+        flag: Arc<Flag>,
+        decision: Decision,
+    },
     Failed(Decision),
-    Forced(Arc<crate::overrides::Forced>),
+    /// A forced value, and the variant of the flag that has it, if there is one.
+    Forced(Arc<Forced>, Option<(Arc<Flag>, u16)>),
 }
 
 impl Resolution {
     fn decision(&self) -> Option<Decision> {
         match &self.answer {
             Answer::Decided { decision, .. } | Answer::Failed(decision) => Some(*decision),
-            Answer::Forced(_) => None,
+            Answer::Forced(..) => None,
         }
     }
 
@@ -257,7 +262,8 @@ impl Resolution {
         match &self.answer {
             Answer::Decided { flag, decision } => Some(&flag.variant(decision.variant()?)?.value),
             Answer::Failed(_) => None,
-            Answer::Forced(forced) => Some(&forced.value),
+            Answer::Forced(_, Some((flag, variant))) => Some(&flag.variant(*variant)?.value),
+            Answer::Forced(forced, None) => Some(&forced.value),
         }
     }
 
@@ -267,7 +273,8 @@ impl Resolution {
         match &self.answer {
             Answer::Decided { flag, decision } => Some(&flag.variant(decision.variant()?)?.name),
             Answer::Failed(_) => None,
-            Answer::Forced(forced) => forced.variant,
+            Answer::Forced(_, Some((flag, variant))) => Some(&flag.variant(*variant)?.name),
+            Answer::Forced(forced, None) => forced.variant,
         }
     }
 

@@ -7,6 +7,7 @@ use std::fmt;
 use std::sync::Arc;
 
 use crate::key::{FlagKey, FlagValue};
+use crate::ruleset::{Flag, Variant};
 
 /// Flags whose value is forced, by name.
 #[derive(Clone, Debug, Default)]
@@ -39,6 +40,18 @@ impl Overrides {
 }
 
 impl Forced {
+    /// Finds the variant that the value stands for: by name where its type has names, else by value.
+    pub(crate) fn variant_of(&self, flag: &Flag) -> Option<u16> {
+        let is_it = |variant: &Variant| match self.variant {
+            Some(name) => *variant.name == *name,
+            None => variant.value == self.value,
+        };
+        flag.variants
+            .iter()
+            .position(is_it)
+            .and_then(|at| u16::try_from(at).ok())
+    }
+
     pub(crate) fn read<T: FlagValue + ?Sized>(&self) -> Option<&T> {
         self.typed.downcast_ref::<T::Owned>().map(Borrow::borrow)
     }

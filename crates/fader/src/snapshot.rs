@@ -102,8 +102,10 @@ impl Live {
     ) -> Resolution {
         let version = Arc::clone(&self.ruleset.version);
         if let Some(forced) = overrides.and_then(|overrides| overrides.get(flag)) {
+            let flag = self.ruleset.find(flag).and_then(|id| self.ruleset.flag(id));
+            let variant = flag.and_then(|flag| Some((Arc::clone(flag), forced.variant_of(flag)?)));
             return Resolution {
-                answer: Answer::Forced(Arc::clone(forced)),
+                answer: Answer::Forced(Arc::clone(forced), variant),
                 version,
             };
         }

@@ -248,12 +248,23 @@ impl CompileError {
         &self.diagnostics
     }
 
-    /// Returns the first error.
+    /// Returns the first error; of a field that is missing because it is misspelt, the misspelling.
     #[must_use]
     pub fn first(&self) -> Option<&Diagnostic> {
-        self.diagnostics
+        let mut errors = self
+            .diagnostics
             .iter()
-            .find(|diagnostic| diagnostic.severity == Severity::Error)
+            .filter(|diagnostic| diagnostic.severity == Severity::Error);
+        let first = errors.clone().next()?;
+        if first.kind != DiagnosticKind::MissingField {
+            return Some(first);
+        }
+        let inside = |other: &&Diagnostic| {
+            let field = other.path.strip_prefix(&*first.path);
+            other.kind == DiagnosticKind::UnknownField
+                && field.is_some_and(|field| field.rfind(['.', ']']).unwrap_or(0) == 0)
+        };
+        errors.find(inside).or(Some(first))
     }
 }
 

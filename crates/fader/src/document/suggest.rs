@@ -13,7 +13,7 @@ pub(crate) fn suggest(found: &str, known: &[&str]) -> Option<String> {
 }
 
 /// Finds the name that differs from `found` by the fewest edits, a third of its length at the most.
-fn nearest<'a>(found: &str, known: &[&'a str]) -> Option<&'a str> {
+pub(crate) fn nearest<'a>(found: &str, known: &[&'a str]) -> Option<&'a str> {
     let length = found.chars().count();
     // Long names are never typed by hand, and the distance costs their product.
     if length > 256 {

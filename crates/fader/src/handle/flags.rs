@@ -108,7 +108,8 @@ impl Flags {
     }
 
     /// Makes a handle whose flags have fixed values, for tests and as a stand-in: a boolean's variant is `on` or `off`,
-    /// any other value's is `fixed`. A null is left out.
+    /// a text's is named by the text itself, so that enums of [`variants!`](crate::variants) read it too, and any other
+    /// value's is `fixed`. A null is left out. For values of several types pass `Json::from(…)` of each.
     ///
     /// ```
     /// use fader::{Context, Flags};
@@ -124,6 +125,9 @@ impl Flags {
             let flag = match value.into() {
                 serde_json::Value::Null => return None,
                 serde_json::Value::Bool(value) => value.into(),
+                serde_json::Value::String(text) => {
+                    serde_json::json!({ "variants": { &*text: &*text }, "default": &*text })
+                }
                 value => serde_json::json!({ "variants": { "fixed": value }, "default": "fixed" }),
             };
             Some((name.into(), flag))

@@ -8,6 +8,7 @@ use crate::decision::{Decision, Resolution};
 use crate::evaluate::{Evaluation, NoObserver, ScopeMemo, StackMemo};
 use crate::explain::{Explanation, Recorder};
 use crate::key::{FlagKey, FlagValue, VariantRef};
+use crate::overrides::Forced;
 use crate::ruleset::FlagId;
 use crate::snapshot::Snapshot;
 
@@ -49,15 +50,12 @@ impl<A: Attributes> Scope<A> {
     #[inline]
     #[must_use]
     pub fn get<'s, T: FlagValue + ?Sized>(&'s self, key: &'s FlagKey<T>) -> &'s T {
-        if let Some(forced) = self
-            .snapshot
-            .overrides
-            .as_ref()
-            .and_then(|overrides| overrides.get(key.name())?.read())
-        {
-            return forced;
-        }
         let ruleset = &self.snapshot.live.ruleset;
+        if let Some(forced) = self.forced(key.name()) {
+            key.find(self.snapshot.lineage, ruleset)
+                .map(|id| self.decide(id));
+            return forced.read().unwrap_or(key.default_value());
+        }
         let value = key.find(self.snapshot.lineage, ruleset).and_then(|id| {
             let variant = self.decide(id).variant()?;
             T::read(VariantRef(ruleset.flag(id)?.variant(variant)?))
@@ -68,11 +66,13 @@ impl<A: Attributes> Scope<A> {
     /// Returns how a flag resolves: value, variant, reason, rule, version.
     #[must_use]
     pub fn resolve(&self, flag: impl AsRef<str>) -> Resolution {
-        self.snapshot
-            .live
-            .resolve(flag.as_ref(), self.snapshot.overrides.as_deref(), |id| {
-                self.decide(id)
-            })
+        let (flag, live) = (flag.as_ref(), &self.snapshot.live);
+        if self.forced(flag).is_some() {
+            live.ruleset.find(flag).map(|id| self.decide(id));
+        }
+        live.resolve(flag, self.snapshot.overrides.as_deref(), |id| {
+            self.decide(id)
+        })
     }
 
     /// Explains how a flag resolves: every rule, also those that did not decide, and why. It runs the same evaluation
@@ -82,13 +82,7 @@ impl<A: Attributes> Scope<A> {
         let flag = flag.as_ref();
         let live = &self.snapshot.live;
         let id = live.ruleset.find(flag);
-        let (Some(id), None) = (
-            id,
-            self.snapshot
-                .overrides
-                .as_ref()
-                .and_then(|overrides| overrides.get(flag)),
-        ) else {
+        let (Some(id), None) = (id, self.forced(flag)) else {
             return Explanation::new(flag, self.resolve(flag), Recorder::default(), None);
         };
         let mut evaluation = Evaluation {
@@ -168,19 +162,24 @@ impl<A> Scope<A> {
         self.snapshot.flags()
     }
 
+    fn forced(&self, flag: &str) -> Option<&Arc<Forced>> {
+        self.snapshot.overrides.as_ref()?.get(flag)
+    }
+
     /// Returns the flags that were read in this scope, each with the variant it served, in the order of the document;
     /// not those that were decided only because another flag depends on them.
     pub fn asked(&self) -> impl Iterator<Item = (&str, Option<&str>)> {
         let ruleset = &self.snapshot.live.ruleset;
         ruleset.order.iter().filter_map(|id| {
             let decision = self.memo.asked(*id)?;
-            let variant = decision
-                .variant()
-                .and_then(|variant| ruleset.flag(*id)?.variant(variant));
-            Some((
-                ruleset.flag_name(*id)?,
-                variant.map(|variant| &*variant.name),
-            ))
+            let name = ruleset.flag_name(*id)?;
+            let flag = ruleset.flag(*id);
+            let index = match self.forced(name) {
+                Some(forced) => flag.and_then(|flag| forced.variant_of(flag)),
+                None => decision.variant(),
+            };
+            let variant = index.and_then(|index| flag?.variant(index));
+            Some((name, variant.map(|variant| &*variant.name)))
         })
     }
 }

@@ -1,6 +1,7 @@
 //! What is to be warned of while a ruleset is live under its overlay.
 
 use crate::document::diagnostic::{Diagnostic, DiagnosticKind, Severity};
+use crate::document::suggest::nearest;
 use crate::document::syntax::step;
 use crate::ruleset::{Flag, Slot};
 use crate::snapshot::Live;
@@ -25,7 +26,14 @@ pub(crate) fn warnings(live: &Live) -> Vec<Diagnostic> {
             Some(Slot::Vacant) | None => {
                 let message =
                     format!("the overlay names the flag `{name}`, which the document lacks");
-                warnings.push(of_overlay(path, message, WAITS));
+                let names: Vec<_> = live
+                    .ruleset
+                    .order
+                    .iter()
+                    .filter_map(|id| live.ruleset.flag_name(*id))
+                    .collect();
+                let help = nearest(name, &names).map(|name| format!("did you mean `{name}`?"));
+                warnings.push(of_overlay(path, message, help.as_deref().unwrap_or(WAITS)));
             }
         }
     }
@@ -69,7 +77,9 @@ fn waiting_rule(flag: &Flag, label: &str, path: String) -> Option<Diagnostic> {
                 "the overlay names the rule `{label}`, which the flag `{}` lacks",
                 flag.name
             );
-            Some(of_overlay(path, message, WAITS))
+            let names: Vec<_> = flag.rules.iter().map(|rule| &*rule.label).collect();
+            let help = nearest(label, &names).map(|name| format!("did you mean `{name}`?"));
+            Some(of_overlay(path, message, help.as_deref().unwrap_or(WAITS)))
         }
         Some(rule) if rule.draw.is_none() => {
             let message =
