@@ -205,6 +205,7 @@ fn greet(flags: &Flags, args: &Args, address: SocketAddr) {
         "listening on http://{address}, flags of {} at version {}
 
   curl -i http://{address}/checkout                         nobody in particular: stable
+  curl -i -H 'x-user-id: 8' http://{address}/checkout       stable at 5 %, gray at 25: edit `percent` in the file
   curl -i -H 'x-user-id: qa-1' http://{address}/checkout    a test account: gray
   curl -i http://{address}/v2/checkout                      an interface by its path, from a gray host: gray
   curl -H 'x-user-id: 42' http://{address}/flags            every decision for this caller

@@ -31,6 +31,7 @@
 //!         // what the request does not answer itself
 //!         .attributes(|_request, attributes| {
 //!             if let Some(user) = attributes.header("x-user-id") {
+//!                 attributes.set_untyped(fader::TARGETING_KEY, user);
 //!                 attributes.set_untyped("user.id", user);
 //!             }
 //!         })

@@ -4,8 +4,8 @@ use std::fmt::Debug;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use fader::{CompileError, Flags, FlagsBuilder};
-use fader_providers::{ErrorKind, FileBuilder, ProviderError, file};
+use fader::{CompileError, Delivery, Flags, FlagsBuilder, Source};
+use fader_providers::{ErrorKind, FileBuilder, FileContents, ProviderError, file};
 
 use super::{copied, error};
 
@@ -30,6 +30,16 @@ fn file_builder() {
     path::<&Path>();
     warning::<fn(&str)>();
     sent::<FileBuilder>();
+}
+
+#[test]
+fn file_contents() {
+    let _: fn(&FileBuilder) -> Result<FileContents, ProviderError> = FileBuilder::read;
+    let _: fn(&FileContents) -> &Source = FileContents::source;
+    let _: fn(&FileContents) -> &[u8] = FileContents::document;
+    let _: fn(&FileContents) -> &Source = FileContents::overlay_source;
+    let _: fn(&FileContents) -> Option<&[u8]> = FileContents::overlay;
+    let _: fn(FileContents) -> Delivery = Delivery::from;
 }
 
 #[test]
