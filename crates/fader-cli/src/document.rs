@@ -42,15 +42,14 @@ pub(crate) fn load(path: &Path) -> Result<Loaded, ProviderError> {
         .map(|bytes| (read.overlay_source().clone(), bytes.to_vec()));
 
     let flags = Flags::builder().build();
-    let (diagnostics, refusal) = match flags.load(read, &source) {
-        Ok(loaded) => (loaded.warnings().to_vec(), loaded.overlay_error().cloned()),
-        Err(error) => {
-            let overlay = overlay.as_ref();
-            let refusal =
-                overlay.and_then(|(source, bytes)| flags.load_overlay(bytes, source).err());
-            (error.diagnostics().to_vec(), refusal)
-        }
+    let diagnostics = match flags.load(read, &source) {
+        Ok(loaded) => loaded.warnings().to_vec(),
+        Err(error) => error.diagnostics().to_vec(),
     };
+    // It was taken or refused with the document, whatever became of that: this asks which.
+    let refusal = overlay
+        .as_ref()
+        .and_then(|(source, bytes)| flags.load_overlay(bytes, source).err());
     // An entry that waits for a flag or rule is told of by the handle, and stands in the overlay.
     let (waiting, mut diagnostics): (Vec<_>, Vec<_>) = diagnostics
         .into_iter()
