@@ -439,6 +439,117 @@ fn a_kept_form_never_closes_a_circle() {
 }
 
 #[test]
+fn what_is_too_deep_is_set_aside_in_quarantine_too() {
+    let nots = |inner: String| format!("{}{inner}{}", r#"{ "not": "#.repeat(56), "}".repeat(56));
+    let flags: String = (1..400)
+        .map(|n| {
+            let prerequisite = format!(r#"{{ "flag": "f{}", "is": "on" }}"#, n - 1);
+            format!(
+                r#", "f{n}": {{ "rules": [ {{ "if": {}, "serve": "on" }} ] }}"#,
+                nots(prerequisite)
+            )
+        })
+        .collect();
+    for circle in [
+        "",
+        r#", "c": { "rules": [ { "if": { "flag": "c", "is": "on" }, "serve": "on" } ] }"#,
+    ] {
+        let text = format!(r#"{{ "flags": {{ "f0": true{flags}{circle} }} }}"#);
+        let handle = Flags::builder().build();
+        handle
+            .load(text, &Source::new("http://flags").quarantine())
+            .unwrap();
+        assert_eq!(
+            handle.resolve("f399", &()).error_code().unwrap().as_str(),
+            "PARSE_ERROR"
+        );
+        assert_eq!(handle.resolve("f1", &()).variant(), Some("on"));
+        assert!(handle.status().set_aside().len() > 300);
+    }
+}
+
+/// Chains in which each segment names the one before it several times, between others that push it out of any small
+/// memory: 2⁶⁰ steps for an evaluation that forgets.
+#[test]
+fn meshes_of_references_are_evaluated_once() {
+    for (leaves, length) in [(20, 60), (300, 60)] {
+        let leaf = |n: usize| format!(r#""t{n}": {{ "if": {{ "attribute": "a", "is": {n} }} }}"#);
+        let link = |n: usize| {
+            let (before, leaf) = (
+                format!(r#"{{ "segment": "s{}" }}"#, n - 1),
+                format!(r#"{{ "segment": "t{}" }}"#, n * 5 % leaves),
+            );
+            format!(r#""s{n}": {{ "if": {{ "any": [ {before}, {leaf}, {before}, {leaf} ] }} }}"#)
+        };
+        let all: Vec<_> = (0..leaves).map(leaf).chain((1..length).map(link)).collect();
+        let any: Vec<_> = (0..leaves)
+            .map(|n| format!(r#"{{ "segment": "t{n}" }}"#))
+            .collect();
+        let text = format!(
+            r#"{{ "segments": {{ {}, "s0": {{ "if": {{ "all": [ {} ] }} }} }},
+                 "flags": {{ "f": {{ "rules": [ {{ "if": {{ "segment": "s{}" }}, "serve": "on" }} ] }} }} }}"#,
+            all.join(","),
+            any.join(","),
+            length - 1
+        );
+        let flags = Flags::builder().build();
+        let loaded = flags.load(text, &file()).unwrap();
+        let warned = loaded
+            .warnings()
+            .iter()
+            .any(|warning| warning.kind().as_str() == "many-references");
+        assert_eq!(warned, leaves > 128);
+        let context = Context::anonymous().with("a", -1);
+        assert_eq!(flags.resolve("f", &context).variant(), Some("off"));
+        assert_eq!(flags.scope(&context).resolve("f").variant(), Some("off"));
+        assert_eq!(
+            flags.explain("f", &context).resolution().variant(),
+            Some("off")
+        );
+    }
+}
+
+/// Decoding waits until it is let go: a document that takes long to compile.
+#[derive(Debug)]
+struct Slow;
+
+static LET_GO: std::sync::Barrier = std::sync::Barrier::new(2);
+
+impl<'de> serde::Deserialize<'de> for Slow {
+    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        LET_GO.wait();
+        LET_GO.wait();
+        bool::deserialize(deserializer).map(|_| Self)
+    }
+}
+
+impl fader::Decoded for Slow {}
+
+#[test]
+fn a_kill_does_not_wait_for_a_document_that_is_being_compiled() {
+    static SLOW: FlagKey<Slow> = FlagKey::new("slow", &Slow);
+    let flags = Flags::builder().decode(&SLOW).build();
+    flags.load(document(1, 5), &file()).unwrap();
+    std::thread::scope(|threads| {
+        let text = r#"{ "revision": 2, "flags": { "g": true, "slow": { "variants": { "v": true }, "default": "v" } } }"#;
+        let flags = &flags;
+        let loading = threads.spawn(move || flags.load(text, &file()).unwrap());
+        LET_GO.wait();
+        flags.apply(Overlay::new().kill("g"));
+        assert_eq!(
+            (flags.resolve("g", &()).reason(), flags.status().version()),
+            (Reason::Disabled, "1")
+        );
+        LET_GO.wait();
+        loading.join().unwrap();
+    });
+    assert_eq!(
+        (flags.resolve("g", &()).reason(), flags.status().version()),
+        (Reason::Disabled, "2")
+    );
+}
+
+#[test]
 fn a_kept_form_that_is_too_deep_takes_no_other_with_it() {
     let network = Source::new("http://flags").quarantine();
     let flags = Flags::builder().build();
@@ -739,15 +850,45 @@ fn a_subscriber_may_load_in_turn() {
 }
 
 #[test]
-fn a_subscriber_that_panics_silences_nobody_for_good() {
+fn a_subscriber_that_panics_takes_nothing_from_others() {
     let flags = loaded(&document(1, 1));
-    let (seen, _first) = events(&flags);
-    let broken = flags.subscribe(|_| panic!("a subscriber's own mistake"));
-    let load = || flags.load(document(2, 2), &file());
-    assert!(std::panic::catch_unwind(std::panic::AssertUnwindSafe(load)).is_err());
-    drop(broken);
+    let _broken = flags.subscribe(|_| panic!("a subscriber's own mistake"));
+    let (seen, _second) = events(&flags);
+    flags.load(document(2, 2), &file()).unwrap();
     flags.load(document(3, 3), &file()).unwrap();
     assert_eq!(take(&seen), ["loaded 2 f", "loaded 3 f"]);
+}
+
+#[test]
+fn a_source_that_is_taken_in_part_tells_of_its_outages() {
+    let network = Source::new("http://flags").quarantine();
+    let flags = Flags::builder().build();
+    let (seen, _subscription) = events(&flags);
+    let partly = r#"{ "flags": { "f": 5, "g": true } }"#;
+    flags.load(partly, &network).unwrap();
+    for _ in 0..2 {
+        flags.source_failed(&network, "connection refused");
+        flags.load(partly, &network).unwrap();
+    }
+    assert!(
+        flags
+            .status()
+            .error()
+            .unwrap()
+            .starts_with("set aside: f; "),
+        "{:?}",
+        flags.status().error()
+    );
+    let outage = [
+        "stale http://flags connection refused",
+        "recovered http://flags",
+    ];
+    assert_eq!(take(&seen)[1..], [outage, outage].concat());
+    let strict = Source::new("http://flags");
+    assert!(
+        flags.load(partly, &strict).is_err(),
+        "a strict source refuses what another took in part"
+    );
 }
 
 /// Alive for as long as the ruleset that it was decoded for.

@@ -267,50 +267,73 @@ impl Memo for NoMemo {
     fn keep_segment(&self, _: SegmentId, _: Truth) {}
 }
 
-/// Remembers the latest answers on the stack. Without it a chain of segments that each name the one before it twice
-/// would take time 2ⁿ; with it the one before is always among the latest.
+/// Remembers up to [`CAPACITY`](Self::CAPACITY) answers on the stack. Without it a chain of segments that each name the
+/// one before it twice would take time 2ⁿ. A flag that can come to more places than it holds is evaluated with a
+/// [`ScopeMemo`], see [`Recall`](crate::ruleset::Recall).
 pub(crate) struct StackMemo {
-    flags: [Cell<(u32, u64)>; Self::SIZE],
-    segments: [Cell<(u32, Truth)>; Self::SIZE],
+    /// Open addressing: a place's number above 0, and its answer.
+    entries: [Cell<(u64, u64)>; Self::SIZE],
 }
 
 impl StackMemo {
-    const SIZE: usize = 64;
-    const NONE: u32 = u32::MAX;
+    /// How many different flags and segments it holds.
+    pub(crate) const CAPACITY: usize = Self::SIZE / 2;
+    const SIZE: usize = 256;
 
     pub(crate) const fn new() -> Self {
         Self {
-            flags: [const { Cell::new((Self::NONE, 0)) }; Self::SIZE],
-            segments: [const { Cell::new((Self::NONE, Truth::Unknown)) }; Self::SIZE],
+            entries: [const { Cell::new((0, 0)) }; Self::SIZE],
         }
+    }
+
+    /// Finds the entry of a key, or the free one where it would go.
+    fn entry(&self, key: u64) -> Option<&Cell<(u64, u64)>> {
+        let start = usize::try_from(key).unwrap_or(0);
+        let mut entries =
+            (0..Self::SIZE).filter_map(|step| self.entries.get((start + step) % Self::SIZE));
+        entries.find(|entry| matches!(entry.get().0, kept if kept == key || kept == 0))
+    }
+
+    fn recall(&self, key: u64) -> Option<u64> {
+        self.entry(key)
+            .map(|entry| entry.get().1)
+            .filter(|answer| *answer != 0)
+    }
+
+    fn keep(&self, key: u64, answer: u64) {
+        if let Some(entry) = self.entry(key) {
+            entry.set((key, answer));
+        }
+    }
+
+    fn flag_key(id: FlagId) -> u64 {
+        u64::from(id.0) * 2 + 2
+    }
+
+    fn segment_key(id: SegmentId) -> u64 {
+        u64::from(id.0) * 2 + 1
     }
 }
 
 impl Memo for StackMemo {
     fn flag(&self, id: FlagId) -> Option<Decision> {
-        let (kept, word) = self.flags.get(id.index() % Self::SIZE)?.get();
-        if kept == id.0 {
-            Decision::from_word(word)
-        } else {
-            None
-        }
+        Decision::from_word(self.recall(Self::flag_key(id))?)
     }
 
     fn keep_flag(&self, id: FlagId, decision: Decision) {
-        if let Some(cell) = self.flags.get(id.index() % Self::SIZE) {
-            cell.set((id.0, decision.to_word()));
-        }
+        self.keep(Self::flag_key(id), decision.to_word());
     }
 
     fn segment(&self, id: SegmentId) -> Option<Truth> {
-        let (kept, truth) = self.segments.get(id.index() % Self::SIZE)?.get();
-        (kept == id.0).then_some(truth)
+        match self.recall(Self::segment_key(id))? {
+            1 => Some(Truth::False),
+            2 => Some(Truth::Unknown),
+            _ => Some(Truth::True),
+        }
     }
 
     fn keep_segment(&self, id: SegmentId, truth: Truth) {
-        if let Some(cell) = self.segments.get(id.index() % Self::SIZE) {
-            cell.set((id.0, truth));
-        }
+        self.keep(Self::segment_key(id), truth.bits());
     }
 }
 
@@ -386,11 +409,7 @@ impl Memo for ScopeMemo {
 
     fn keep_segment(&self, id: SegmentId, truth: Truth) {
         if let Some((word, shift)) = self.segment_bits(id) {
-            let bits: u64 = match truth {
-                Truth::False => 1,
-                Truth::Unknown => 2,
-                Truth::True => 3,
-            };
+            let bits = truth.bits();
             let mut current = word.load(Ordering::Relaxed);
             // The first stays here as well.
             while current >> shift & 3 == 0 {

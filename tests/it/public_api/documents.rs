@@ -82,6 +82,7 @@ fn kinds_of_diagnostics() {
         DiagnosticKind::DrawReachesNobody = "draw-reaches-nobody",
         DiagnosticKind::NothingHashed = "nothing-hashed", DiagnosticKind::WaitingRamp = "waiting-ramp",
         DiagnosticKind::NoAbsoluteGuardrail = "no-absolute-guardrail", DiagnosticKind::SlowRegex = "slow-regex",
+        DiagnosticKind::ManyReferences = "many-references",
         DiagnosticKind::OverlayHolds = "overlay-holds"
     }
 }

@@ -13,7 +13,7 @@ use crate::document::{read, slice};
 use crate::hash;
 use crate::ruleset::list::{IdList, ids_of_file};
 use crate::ruleset::{
-    Attribute, Decoders, FlagId, ListId, Registry, Ruleset, Segment, SegmentId, Slot,
+    Attribute, Decoders, FlagId, ListId, Recall, Registry, Ruleset, Segment, SegmentId, Slot,
 };
 use crate::source::Source;
 use crate::time::Timestamp;
@@ -394,7 +394,7 @@ fn assemble(
             let flag = unchanged.map_or_else(|| Arc::new(flag), Arc::clone);
             Slot::Flag {
                 flag,
-                revisits: false,
+                recall: Recall::Nothing,
                 meaning: 0,
             }
         };

@@ -9,12 +9,16 @@ use crate::compile::condition::{Part, Reference};
 use crate::document::diagnostic::{DiagnosticKind, Report};
 use crate::document::model::FlagSet;
 use crate::document::syntax::Span;
+use crate::evaluate::StackMemo;
 use crate::hash;
 use crate::ruleset::condition::Test;
-use crate::ruleset::{Condition, FlagId, ListId, Ruleset, SegmentId, Share, Slot, Unit};
+use crate::ruleset::{Condition, FlagId, ListId, Recall, Ruleset, SegmentId, Share, Slot, Unit};
 
 /// How many conditions may nest, counted through references: what an evaluation needs of the stack.
 const MAX_DEPTH: usize = 512;
+
+/// How many steps an evaluation may take without remembering any.
+const FEW_WALKS: u64 = 1_000;
 
 /// A flag or segment.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -165,17 +169,17 @@ impl<'t> Graph<'t> {
                     .copied(),
             );
         }
-        if members.is_empty() {
-            let depths = depths(&self.edges, &components, |at| {
-                self.depths.get(at).map_or(1, |depth| depth + 1)
-            });
-            let too_deep = |at: &usize| depths.get(*at).is_some_and(|depth| *depth > MAX_DEPTH);
-            let targets = |at: usize| self.edges.get(at).into_iter().flatten();
-            for at in (0..self.nodes.len()).filter(|at| too_deep(at) && !targets(*at).any(too_deep))
-            {
-                let (Some(node), Some(name)) = (self.nodes.get(at), self.names.get(at)) else {
-                    continue;
-                };
+        let depths = depths(&self.edges, &components, |at| {
+            self.depths.get(at).map_or(1, |depth| depth + 1)
+        });
+        let too_deep = |at: &usize| depths.get(*at).is_some_and(|depth| *depth > MAX_DEPTH);
+        let targets = |at: usize| self.edges.get(at).into_iter().flatten();
+        for at in (0..self.nodes.len()).filter(too_deep) {
+            let (Some(node), Some(name)) = (self.nodes.get(at), self.names.get(at)) else {
+                continue;
+            };
+            // All above it are too deep as well; the lowest is told.
+            if !targets(at).any(too_deep) {
                 let message = format!(
                     "the {} nests deeper than {MAX_DEPTH} levels through what it refers to",
                     node.describe()
@@ -183,10 +187,31 @@ impl<'t> Graph<'t> {
                 report
                     .error(DiagnosticKind::TooDeep, *name, message)
                     .help("shorten the chain of segments and flags");
-                members.push(*node);
+            }
+            members.push(*node);
+        }
+        self.warn_of_meshes(&components, report);
+        members
+    }
+
+    /// A flag that comes to many places by many ways needs more memory than the stack gives.
+    fn warn_of_meshes(&self, components: &[Vec<usize>], report: &mut Report) {
+        let recalls = recalls(&self.edges, components);
+        for ((node, name), recall) in self.nodes.iter().zip(&self.names).zip(recalls) {
+            if let (Node::Flag(flag), Recall::Many) = (node, recall) {
+                report
+                    .warning(
+                        DiagnosticKind::ManyReferences,
+                        *name,
+                        format!(
+                            "the flag `{flag}` refers to more than {} segments and flags by many ways: asked for outside of \
+                             a scope it allocates",
+                            StackMemo::CAPACITY
+                        ),
+                    )
+                    .help("ask for it in a scope, or name fewer segments");
             }
         }
-        members
     }
 
     /// Lists the members of a circle, in its direction from `start`, those that other circles share with it last.
@@ -464,17 +489,23 @@ pub(crate) fn link(ruleset: &mut Ruleset, kept: &[FlagId]) {
             }
         }
         components_found = components(&edges);
+        // Whatever is still too deep for the stack is no flag to evaluate.
+        let own = |at: usize| asks.get(at).map_or(0, |asks| asks.depth + 1);
+        let depths = self::depths(&edges, &components_found, own);
+        for (slot, depth) in ruleset.flags.iter_mut().zip(&depths) {
+            if *depth > MAX_DEPTH && matches!(slot, Slot::Flag { .. }) {
+                *slot = Slot::SetAside;
+            }
+        }
     }
-    let revisits = revisits(&edges, &components_found);
+    let recalls = recalls(&edges, &components_found);
     let meanings = meanings(ruleset, &asks, &edges, &components_found);
     for (at, slot) in ruleset.flags.iter_mut().enumerate() {
         if let Slot::Flag {
-            revisits: own_revisits,
-            meaning,
-            ..
+            recall, meaning, ..
         } = slot
         {
-            *own_revisits = revisits.get(at).copied().unwrap_or(true);
+            *recall = recalls.get(at).copied().unwrap_or(Recall::Many);
             *meaning = meanings.get(at).copied().unwrap_or(0);
         }
     }
@@ -509,37 +540,45 @@ fn reached_from(edges: &[Vec<usize>], starts: impl Fn(usize) -> bool) -> HashSet
     reached
 }
 
-/// Tells for each node whether a walk from it can come to one place twice: whether it has more walks than places.
-fn revisits(edges: &[Vec<usize>], components: &[Vec<usize>]) -> Vec<bool> {
+/// Tells for each node what a walk from it has to remember: nothing if it comes to each place by one way, as in a tree.
+fn recalls(edges: &[Vec<usize>], components: &[Vec<usize>]) -> Vec<Recall> {
     let mut walks = vec![1_u64; edges.len()];
-    let mut revisits = vec![false; edges.len()];
+    let mut recalls = vec![Recall::Nothing; edges.len()];
     for node in components.iter().flatten().copied() {
         let targets = edges.get(node).map_or(&[][..], Vec::as_slice);
-        let count = targets
-            .iter()
-            .filter_map(|to| walks.get(*to))
-            .fold(1_u64, |sum, walks| sum.saturating_add(*walks));
+        let counts = targets.iter().filter_map(|to| walks.get(*to));
+        let count = counts.fold(1_u64, |sum, walks| sum.saturating_add(*walks));
+        let places = places(edges, node);
         if let Some(slot) = walks.get_mut(node) {
             *slot = count;
         }
-        if targets.is_empty() {
-            continue;
-        }
-        // A tree reaches each place by one walk; more than a handful is taken for no tree without counting.
-        let tree = count <= 1_000 && {
-            let (mut seen, mut open) = (HashSet::from([node]), targets.to_vec());
-            let mut once = true;
-            while let (true, Some(at)) = (once, open.pop()) {
-                once = seen.insert(at);
-                open.extend(edges.get(at).into_iter().flatten());
-            }
-            once
-        };
-        if let Some(slot) = revisits.get_mut(node) {
-            *slot = !tree;
+        if let Some(slot) = recalls.get_mut(node) {
+            *slot = match places {
+                Some(places) if u64::try_from(places) == Ok(count) => Recall::Nothing,
+                Some(_) => Recall::Few,
+                // However often it comes to a place, it is soon done.
+                None if count <= FEW_WALKS => Recall::Nothing,
+                None => Recall::Many,
+            };
         }
     }
-    revisits
+    recalls
+}
+
+/// Counts the places that a walk from a node comes to, itself included; `None` beyond what the stack remembers.
+fn places(edges: &[Vec<usize>], node: usize) -> Option<usize> {
+    let (mut seen, mut open) = (HashSet::from([node]), vec![node]);
+    while let Some(at) = open.pop() {
+        for to in edges.get(at).into_iter().flatten() {
+            if seen.insert(*to) {
+                open.push(*to);
+            }
+        }
+        if seen.len() > StackMemo::CAPACITY {
+            return None;
+        }
+    }
+    Some(seen.len())
 }
 
 /// Identifies what each flag means: its text, and all that it refers to.
@@ -615,15 +654,21 @@ mod tests {
     }
 
     #[test]
-    fn a_diamond_is_revisited_and_a_tree_is_not() {
+    fn a_diamond_is_remembered_and_a_tree_is_not() {
+        use Recall::{Few, Many, Nothing};
+
         let edges = [vec![1, 2], vec![3], vec![3], vec![], vec![1]];
         assert_eq!(
-            revisits(&edges, &components(&edges)),
-            [true, false, false, false, false]
+            recalls(&edges, &components(&edges)),
+            [Few, Nothing, Nothing, Nothing, Nothing]
         );
         assert_eq!(
-            revisits(&[vec![1, 1], vec![]], &components(&[vec![1, 1], vec![]])),
-            [true, false]
+            recalls(&[vec![1, 1], vec![]], &components(&[vec![1, 1], vec![]])),
+            [Few, Nothing]
         );
+        let chain: Vec<_> = (0..200)
+            .map(|at: usize| at.checked_sub(1).map_or(vec![], |to| vec![to, to]))
+            .collect();
+        assert_eq!(recalls(&chain, &components(&chain))[127..129], [Few, Many]);
     }
 }

@@ -139,6 +139,8 @@ kinds! {
     NoAbsoluteGuardrail = "no-absolute-guardrail",
     /// A pattern too large for the form that never allocates.
     SlowRegex = "slow-regex",
+    /// A flag that refers to so many segments and flags that an answer outside of a scope allocates.
+    ManyReferences = "many-references",
     /// An overlay's percent that hides the document's.
     OverlayHolds = "overlay-holds",
 }

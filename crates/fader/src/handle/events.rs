@@ -2,7 +2,8 @@
 
 use std::collections::VecDeque;
 use std::fmt;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError, TryLockError, Weak};
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 
 use crate::document::diagnostic::{CompileError, Diagnostic};
 
@@ -87,7 +88,9 @@ pub(crate) struct Events {
 
 impl Events {
     pub(crate) fn subscribe(&self, subscription: &Subscription) {
-        lock(&self.subscribers).push(Arc::downgrade(&subscription.callback));
+        let mut subscribers = lock(&self.subscribers);
+        subscribers.retain(|subscriber| subscriber.strong_count() > 0);
+        subscribers.push(Arc::downgrade(&subscription.callback));
     }
 
     /// Queues events, in the order in which they happened.
@@ -98,11 +101,8 @@ impl Events {
     /// Tells what waits. A subscriber may load or apply in turn: its event is told when it returns.
     pub(crate) fn tell(&self) {
         while !lock(&self.waiting).is_empty() {
-            let _telling = match self.telling.try_lock() {
-                Ok(telling) => telling,
-                // A subscriber that panicked takes the others' events with it no further than its own.
-                Err(TryLockError::Poisoned(telling)) => telling.into_inner(),
-                Err(TryLockError::WouldBlock) => return,
+            let Ok(_telling) = self.telling.try_lock() else {
+                return;
             };
             while let Some(event) = self.next() {
                 let subscribers: Vec<_> = {
@@ -111,7 +111,8 @@ impl Events {
                     subscribers.iter().filter_map(Weak::upgrade).collect()
                 };
                 for subscriber in subscribers {
-                    subscriber(&event);
+                    // A panic is the subscriber's own: the hook has reported it, and the others are told all the same.
+                    let _ = catch_unwind(AssertUnwindSafe(|| subscriber(&event)));
                 }
             }
         }

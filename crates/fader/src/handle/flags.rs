@@ -9,7 +9,7 @@ use crate::attributes::{Attributes, TARGETING_KEY};
 use crate::context::Context;
 use crate::decision::{Decision, Resolution};
 use crate::document::diagnostic::CompileError;
-use crate::evaluate::{Evaluation, NoMemo, NoObserver, StackMemo};
+use crate::evaluate::{Evaluation, NoMemo, NoObserver, ScopeMemo, StackMemo};
 use crate::explain::Explanation;
 use crate::handle::builder::FlagsBuilder;
 use crate::handle::events::{Change, Event, Events, Subscription};
@@ -17,11 +17,11 @@ use crate::handle::keys::KeyReport;
 use crate::handle::scope::Scope;
 use crate::handle::status::Status;
 use crate::handle::swap::Swap;
-use crate::handle::writer::{HistoryEntry, Loaded, RollbackError, Writer};
+use crate::handle::writer::{Compiler, HistoryEntry, Loaded, RollbackError, Writer};
 use crate::key::{FlagKey, FlagValue, Key, VariantRef};
 use crate::overlay::Overlay;
 use crate::overrides::Overrides;
-use crate::ruleset::{FlagId, Slot, Unit};
+use crate::ruleset::{FlagId, Recall, Slot, Unit};
 use crate::snapshot::{Live, Snapshot};
 use crate::source::{Delivery, Source};
 use crate::time::{Clock, Timestamp};
@@ -69,6 +69,9 @@ struct Inner {
     clock: Box<dyn Clock>,
     /// The latest time seen, in nanoseconds: time never falls for a handle.
     latest: AtomicI64,
+    /// Held while a document is compiled, so that documents go live in the order of their delivery.
+    compiler: Mutex<Compiler>,
+    /// Held for moments only.
     writer: Mutex<Writer>,
     events: Events,
     keys: Mutex<Vec<&'static dyn Key>>,
@@ -86,7 +89,7 @@ impl Flags {
     }
 
     pub(crate) fn new(mut builder: FlagsBuilder) -> Self {
-        let writer = Writer::new(&mut builder);
+        let (writer, compiler) = (Writer::new(&builder), Compiler::new(&mut builder));
         let next = NEXT_LINEAGE.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |next| {
             next.checked_add(1)
         });
@@ -96,6 +99,7 @@ impl Flags {
             live: Swap::new(Arc::new(Live::empty())),
             clock: builder.clock,
             latest: AtomicI64::new(i64::MIN),
+            compiler: Mutex::new(compiler),
             writer: Mutex::new(writer),
             events: Events::default(),
             keys: Mutex::default(),
@@ -303,7 +307,8 @@ impl Flags {
     /// stays. Identical content, lists and overlay included, changes nothing.
     ///
     /// An overlay that comes with it is taken or refused by itself, so that a kill works beside a broken document;
-    /// [`Loaded::overlay_error`] tells. One delivery is handled at a time; readers never wait.
+    /// [`Loaded::overlay_error`] tells. One delivery is compiled at a time; readers never wait for it, and neither do
+    /// [`apply`](Self::apply) and [`rollback`](Self::rollback).
     ///
     /// # Errors
     ///
@@ -315,7 +320,19 @@ impl Flags {
         source: &Source,
     ) -> Result<Loaded, CompileError> {
         let delivery = delivery.into();
-        self.write(|writer, live, now, events| writer.load(live, &delivery, source, now, events))
+        let loaded = {
+            let mut compiler = lock(&self.inner.compiler);
+            let live = self.inner.live.load();
+            let known = self.writer().knows(&live, delivery.identity(), source);
+            let document =
+                (!known).then(|| compiler.compile(&delivery, source, &live.ruleset, self.now()));
+            drop(live);
+            self.change(|writer, live, now, events| {
+                writer.load(live, &delivery, document, source, now, events)
+            })
+        };
+        self.inner.events.tell();
+        loaded
     }
 
     /// Delivers an overlay by itself: a kill has to work also while the document can't be read. Returns whether it is
@@ -469,15 +486,21 @@ impl Flags {
         &self,
         change: impl FnOnce(&mut Writer, &Swap<Live>, Timestamp, &mut Vec<Event>) -> R,
     ) -> R {
+        let result = self.change(change);
+        self.inner.events.tell();
+        result
+    }
+
+    /// Runs a change under the writer's lock, and queues what came of it.
+    fn change<R>(
+        &self,
+        change: impl FnOnce(&mut Writer, &Swap<Live>, Timestamp, &mut Vec<Event>) -> R,
+    ) -> R {
         let now = self.now();
         let mut events = Vec::new();
-        let result = {
-            let mut writer = self.writer();
-            let result = change(&mut writer, &self.inner.live, now, &mut events);
-            self.inner.events.queue(events);
-            result
-        };
-        self.inner.events.tell();
+        let mut writer = self.writer();
+        let result = change(&mut writer, &self.inner.live, now, &mut events);
+        self.inner.events.queue(events);
         result
     }
 }
@@ -491,16 +514,12 @@ fn evaluate_once(
     now: Timestamp,
 ) -> Decision {
     let observer = NoObserver;
-    match live.ruleset.slot(id) {
-        Slot::Flag { revisits: true, .. } => Evaluation {
-            live,
-            attributes,
-            now,
-            memo: &StackMemo::new(),
-            observer,
-        }
-        .flag(id),
-        _ => Evaluation {
+    let recall = match live.ruleset.slot(id) {
+        Slot::Flag { recall, .. } => *recall,
+        Slot::Vacant | Slot::SetAside => Recall::Nothing,
+    };
+    match recall {
+        Recall::Nothing => Evaluation {
             live,
             attributes,
             now,
@@ -508,6 +527,25 @@ fn evaluate_once(
             observer,
         }
         .flag(id),
+        Recall::Few => Evaluation {
+            live,
+            attributes,
+            now,
+            memo: &StackMemo::new(),
+            observer,
+        }
+        .flag(id),
+        Recall::Many => {
+            let memo = &ScopeMemo::new(&live.ruleset);
+            Evaluation {
+                live,
+                attributes,
+                now,
+                memo,
+                observer,
+            }
+            .flag(id)
+        }
     }
 }
 

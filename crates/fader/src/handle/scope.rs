@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use crate::attributes::Attributes;
 use crate::decision::{Decision, Resolution};
-use crate::evaluate::{Evaluation, NoObserver, ScopeMemo, StackMemo};
+use crate::evaluate::{Evaluation, NoObserver, ScopeMemo};
 use crate::explain::{Explanation, Recorder};
 use crate::key::{FlagKey, FlagValue, VariantRef};
 use crate::overrides::Forced;
@@ -89,7 +89,7 @@ impl<A: Attributes> Scope<A> {
             live,
             attributes: &self.attributes,
             now: self.snapshot.now,
-            memo: &StackMemo::new(),
+            memo: &ScopeMemo::new(&live.ruleset),
             observer: Recorder::default(),
         };
         let decision = evaluation.flag(id);

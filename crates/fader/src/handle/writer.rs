@@ -20,13 +20,50 @@ use crate::snapshot::{Live, Notes};
 use crate::source::{Delivery, Source};
 use crate::time::Timestamp;
 
-/// What only the writer knows, behind the handle's mutex.
+/// What compiling needs from one document to the next, behind a mutex of its own: a kill never waits for a document.
 #[derive(Debug)]
-pub(crate) struct Writer {
+pub(crate) struct Compiler {
     registry: Registry,
     ambient: BTreeMap<String, Value>,
     decoders: Decoders,
     list_seed: u64,
+}
+
+impl Compiler {
+    pub(crate) fn new(builder: &mut FlagsBuilder) -> Self {
+        Self {
+            registry: Registry::default(),
+            ambient: std::mem::take(&mut builder.ambient),
+            decoders: std::mem::take(&mut builder.decoders),
+            list_seed: builder.list_seed,
+        }
+    }
+
+    pub(crate) fn compile(
+        &mut self,
+        delivery: &Delivery,
+        source: &Source,
+        previous: &Ruleset,
+        now: Timestamp,
+    ) -> Result<Compilation, CompileError> {
+        let input = Input {
+            document: &delivery.document,
+            lists: &delivery.lists,
+            source,
+            previous,
+            ambient: &self.ambient,
+            decoders: &self.decoders,
+            list_seed: self.list_seed,
+            now,
+        };
+        compile::compile(&input, &mut self.registry)
+            .map_err(|diagnostics| CompileError::new(source.shared_name(), diagnostics))
+    }
+}
+
+/// What only the writer knows, behind the handle's mutex.
+#[derive(Debug)]
+pub(crate) struct Writer {
     /// Replaced rulesets that a roll-back can bring back, the latest last.
     history: VecDeque<Arc<Live>>,
     keep: usize,
@@ -121,12 +158,8 @@ impl fmt::Display for RollbackError {
 impl std::error::Error for RollbackError {}
 
 impl Writer {
-    pub(crate) fn new(builder: &mut FlagsBuilder) -> Self {
+    pub(crate) fn new(builder: &FlagsBuilder) -> Self {
         Self {
-            registry: Registry::default(),
-            ambient: std::mem::take(&mut builder.ambient),
-            decoders: std::mem::take(&mut builder.decoders),
-            list_seed: builder.list_seed,
             history: VecDeque::new(),
             keep: builder.history,
             retired: Vec::new(),
@@ -136,18 +169,32 @@ impl Writer {
         }
     }
 
-    /// Takes or refuses a delivery: its document and its overlay each by itself, what is taken swapped as one.
+    /// Returns whether a source's content is what is live, or what a roll-back took away.
+    pub(crate) fn knows(&self, live: &Live, content: u128, source: &Source) -> bool {
+        // A strict source refuses what one that quarantines took in part.
+        let as_strict = live.notes.set_aside.is_empty() || !source.is_strict();
+        let is_live = live.loaded && live.content == content && as_strict;
+        is_live
+            || self
+                .rolled_back
+                .as_ref()
+                .is_some_and(|rolled_back| rolled_back.content == content)
+    }
+
+    /// Takes or refuses a delivery: its document, compiled unless it is known already, and its overlay each by itself,
+    /// what is taken swapped as one.
     pub(crate) fn load(
         &mut self,
         swap: &Swap<Live>,
         delivery: &Delivery,
+        document: Option<Result<Compilation, CompileError>>,
         source: &Source,
         now: Timestamp,
         events: &mut Vec<Event>,
     ) -> Result<Loaded, CompileError> {
         let live = swap.load();
         let content = delivery.identity();
-        let document = self.take_document(&live, delivery, content, source, now, events);
+        let document = self.take_document(&live, document, content, source, now, events);
         let overlay = match &delivery.overlay {
             Some((name, bytes)) => self.take_overlay(name, bytes, now, events),
             None => Ok(None),
@@ -211,64 +258,47 @@ impl Writer {
         })
     }
 
-    /// Compiles a document, unless it is the live one or the one that a roll-back took away.
+    /// Notes what came of a document: of a known one that its source is good.
     fn take_document(
         &mut self,
         live: &Live,
-        delivery: &Delivery,
+        document: Option<Result<Compilation, CompileError>>,
         content: u128,
         source: &Source,
         now: Timestamp,
         events: &mut Vec<Event>,
     ) -> Result<Option<Compilation>, CompileError> {
-        let is_live = live.loaded && live.content == content;
-        if is_live
-            || self
-                .rolled_back
-                .as_ref()
-                .is_some_and(|rolled_back| rolled_back.content == content)
-        {
-            if is_live {
+        let name = source.shared_name();
+        match document {
+            None if live.content == content => {
                 self.rolled_back = None;
+                match set_aside(&live.notes.set_aside, &live.notes.warnings) {
+                    Some(error) => self.source_is_partly_good(&name, &error, content, now, events),
+                    None => self.source_is_good(&name, now, true, events),
+                }
+                Ok(None)
             }
-            if !live.notes.set_aside.is_empty() && is_live {
-                return Ok(None);
-            }
-            self.source_is_good(&source.shared_name(), now, true, events);
-            return Ok(None);
-        }
-        let input = Input {
-            document: &delivery.document,
-            lists: &delivery.lists,
-            source,
-            previous: &live.ruleset,
-            ambient: &self.ambient,
-            decoders: &self.decoders,
-            list_seed: self.list_seed,
-            now,
-        };
-        match compile::compile(&input, &mut self.registry) {
-            Ok(compilation) => {
-                self.rolled_back = None;
-                self.source_is_good(&source.shared_name(), now, false, events);
-                if let Some(first) = compilation
-                    .diagnostics
+            None => {
+                // Rolled back from: if it was taken in part it is so still.
+                if !self
+                    .sources
                     .iter()
-                    .find(|found| found.severity == Severity::Error)
+                    .any(|known| known.name == name && known.refused == Some(content))
                 {
-                    let error = format!("set aside: {}; {first}", compilation.set_aside.join(", "));
-                    self.source_is_bad(&source.shared_name(), &error, Some(content), now);
+                    self.source_is_good(&name, now, true, events);
+                }
+                Ok(None)
+            }
+            Some(Ok(compilation)) => {
+                self.rolled_back = None;
+                self.source_is_good(&name, now, false, events);
+                if let Some(error) = set_aside(&compilation.set_aside, &compilation.diagnostics) {
+                    self.source_is_bad(&name, &error, Some(content), now);
                 }
                 Ok(Some(compilation))
             }
-            Err(diagnostics) => {
-                let error = CompileError::new(source.shared_name(), diagnostics);
-                if self.source_is_bad(
-                    &source.shared_name(),
-                    &error.to_string(),
-                    Some(content),
-                    now,
-                ) {
+            Some(Err(error)) => {
+                if self.source_is_bad(&name, &error.to_string(), Some(content), now) {
                     events.push(Event::Refused(error.clone()));
                 }
                 Err(error)
@@ -409,6 +439,29 @@ impl Writer {
         }
     }
 
+    /// Notes that a source can be read again, but that flags of it are set aside as before.
+    fn source_is_partly_good(
+        &mut self,
+        name: &Arc<str>,
+        error: &str,
+        content: u128,
+        now: Timestamp,
+        events: &mut Vec<Event>,
+    ) {
+        let recovers =
+            |known: &SourceStatus| known.error.is_some() && known.refused != Some(content);
+        if self
+            .sources
+            .iter()
+            .any(|known| known.name == *name && recovers(known))
+        {
+            events.push(Event::Recovered {
+                source: name.to_string(),
+            });
+        }
+        self.source_is_bad(name, error, Some(content), now);
+    }
+
     /// Notes what is wrong with a source; returns whether that is news.
     fn source_is_bad(
         &mut self,
@@ -488,6 +541,14 @@ impl Writer {
         };
         versions.map(version).collect()
     }
+}
+
+/// Words what was set aside, if anything was.
+fn set_aside(flags: &[String], diagnostics: &[Diagnostic]) -> Option<String> {
+    let first = diagnostics
+        .iter()
+        .find(|found| found.severity == Severity::Error)?;
+    Some(format!("set aside: {}; {first}", flags.join(", ")))
 }
 
 fn describe_change(old: &Live, new: &Live, source: &Source) -> Change {

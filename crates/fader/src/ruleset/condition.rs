@@ -19,6 +19,15 @@ pub(crate) enum Truth {
 }
 
 impl Truth {
+    /// Returns the two bits that a memo keeps: 1, 2, 3, where 0 is for nothing kept.
+    pub(crate) fn bits(self) -> u64 {
+        match self {
+            Self::False => 1,
+            Self::Unknown => 2,
+            Self::True => 3,
+        }
+    }
+
     pub(crate) fn not(self) -> Self {
         match self {
             Self::False => Self::True,

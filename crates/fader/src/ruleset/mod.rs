@@ -132,6 +132,17 @@ pub(crate) struct PercentPlace {
     pub(crate) column: u32,
 }
 
+/// What an evaluation of a flag by itself has to remember, so as not to decide the same thing again and again.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Recall {
+    /// Nothing: it comes to each flag and segment once.
+    Nothing,
+    /// So few flags and segments that they fit the stack.
+    Few,
+    /// More than that: it allocates, of which the load warns. A scope remembers everything anyway.
+    Many,
+}
+
 /// What a ruleset has under a flag's number.
 #[derive(Clone, Debug, Default)]
 pub(crate) enum Slot {
@@ -141,8 +152,7 @@ pub(crate) enum Slot {
     /// The flag's form in the document, or the last good one where the present one has errors.
     Flag {
         flag: Arc<Flag>,
-        /// Whether one evaluation can come to the same flag or segment twice, so that remembering answers pays.
-        revisits: bool,
+        recall: Recall,
         /// The fingerprint of the flag's text and of everything that it refers to.
         meaning: u128,
     },
