@@ -7,6 +7,9 @@ use std::io::{self, Write};
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::process::ExitCode;
+use std::sync::LazyLock;
+use std::sync::mpsc::{self, SyncSender};
+use std::thread;
 use std::time::Duration;
 
 use anyhow::{Context, Result};
@@ -41,7 +44,9 @@ struct Args {
 }
 
 fn main() -> ExitCode {
-    match run(&Args::parse()) {
+    let result = run(&Args::parse());
+    flush();
+    match result {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             eprintln!("error: {error:#}");
@@ -150,8 +155,8 @@ async fn serve(
     )
     .with_graceful_shutdown(async move {
         stop.await;
-        say("stopping");
         let _ = stopping.send(());
+        say("stopping");
     });
     let grace_is_over = async {
         let _ = stopped.await;
@@ -243,11 +248,42 @@ fn changed(what: &str, change: &Change) {
     }
 }
 
-/// Prints a line. Unlike `println!` it does not mind that nobody reads any more.
+/// What is to be printed, by a thread of its own: a terminal that nobody reads must hold up neither the following of
+/// the file nor the end of the service.
+enum Line {
+    Said(String),
+    Warned(String),
+    /// Asks to be told once all before it is printed.
+    Flush(mpsc::Sender<()>),
+}
+
+static PRINTER: LazyLock<SyncSender<Line>> = LazyLock::new(|| {
+    let (lines, to_print) = mpsc::sync_channel(1024);
+    thread::spawn(move || {
+        for line in to_print {
+            // It does not mind either that nobody reads any more.
+            let _ = match line {
+                Line::Said(text) => writeln!(io::stdout(), "{text}"),
+                Line::Warned(text) => writeln!(io::stderr(), "warning: {text}"),
+                Line::Flush(done) => done.send(()).map_err(io::Error::other),
+            };
+        }
+    });
+    lines
+});
+
 fn say(line: impl Display) {
-    let _ = writeln!(io::stdout(), "{line}");
+    let _ = PRINTER.try_send(Line::Said(line.to_string()));
 }
 
 fn warn(line: impl Display) {
-    let _ = writeln!(io::stderr(), "warning: {line}");
+    let _ = PRINTER.try_send(Line::Warned(line.to_string()));
+}
+
+/// Waits until what was said is printed, but not for long.
+fn flush() {
+    let (done, printed) = mpsc::channel();
+    if PRINTER.try_send(Line::Flush(done)).is_ok() {
+        let _ = printed.recv_timeout(Duration::from_millis(500));
+    }
 }

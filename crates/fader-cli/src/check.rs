@@ -37,20 +37,25 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<Outcome> {
             }
         }
     }
-    if unread < args.files.len() {
-        match args.format {
-            Format::Human => for_people(&reports, args.files.len() - unread),
-            Format::Json => for_programs(&reports),
-        }
-        .map_err(output::failed)?;
-    }
     let (errors, warnings) = output::totals(&reports);
-    Ok(match (unread, errors, warnings) {
+    let outcome = match (unread, errors, warnings) {
         (1.., _, _) => Outcome::Failed,
         (0, 1.., _) => Outcome::Findings,
         (0, 0, 1..) if args.deny_warnings => Outcome::Findings,
         (0, 0, _) => Outcome::Fine,
-    })
+    };
+    if unread < args.files.len() {
+        let printed = match args.format {
+            Format::Human => for_people(&reports, args.files.len() - unread),
+            Format::Json => for_programs(&reports),
+        };
+        match printed.map_err(output::failed) {
+            // Whoever reads the first lines alone still learns from the exit what was found.
+            Err(error) if !output::is_closed_pipe(&error) => return Err(error),
+            _ => {}
+        }
+    }
+    Ok(outcome)
 }
 
 fn for_people(reports: &[Report], checked: usize) -> io::Result<()> {

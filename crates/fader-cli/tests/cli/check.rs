@@ -294,3 +294,23 @@ fn an_overlay_entry_that_waits_is_a_warning() {
         Some(1)
     );
 }
+
+#[test]
+fn a_closed_pipe_does_not_hide_what_was_found() {
+    let folder = tempfile::tempdir().unwrap();
+    let mistakes: Vec<_> = (0..20_000).map(|n| format!(r#""f{n}": 5"#)).collect();
+    let path = folder.path().join("flags.json");
+    std::fs::write(
+        &path,
+        format!(r#"{{ "flags": {{ {} }} }}"#, mistakes.join(",")),
+    )
+    .unwrap();
+    let mut check = std::process::Command::new(env!("CARGO_BIN_EXE_fader"))
+        .arg("check")
+        .arg(&path)
+        .stdout(std::process::Stdio::piped())
+        .spawn()
+        .unwrap();
+    drop(check.stdout.take());
+    assert_eq!(check.wait().unwrap().code(), Some(1));
+}

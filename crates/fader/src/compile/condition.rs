@@ -16,7 +16,7 @@ use crate::ruleset::pattern::Pattern;
 use crate::ruleset::text::{TextMatch, TextSet};
 use crate::ruleset::version::Requirement;
 use crate::ruleset::{
-    AttributeId, Condition, FlagId, List, ListId, Registry, Segment, SegmentId, Truth,
+    AttributeId, Condition, FlagId, List, ListId, PatternKey, Registry, Segment, SegmentId, Truth,
 };
 
 /// What a document's names stand for.
@@ -64,7 +64,7 @@ pub(crate) struct Compiler<'c, 't> {
     lists: &'c [(ListId, Option<Arc<List>>)],
     pub(crate) report: &'c mut Report,
     /// Patterns compiled already: one document tends to repeat them.
-    patterns: HashMap<(Vec<String>, bool), Pattern>,
+    patterns: HashMap<PatternKey, Pattern>,
     references: Vec<Reference<'t>>,
     inside: Part<'t>,
 }
@@ -91,6 +91,7 @@ impl<'c, 't> Compiler<'c, 't> {
     }
 
     pub(crate) fn into_references(self) -> Vec<Reference<'t>> {
+        self.registry.patterns = self.patterns;
         self.references
     }
 
@@ -351,6 +352,18 @@ impl<'c, 't> Compiler<'c, 't> {
         Some(Test::InList(ListId(self.registry.lists.number(name.value))))
     }
 
+    /// Compiles patterns, unless the document before had the same.
+    fn compile_pattern(
+        &mut self,
+        key: &PatternKey,
+        sources: &[&str],
+    ) -> Result<Pattern, (usize, String)> {
+        match self.registry.patterns.remove(key) {
+            Some(pattern) => Ok(pattern),
+            None => Pattern::new(sources, key.1),
+        }
+    }
+
     fn pattern(
         &mut self,
         patterns: &[Name<'t>],
@@ -364,7 +377,7 @@ impl<'c, 't> Compiler<'c, 't> {
         );
         let pattern = match self.patterns.get(&key) {
             Some(pattern) => pattern.clone(),
-            None => match Pattern::new(&sources, ignore_case) {
+            None => match self.compile_pattern(&key, &sources) {
                 Ok(pattern) => self.patterns.entry(key).or_insert(pattern).clone(),
                 Err((at, reason)) => {
                     let pattern = patterns.get(at).copied();
@@ -386,7 +399,11 @@ impl<'c, 't> Compiler<'c, 't> {
                 Pattern::new(&[one.value], ignore_case).is_ok_and(|one| one.is_slow())
             };
             let slow = patterns.iter().filter(is_slow).map(|pattern| pattern.span);
-            let mut places: Vec<_> = slow.collect();
+            let mut places: Vec<_> = if patterns.len() > 1 {
+                slow.collect()
+            } else {
+                Vec::new()
+            };
             if places.is_empty() {
                 places.push(span);
             }

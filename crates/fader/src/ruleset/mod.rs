@@ -21,6 +21,7 @@ pub(crate) mod version;
 
 pub(crate) use condition::{Condition, Truth};
 use list::IdList;
+use pattern::Pattern;
 use ramp::ClockRamp;
 
 macro_rules! ids {
@@ -45,7 +46,12 @@ pub(crate) struct Registry {
     pub(crate) segments: Names,
     pub(crate) lists: Names,
     pub(crate) attributes: Names,
+    /// The patterns of the latest document, which the next one tends to repeat: they take long to compile.
+    pub(crate) patterns: HashMap<PatternKey, Pattern>,
 }
+
+/// The sources of a pattern, and whether it ignores case.
+pub(crate) type PatternKey = (Vec<String>, bool);
 
 impl Registry {
     /// Counts what has numbers now, for [`forget`](Self::forget).
