@@ -20,6 +20,8 @@ use crate::time::Timestamp;
 
 mod condition;
 mod flag;
+mod graph;
+mod link;
 mod references;
 mod warnings;
 
@@ -426,7 +428,7 @@ fn assemble(
         reads_time: false,
         places: places.into(),
     };
-    references::link(&mut ruleset, &kept);
+    link::link(&mut ruleset, &kept);
     (ruleset, set_aside)
 }
 

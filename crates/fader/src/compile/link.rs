@@ -1,0 +1,198 @@
+//! What follows from the references of a compiled ruleset.
+
+use std::collections::HashSet;
+
+use crate::compile::graph::{self, components, reached_from, recalls};
+use crate::compile::references::MAX_DEPTH;
+use crate::hash;
+use crate::ruleset::condition::Test;
+use crate::ruleset::{Condition, FlagId, ListId, Recall, Ruleset, SegmentId, Share, Slot, Unit};
+
+/// What one compiled flag or segment asks for by itself.
+#[derive(Default)]
+struct Asks {
+    flags: Vec<FlagId>,
+    segments: Vec<SegmentId>,
+    lists: Vec<ListId>,
+    attributes: Vec<u32>,
+    reads_time: bool,
+    depth: usize,
+}
+
+impl Asks {
+    fn of_condition(&mut self, condition: &Condition, depth: usize) {
+        self.depth = self.depth.max(depth);
+        match condition {
+            Condition::Constant(_) => {}
+            Condition::All(parts) | Condition::Any(parts) => {
+                parts
+                    .iter()
+                    .for_each(|part| self.of_condition(part, depth + 1));
+            }
+            Condition::Not(part) => self.of_condition(part, depth + 1),
+            Condition::Segment(id) => self.segments.push(*id),
+            Condition::Flag { flag, .. } => self.flags.push(*flag),
+            Condition::Time { .. } => self.reads_time = true,
+            Condition::Attribute { attribute, test } => {
+                self.attributes.push(attribute.0);
+                if let Test::InList(list) = test {
+                    self.lists.push(*list);
+                }
+            }
+        }
+    }
+
+    fn of_flag(flag: &crate::ruleset::Flag) -> Self {
+        let mut asks = Self::default();
+        for rule in &flag.rules {
+            asks.of_condition(&rule.condition, 1);
+            if let Some(draw) = &rule.draw {
+                asks.reads_time |= matches!(draw.share, Share::Clock(_));
+                if let Unit::Attribute(id) = draw.unit {
+                    asks.attributes.push(id.0);
+                }
+            }
+        }
+        asks
+    }
+}
+
+/// Works out what follows from a ruleset's references: what it wants, whether it reads the time, which flags come to
+/// something twice, what each flag means.
+///
+/// A kept form may close a circle, or a chain too long, with the new forms around it; then it is set aside for good.
+pub(crate) fn link(ruleset: &mut Ruleset, kept: &[FlagId]) {
+    let flags = ruleset.flags.len();
+    let mut asks: Vec<Asks> = ruleset
+        .flags
+        .iter()
+        .map(|slot| match slot {
+            Slot::Flag { flag, .. } => Asks::of_flag(flag),
+            _ => Asks::default(),
+        })
+        .collect();
+    asks.extend(ruleset.segments.iter().map(|segment| {
+        let mut asks = Asks::default();
+        if let Some(segment) = segment {
+            asks.of_condition(&segment.condition, 1);
+        }
+        asks
+    }));
+    let mut edges: Vec<Vec<usize>> = asks
+        .iter()
+        .map(|asks| {
+            let to_flags = asks.flags.iter().map(|id| id.index());
+            to_flags
+                .chain(asks.segments.iter().map(|id| flags + id.index()))
+                .filter(|to| *to < flags + ruleset.segments.len())
+                .collect()
+        })
+        .collect();
+    let mut components_found = components(&edges);
+    if !kept.is_empty() {
+        let own = |at: usize| asks.get(at).map_or(0, |asks| asks.depth + 1);
+        let depths = graph::depths(&edges, &components_found, own);
+        let circular: HashSet<usize> = components_found
+            .iter()
+            .filter(|component| match component.as_slice() {
+                [one] => edges.get(*one).is_some_and(|edges| edges.contains(one)),
+                _ => true,
+            })
+            .flatten()
+            .copied()
+            .collect();
+        let deep = reached_from(&edges, |at| {
+            depths.get(at).is_some_and(|depth| *depth > MAX_DEPTH)
+        });
+        let unusable = |id: &&FlagId| deep.contains(&id.index()) || circular.contains(&id.index());
+        for id in kept.iter().filter(unusable) {
+            if let Some(slot) = ruleset.flags.get_mut(id.index()) {
+                *slot = Slot::SetAside;
+            }
+            if let (Some(asks), Some(edges)) = (asks.get_mut(id.index()), edges.get_mut(id.index()))
+            {
+                *asks = Asks::default();
+                edges.clear();
+            }
+        }
+        components_found = components(&edges);
+        // Whatever is still too deep for the stack is no flag to evaluate.
+        let own = |at: usize| asks.get(at).map_or(0, |asks| asks.depth + 1);
+        let depths = graph::depths(&edges, &components_found, own);
+        for (slot, depth) in ruleset.flags.iter_mut().zip(&depths) {
+            if *depth > MAX_DEPTH && matches!(slot, Slot::Flag { .. }) {
+                *slot = Slot::SetAside;
+            }
+        }
+    }
+    let recalls = recalls(&edges, &components_found);
+    let meanings = meanings(ruleset, &asks, &edges, &components_found);
+    for (at, slot) in ruleset.flags.iter_mut().enumerate() {
+        if let Slot::Flag {
+            recall, meaning, ..
+        } = slot
+        {
+            *recall = recalls.get(at).copied().unwrap_or(Recall::Many);
+            *meaning = meanings.get(at).copied().unwrap_or(0);
+        }
+    }
+    ruleset.reads_time = asks.iter().any(|asks| asks.reads_time);
+    let mut wanted: Vec<u32> = asks
+        .iter()
+        .flat_map(|asks| &asks.attributes)
+        .copied()
+        .collect();
+    wanted.sort_unstable();
+    wanted.dedup();
+    ruleset.wanted = wanted
+        .into_iter()
+        .map(crate::ruleset::AttributeId)
+        .collect();
+}
+
+/// Identifies what each flag means: its text, and all that it refers to.
+fn meanings(
+    ruleset: &Ruleset,
+    asks: &[Asks],
+    edges: &[Vec<usize>],
+    components: &[Vec<usize>],
+) -> Vec<u128> {
+    let flags = ruleset.flags.len();
+    let mut meanings = vec![0_u128; edges.len()];
+    for node in components.iter().flatten().copied() {
+        let own = match node.checked_sub(flags) {
+            None => match ruleset.flags.get(node) {
+                Some(Slot::Flag { flag, .. }) => flag.fingerprint,
+                Some(Slot::SetAside) => 1,
+                _ => 0,
+            },
+            Some(segment) => ruleset
+                .segments
+                .get(segment)
+                .and_then(Option::as_ref)
+                .map_or(0, |segment| segment.fingerprint),
+        };
+        let mut bytes = own.to_le_bytes().to_vec();
+        for to in edges.get(node).into_iter().flatten() {
+            bytes.extend(meanings.get(*to).copied().unwrap_or(0).to_le_bytes());
+        }
+        for list in asks.get(node).into_iter().flat_map(|asks| &asks.lists) {
+            bytes.extend(
+                ruleset
+                    .list(*list)
+                    .map_or(0, |list| list.fingerprint)
+                    .to_le_bytes(),
+            );
+        }
+        // Most flags refer to nothing: their text is their meaning.
+        let meaning = if bytes.len() == 16 {
+            own
+        } else {
+            hash::identity(&bytes)
+        };
+        if let Some(slot) = meanings.get_mut(node) {
+            *slot = meaning;
+        }
+    }
+    meanings
+}
