@@ -1,8 +1,8 @@
 //! The one module that names `arc_swap`: a value that readers take without waiting and writers replace as a whole.
 //!
-//! `arc_swap` 1.9.3 or later: a reader never blocks, whatever writers do. Its issue 210 (a
-//! use-after-free seen under contrived interleavings) is open; the feature `rwlock-strategy` puts a `RwLock` in its
-//! place, for whoever is struck (ADR 0004). Nothing outside this file would change.
+//! `arc_swap` 1.9.3 or later: a reader never blocks, whatever writers do. Its issue 210, in which a reader saw freed
+//! memory (reported for 1.9.1 on arm64), is open; the feature `rwlock-strategy` puts a `RwLock` in its place, for
+//! whoever is struck (ADR 0004). Nothing outside this file would change.
 
 use std::sync::Arc;
 
