@@ -276,6 +276,30 @@ fn sigterm_ends_it_within_five_seconds() {
 }
 
 #[test]
+fn a_terminal_that_nobody_reads_holds_up_nothing() {
+    let document = |revision: u32| {
+        let flags =
+            (0..3_000).map(|n| format!(r#", "f{n}": {}"#, (revision + n).is_multiple_of(2)));
+        let flags: String = flags.collect();
+        format!(r#"{{ "revision": {revision}, "flags": {{ "new-checkout": true{flags} }} }}"#)
+    };
+    let mut service = Service::start_with(&document(1));
+    let stdout = service.collected_stdout();
+    let unread = stdout.lock().unwrap();
+    // Each names 3,000 flags that changed: together more than any pipe holds.
+    for revision in 2..=20 {
+        service.replace(document(revision));
+        wait_for("the new version", || {
+            let answer = service.get("/flags", &[]).json();
+            (answer["new-checkout"]["version"] == json!(revision.to_string())).then_some(())
+        });
+    }
+    service.signal(Signal::TERM);
+    assert_eq!(service.wait_for_exit().code(), Some(0));
+    drop(unread);
+}
+
+#[test]
 fn a_client_that_never_ends_its_request_does_not_keep_it() {
     let mut service = Service::start_with(&document(1, true));
     let mut endless = service.connect();

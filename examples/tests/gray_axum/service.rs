@@ -121,6 +121,11 @@ impl Service {
         std::fs::rename(new, self.document()).unwrap();
     }
 
+    /// What is collected of standard output: whoever locks it leaves the rest unread.
+    pub fn collected_stdout(&self) -> Arc<Mutex<String>> {
+        Arc::clone(&self.stdout)
+    }
+
     pub fn stdout(&self) -> String {
         self.stdout.lock().unwrap().clone()
     }
