@@ -6,6 +6,7 @@ use std::collections::BTreeSet;
 use fader::{Context, Delivery, Flags, Resolution, Source, Timestamp, Value};
 
 use crate::data::{self, Answer, Case, Group, Strictness};
+use crate::schema;
 
 /// Rules that show only on the command line or in diagnostics, which other tests are about.
 const NOT_ANSWERS: std::ops::RangeInclusive<u32> = 81..=90;
@@ -123,4 +124,122 @@ fn every_case_is_answered_as_the_data_say() {
         .filter(|rule| !rules.contains(rule) && !NOT_ANSWERS.contains(rule))
         .collect();
     assert!(missing.is_empty(), "no case shows the rules {missing:?}");
+}
+
+/// What the cases show of one operator.
+#[derive(Debug, Default)]
+struct Shown {
+    missing: bool,
+    list: bool,
+    types: BTreeSet<&'static str>,
+    negated: bool,
+    ignore_case: bool,
+    answers: BTreeSet<String>,
+}
+
+/// Each operator meets an attribute that is missing, a list, values of several types, a negation and, where it goes with
+/// it, `ignore_case`, and comes out in more than one way.
+#[test]
+fn every_operator_meets_every_kind_of_attribute() {
+    const OPERATORS: [(&str, bool); 17] = [
+        ("is", true),
+        ("in", true),
+        ("in_list", false),
+        ("starts_with", true),
+        ("ends_with", true),
+        ("contains", true),
+        ("matches", true),
+        ("lt", false),
+        ("lte", false),
+        ("gt", false),
+        ("gte", false),
+        ("between", false),
+        ("before", false),
+        ("after", false),
+        ("version", false),
+        ("in_network", false),
+        ("exists", false),
+    ];
+    let mut shown = std::collections::BTreeMap::<&str, Shown>::new();
+    for file in data::conformance() {
+        for group in &file.groups {
+            // A document that can't be parsed is one for quarantine to keep the earlier form of.
+            let Some(document) = schema::parse_document(group.document()) else {
+                continue;
+            };
+            for (operator, _) in OPERATORS {
+                let mut found = Vec::new();
+                conditions(&document, operator, false, &mut found);
+                for (attribute, negated, ignore_case) in found {
+                    let shown = shown.entry(operator).or_default();
+                    shown.negated |= negated;
+                    shown.ignore_case |= ignore_case;
+                    for case in &group.cases {
+                        let context = context(case);
+                        match context
+                            .iter()
+                            .find(|(name, _)| *name == attribute)
+                            .map(|(_, value)| value)
+                        {
+                            None => shown.missing = true,
+                            Some(fader::ValueRef::List(_)) => shown.list = true,
+                            Some(fader::ValueRef::Text(_)) => {
+                                shown.types.insert("text");
+                            }
+                            Some(fader::ValueRef::Bool(_)) => {
+                                shown.types.insert("boolean");
+                            }
+                            Some(_) => {
+                                shown.types.insert("number");
+                            }
+                        }
+                        shown.answers.insert(case.expect.value.to_string());
+                    }
+                }
+            }
+        }
+    }
+    for (operator, with_case) in OPERATORS {
+        let shown = shown
+            .get(operator)
+            .unwrap_or_else(|| panic!("no case has `{operator}`"));
+        let complete = shown.missing
+            && shown.list
+            && shown.negated
+            && shown.types.len() >= 3
+            && shown.answers.len() >= 2;
+        assert!(
+            complete && (shown.ignore_case || !with_case),
+            "`{operator}`: {shown:?}"
+        );
+    }
+}
+
+/// Collects the attributes that an operator tests in a document, and whether below a `not` and with `ignore_case`.
+fn conditions(
+    value: &serde_json::Value,
+    operator: &str,
+    negated: bool,
+    found: &mut Vec<(String, bool, bool)>,
+) {
+    match value {
+        serde_json::Value::Object(object) => {
+            if let (Some(serde_json::Value::String(name)), true) =
+                (object.get("attribute"), object.contains_key(operator))
+            {
+                found.push((
+                    name.clone(),
+                    negated,
+                    object.get("ignore_case") == Some(&true.into()),
+                ));
+            }
+            for (key, value) in object {
+                conditions(value, operator, negated || key == "not", found);
+            }
+        }
+        serde_json::Value::Array(values) => values
+            .iter()
+            .for_each(|value| conditions(value, operator, negated, found)),
+        _ => {}
+    }
 }
