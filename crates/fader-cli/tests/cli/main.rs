@@ -35,10 +35,14 @@ impl Folder {
         self.0.path().join(name)
     }
 
+    /// Writes a file by a rename, so that nobody sees half of it: `fader watch` would rightly tell of that.
     fn write(&self, name: &str, content: impl AsRef<[u8]>) {
         let path = self.path(name);
         fs::create_dir_all(path.parent().unwrap()).unwrap();
-        fs::write(path, content).unwrap();
+        let mut new = path.clone().into_os_string();
+        new.push(".new");
+        fs::write(&new, content).unwrap();
+        fs::rename(new, path).unwrap();
     }
 
     fn command<S: AsRef<OsStr>>(&self, arguments: impl IntoIterator<Item = S>) -> Command {
