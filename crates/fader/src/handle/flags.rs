@@ -28,7 +28,9 @@ use crate::time::{Clock, Timestamp};
 
 /// A set of flags that can be replaced while it answers: the handle that a service makes once and clones everywhere.
 ///
-/// Reading never waits, never fails and, but for [`explain`](Self::explain), never allocates. Within a request use a
+/// Reading never waits, never fails and, but for [`explain`](Self::explain) and what a load warned of, never allocates
+/// ([`DiagnosticKind::SlowRegex`](crate::DiagnosticKind::SlowRegex),
+/// [`DiagnosticKind::ManyReferences`](crate::DiagnosticKind::ManyReferences)). Within a request use a
 /// [`scope`](Self::scope), which pins one ruleset and one time for all its flags.
 ///
 /// ```
