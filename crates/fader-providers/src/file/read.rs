@@ -6,6 +6,7 @@
 //! Holding the directory open instead (`openat`) would also see one version of it, but not an edit in place while it
 //! is read, and is not to be had everywhere.
 
+use std::collections::HashMap;
 use std::fs::{self, File, Metadata};
 use std::io::{self, Read};
 use std::path::{Path, PathBuf};
@@ -113,11 +114,12 @@ impl Files {
         let document = read(&real, self.max_bytes)?;
         let directory = real.parent().unwrap_or(&real);
 
+        let mut folders = Folders::default();
         let lists: Vec<List> = fader::list_files(&document.bytes)
             .into_iter()
             .map(|written| {
                 let path = directory.join(&written);
-                let content = read(&path, self.max_list_bytes);
+                let content = read(&folders.real(&path), self.max_list_bytes);
                 List {
                     written,
                     path,
@@ -142,6 +144,28 @@ impl Files {
             Err(ReadError::NotFound) => Ok(None),
             Err(error) => Err(error),
         }
+    }
+}
+
+/// Real folders, each looked up once: files of one folder are read from one version of it, however often a symlink on the
+/// way is switched meanwhile. What is checked afterwards can't tell, as it may have been switched there and back.
+#[derive(Default)]
+struct Folders(HashMap<PathBuf, PathBuf>);
+
+impl Folders {
+    /// Returns where a file really is; its path as it is where that can't be told, for the error of reading it.
+    fn real(&mut self, path: &Path) -> PathBuf {
+        let (Some(folder), Some(name)) = (path.parent(), path.file_name()) else {
+            return path.to_owned();
+        };
+        let real = match self.0.get(folder) {
+            Some(real) => real,
+            None => match fs::canonicalize(folder) {
+                Ok(real) => self.0.entry(folder.to_owned()).or_insert(real),
+                Err(_) => return path.to_owned(),
+            },
+        };
+        real.join(name)
     }
 }
 
