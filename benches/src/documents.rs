@@ -2,13 +2,17 @@
 
 use fader::{Delivery, Flags, Source};
 
-use crate::mixed::Rules;
+use crate::mixed::{Mixed, Rules};
 use crate::users::{USERS, id};
 
 /// Returns the document of the flags `plain`, `rollout`, `rules`, `list` and `chain-1` to `chain-3`; the ids of the list
 /// are those of [`listed`].
 #[must_use]
 pub fn small() -> String {
+    among("")
+}
+
+fn among(others: &str) -> String {
     format!(
         r#"{{
 "lists": {{ "ids": {{ "file": "ids.txt" }} }},
@@ -19,7 +23,7 @@ pub fn small() -> String {
   "list": {{ "rules": [ {{ "if": {{ "attribute": "targetingKey", "in_list": "ids" }}, "serve": "on" }} ] }},
   "chain-1": {{ "rules": [ {{ "if": {{ "flag": "chain-2", "is": "on" }}, "serve": "on" }} ] }},
   "chain-2": {{ "rules": [ {{ "if": {{ "flag": "chain-3", "is": "on" }}, "serve": "on" }} ] }},
-  "chain-3": {{ "rules": [ {{ "percent": 50, "serve": "on" }} ] }} }} }}
+  "chain-3": {{ "rules": [ {{ "percent": 50, "serve": "on" }} ] }}{others} }} }}
 "#,
         Rules::one().to_json()
     )
@@ -53,6 +57,22 @@ pub fn flags(count: usize) -> Flags {
     let delivery = Delivery::new(small()).list("ids.txt", Ok(list_file(count)));
     flags
         .load(delivery, &Source::new("small.json"))
+        .expect("the document is good");
+    flags
+}
+
+/// Makes a handle that answers by [`small`] with other flags behind its own.
+///
+/// # Panics
+///
+/// The document is broken.
+#[must_use]
+pub fn flags_among(count: usize, others: &Mixed) -> Flags {
+    let flags = Flags::builder().build();
+    let document = among(&format!(",\n{}", others.entries()));
+    let delivery = Delivery::new(document).list("ids.txt", Ok(list_file(count)));
+    flags
+        .load(delivery, &Source::new("large.json"))
         .expect("the document is good");
     flags
 }

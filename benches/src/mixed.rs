@@ -148,30 +148,32 @@ impl Mixed {
     /// Writes the set as a document.
     #[must_use]
     pub fn document(&self) -> String {
-        self.write(|flag| format!("{}, ", flag.about))
+        document(&self.entries())
     }
 
     /// Writes the set as a document whose flags say nothing of themselves.
     #[must_use]
     pub fn bare_document(&self) -> String {
-        self.write(|_| String::new())
+        document(&self.write(|_| String::new()))
+    }
+
+    /// Writes the flags as entries of a document.
+    #[must_use]
+    pub fn entries(&self) -> String {
+        self.write(|flag| format!("{}, ", flag.about))
     }
 
     fn write(&self, about: impl Fn(&Flag) -> String) -> String {
-        let flags: Vec<String> = self
-            .flags
-            .iter()
-            .map(|flag| {
-                format!(
-                    "\"{}\": {{ {}{} }}",
-                    flag.key,
-                    about(flag),
-                    flag.logic.to_json()
-                )
-            })
-            .collect();
-        format!("{{ \"flags\": {{\n{}\n}} }}\n", flags.join(",\n"))
+        let entry = |flag: &Flag| {
+            let (about, logic) = (about(flag), flag.logic.to_json());
+            format!("\"{}\": {{ {about}{logic} }}", flag.key)
+        };
+        self.flags.iter().map(entry).collect::<Vec<_>>().join(",\n")
     }
+}
+
+fn document(entries: &str) -> String {
+    format!("{{ \"flags\": {{\n{entries}\n}} }}\n")
 }
 
 impl Logic {

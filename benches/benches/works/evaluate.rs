@@ -1,0 +1,291 @@
+//! Evaluations: by scope and key, by handle and key, by handle and string.
+
+use std::collections::HashMap;
+use std::hash::{BuildHasherDefault, Hasher};
+use std::sync::Arc;
+
+use arc_swap::ArcSwap;
+use fader::{Context, FlagKey, FlagValue, Flags};
+use fader_benches::floor::{self, FiveRules, Flag, List, Rollout};
+use fader_benches::{Logic, Mixed, Rules, User, documents, mixed, users};
+use xxhash_rust::xxh3::xxh3_64;
+
+use crate::report::{Report, task};
+
+fader::flags! {
+    pub Plain: bool = "plain", default false;
+    pub InRollout: bool = "rollout", default false;
+    pub ByRules: str = "rules", default "";
+    pub Listed: bool = "list", default false;
+    pub Chained: bool = "chain-1", default false;
+}
+
+/// Those who are asked about, in both forms.
+pub struct Asked {
+    pub users: Vec<User>,
+    pub contexts: Vec<Context>,
+}
+
+impl Asked {
+    pub fn new() -> Self {
+        let users = users();
+        let contexts = users.iter().map(User::context).collect();
+        Self { users, contexts }
+    }
+
+    fn user(&self, at: usize) -> &User {
+        &self.users[at % self.users.len()]
+    }
+
+    fn context(&self, at: usize) -> &Context {
+        &self.contexts[at % self.contexts.len()]
+    }
+}
+
+pub fn measure(report: &mut Report) {
+    let asked = Asked::new();
+    units(report, &asked);
+    let small = Handles {
+        scoped: documents::flags(10_000),
+        by_name: documents::flags_among(10_000, &mixed(993)),
+        asked: &asked,
+    };
+    let rollout = Rollout::new("rollout", 25);
+    let rules = FiveRules::new("rules", &Rules::one());
+    let list = List::new(documents::listed(10_000));
+    let chain = Rollout::new("chain-3", 50);
+    small.measure(report, "plain", &PLAIN, true, |on, _| *on);
+    small.measure(report, "rollout", &IN_ROLLOUT, rollout, Rollout::holds);
+    small.measure(report, "rules", &BY_RULES, rules, FiveRules::variant);
+    small.measure(report, "list", &LISTED, list, |list, user| {
+        list.contains(&user.id)
+    });
+    small.measure(report, "chain", &CHAINED, chain, Rollout::holds);
+    drop(small);
+
+    if report.wants("list-1000000") {
+        let large = Handles {
+            scoped: documents::flags(1_000_000),
+            by_name: documents::flags_among(1_000_000, &mixed(993)),
+            asked: &asked,
+        };
+        let list = List::new(documents::listed(1_000_000));
+        large.measure(report, "list-1000000", &LISTED, list, |list, user| {
+            list.contains(&user.id)
+        });
+    }
+    all(report, &asked);
+    let flags = documents::flags(10_000);
+    report.measure_alone(
+        "explain/rules",
+        task(
+            |at| asked.context(at),
+            |context| flags.explain("rules", *context),
+        ),
+    );
+}
+
+/// What the parts cost that a handle adds to a scope.
+fn units(report: &mut Report, asked: &Asked) {
+    let swap = ArcSwap::from_pointee(7_u64);
+    report.measure_alone("unit/arc-swap-load", task(|at| at, |_| **swap.load()));
+    report.measure_alone(
+        "unit/arc-swap-load-full",
+        task(|at| at, |_| *swap.load_full()),
+    );
+    let names: Vec<String> = mixed(1_000)
+        .flags
+        .into_iter()
+        .map(|flag| flag.key)
+        .collect();
+    let map = map(names.iter().map(String::as_str));
+    report.measure_alone(
+        "unit/map-look-up",
+        task(
+            |at| names[at % names.len()].as_str(),
+            |name| map.get(*name).copied(),
+        ),
+    );
+    let flags = documents::flags(10);
+    report.measure_alone(
+        "unit/scope",
+        task(|at| asked.context(at), |context| flags.scope(*context)),
+    );
+    let flags = documents::load(&mixed(1_000).document());
+    report.measure_alone(
+        "unit/scope-of-1000",
+        task(|at| asked.context(at), |context| flags.scope(*context)),
+    );
+}
+
+/// Hashes the names of flags as a service would that is in a hurry.
+#[derive(Default)]
+struct NameHasher(u64);
+
+impl Hasher for NameHasher {
+    fn finish(&self) -> u64 {
+        self.0
+    }
+
+    fn write(&mut self, bytes: &[u8]) {
+        self.0 ^= xxh3_64(bytes);
+    }
+
+    fn write_u8(&mut self, _: u8) {}
+}
+
+type Map<'a> = HashMap<&'a str, usize, BuildHasherDefault<NameHasher>>;
+
+fn map<'a>(names: impl Iterator<Item = &'a str>) -> Map<'a> {
+    names.enumerate().map(|(at, name)| (name, at)).collect()
+}
+
+/// The flags that are measured by themselves.
+struct Handles<'a> {
+    /// A document of a few flags.
+    scoped: Flags,
+    /// The same flags among 1,000.
+    by_name: Flags,
+    asked: &'a Asked,
+}
+
+impl Handles<'_> {
+    /// Measures a flag in all three ways beside its floor: behind an index; behind `arc_swap` too; behind a map too.
+    fn measure<T: FlagValue + ?Sized, F, R>(
+        &self,
+        report: &mut Report,
+        name: &str,
+        key: &'static FlagKey<T>,
+        floor: F,
+        by_hand: impl Fn(&F, &User) -> R,
+    ) {
+        let asked = self.asked;
+        let floors = [floor];
+        report.measure(
+            &format!("scope/{name}"),
+            task(
+                |at| self.scoped.scope(asked.context(at)),
+                |scope| std::ptr::from_ref(scope.get(key)).cast::<u8>(),
+            ),
+            Some(task(
+                |at| (asked.user(at), 0_usize),
+                |(user, index)| by_hand(&floors[std::hint::black_box(*index)], user),
+            )),
+        );
+        let swap = ArcSwap::new(Arc::new(floors));
+        report.measure(
+            &format!("flags/{name}"),
+            task(
+                |at| asked.context(at),
+                |context| {
+                    self.by_name.with(key, *context, |value| {
+                        std::ptr::from_ref(value).cast::<u8>()
+                    })
+                },
+            ),
+            Some(task(
+                |at| (asked.user(at), 0_usize),
+                |(user, index)| by_hand(&swap.load()[std::hint::black_box(*index)], user),
+            )),
+        );
+        let others = mixed(999);
+        let names =
+            std::iter::once(key.name()).chain(others.flags.iter().map(|flag| flag.key.as_str()));
+        let map = map(names);
+        let asked_name = key.name().to_owned();
+        report.measure(
+            &format!("string/{name}"),
+            task(
+                |at| asked.context(at),
+                |context| self.by_name.resolve(asked_name.as_str(), *context),
+            ),
+            Some(task(
+                |at| (asked.user(at), asked_name.as_str()),
+                |(user, name)| by_hand(&swap.load()[map[*name]], user),
+            )),
+        );
+    }
+}
+
+/// Reads of any type, for flags whose keys are made from a list.
+enum AnyKey {
+    Switch(FlagKey<bool>),
+    Name(FlagKey<str>),
+}
+
+/// Makes the keys of a mixed set; they live as long as the process, as a service's do.
+fn keys(set: &Mixed) -> Vec<AnyKey> {
+    let key = |flag: &mixed::Flag| {
+        let name: &'static str = flag.key.clone().leak();
+        match flag.logic {
+            Logic::Rules(_) => AnyKey::Name(FlagKey::new(name, "")),
+            _ => AnyKey::Switch(FlagKey::new(name, &false)),
+        }
+    };
+    set.flags.iter().map(key).collect()
+}
+
+/// All flags of a mixed set, one after the other; a flag's share of it is reported.
+fn all(report: &mut Report, asked: &Asked) {
+    let set = mixed(1_000);
+    let flags = documents::load(&set.document());
+    let (keys, floor): (_, Vec<Flag>) = (keys(&set), floor::mixed(&set));
+    report.measure(
+        "scope/all",
+        task(
+            |at| flags.scope(asked.context(at)),
+            |scope| {
+                for key in &keys {
+                    match key {
+                        AnyKey::Switch(key) => {
+                            std::hint::black_box(std::ptr::from_ref(scope.get(key)).cast::<u8>())
+                        }
+                        AnyKey::Name(key) => std::hint::black_box(scope.get(key).as_ptr()),
+                    };
+                }
+            },
+        )
+        .per(1_000),
+        Some(
+            task(
+                |at| asked.user(at),
+                |user| {
+                    for flag in &floor {
+                        std::hint::black_box(flag.variant(user));
+                    }
+                },
+            )
+            .per(1_000),
+        ),
+    );
+    report.measure(
+        "flags/all",
+        task(
+            |at| asked.context(at),
+            |context| {
+                for key in &keys {
+                    match key {
+                        AnyKey::Switch(key) => {
+                            std::hint::black_box(flags.get(key, *context));
+                        }
+                        AnyKey::Name(key) => {
+                            std::hint::black_box(flags.with(key, *context, str::as_ptr));
+                        }
+                    }
+                }
+            },
+        )
+        .per(1_000),
+        Some(
+            task(
+                |at| asked.user(at),
+                |user| {
+                    for flag in &floor {
+                        std::hint::black_box(flag.variant(user));
+                    }
+                },
+            )
+            .per(1_000),
+        ),
+    );
+}
