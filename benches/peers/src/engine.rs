@@ -1,6 +1,7 @@
 //! What an engine has to offer to be measured.
 
-use std::time::Duration;
+use std::hint::black_box;
+use std::sync::Arc;
 
 use anyhow::Result;
 use fader_benches::User;
@@ -48,14 +49,14 @@ pub trait Engine: Sized + Send + Sync + 'static {
     /// Asks a flag of several variants.
     fn variant<'a>(&'a self, asker: &'a Self::Asker<'_>, key: &'a Self::VariantKey) -> impl AsRef<str> + 'a;
 
-    /// Makes an engine whose rules are replaced while it is asked, in its own way; `None` where another way of asking
-    /// the same engine stands for it.
+    /// Makes an engine of the first document whose rules are replaced while it is asked, in its own way; `None` where
+    /// another way of asking the same engine stands for it.
     ///
     /// # Errors
     ///
-    /// The engine refuses the first document.
-    fn live(_documents: [String; 2], _asks: Asks<Self>) -> Option<Result<Live>> {
-        None
+    /// The engine refuses the document.
+    fn live(_documents: [String; 2]) -> Result<Option<Live<Self>>> {
+        Ok(None)
     }
 
     /// Copies a user, where each call wants one of its own.
@@ -97,48 +98,26 @@ impl<E: Engine> Asks<E> {
     }
 }
 
+/// Asks, and throws the answer away where the compiler can't see it.
+#[inline]
+pub fn ask<E: Engine>(engine: &E, asker: &E::Asker<'_>, ask: &Ask<E>) {
+    match ask {
+        Ask::On(key) => {
+            black_box(engine.is_on(black_box(asker), key));
+        }
+        Ask::Variant(key) => {
+            black_box(engine.variant(black_box(asker), key));
+        }
+    }
+}
+
 /// An engine whose rules are replaced while it is asked.
-pub struct Live {
+pub struct Live<E> {
     /// How, in words.
     pub how: &'static str,
-    pub reader: Box<dyn Reader>,
-    /// Brings in one of two documents, the first or the second, and returns once it is live.
-    pub swap: Box<dyn FnMut(usize) -> Result<()> + Send>,
+    pub engine: Arc<E>,
+    pub swap: Swap,
 }
 
-/// One evaluation after the other.
-pub trait Reader: Send + Sync {
-    /// Evaluates for so long; returns how many evaluations that came to.
-    fn count(&self, time: Duration) -> u64;
-
-    /// Evaluates for so long, each evaluation by its own clock.
-    fn clock(&self, time: Duration, histogram: &mut crate::histogram::Histogram);
-}
-
-impl<F: Fn(usize) + Send + Sync> Reader for F {
-    fn count(&self, time: Duration) -> u64 {
-        let start = std::time::Instant::now();
-        let mut turn = 0;
-        while start.elapsed() < time {
-            // Looked at seldom, so that the clock is not what is measured.
-            for _ in 0..32 {
-                self(turn);
-                turn += 1;
-            }
-        }
-        let rate = turn as f64 / start.elapsed().as_secs_f64();
-        (rate * time.as_secs_f64()) as u64
-    }
-
-    fn clock(&self, time: Duration, histogram: &mut crate::histogram::Histogram) {
-        let start = std::time::Instant::now();
-        let (mut before, mut turn) = (start, 0);
-        while before - start < time {
-            self(turn);
-            let after = std::time::Instant::now();
-            histogram.add(u64::try_from((after - before).as_nanos()).unwrap_or(u64::MAX));
-            before = after;
-            turn += 1;
-        }
-    }
-}
+/// Brings in one of two documents, the first or the second, and returns once it is live.
+pub type Swap = Box<dyn FnMut(usize) -> Result<()> + Send>;

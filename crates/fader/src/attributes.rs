@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, HashMap};
 use std::hash::BuildHasher;
 
 use crate::hash;
+use crate::packed::Packed;
 
 /// The name of the attribute that is the unit where a rule names no other.
 pub const TARGETING_KEY: &str = "targetingKey";
@@ -11,24 +12,41 @@ pub const TARGETING_KEY: &str = "targetingKey";
 /// An attribute's name, with its hash worked out beforehand.
 ///
 /// Names are compared byte for byte.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug)]
 pub struct AttributeName<'a> {
     hash: u64,
     name: &'a str,
+    /// The name itself if it is short, which saves comparing the bytes of most.
+    packed: Packed,
 }
+
+impl PartialEq for AttributeName<'_> {
+    #[inline]
+    fn eq(&self, other: &Self) -> bool {
+        self.packed == other.packed && (self.packed.is_whole() || self.name == other.name)
+    }
+}
+
+impl Eq for AttributeName<'_> {}
 
 impl<'a> AttributeName<'a> {
     /// Makes the name of an attribute.
     #[must_use]
     pub fn new(name: &'a str) -> Self {
-        Self {
-            hash: hash::attribute(name),
-            name,
-        }
+        let hash = hash::attribute(name);
+        let packed = Packed::or_hash(name.as_bytes(), hash);
+        Self { hash, name, packed }
     }
 
-    pub(crate) const fn with_hash(name: &'a str, hash: u64) -> Self {
-        Self { hash, name }
+    /// Makes the name again from what was kept of it.
+    #[inline]
+    pub(crate) const fn kept(name: &'a str, hash: u64, packed: Packed) -> Self {
+        Self { hash, name, packed }
+    }
+
+    #[inline]
+    pub(crate) const fn packed(self) -> Packed {
+        self.packed
     }
 
     /// Returns the name as written, such as `user.id`.

@@ -336,7 +336,10 @@ fn describe_test(ruleset: &Ruleset, test: &Test) -> String {
             (yes, _) => format!("is {yes}"),
         },
         Test::Equals(Equals::Texts(set)) => {
-            format!("in {}", texts(set.values(), set.ignore_case()))
+            format!(
+                "in {}",
+                texts(set.values().iter().map(String::as_str), set.ignore_case())
+            )
         }
         Test::Equals(Equals::Numbers(numbers)) => {
             format!("in {}", list(numbers.iter().map(|value| number(*value))))

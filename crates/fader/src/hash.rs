@@ -107,6 +107,28 @@ pub(crate) fn attribute(name: &str) -> u64 {
     xxh3_64(name.as_bytes())
 }
 
+/// Hashes the names of flags for maps that only loading fills: whoever writes documents has no need to aim collisions.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct NameHasher(u64);
+
+pub(crate) type NameHashing = std::hash::BuildHasherDefault<NameHasher>;
+
+impl std::hash::Hasher for NameHasher {
+    #[inline]
+    fn finish(&self) -> u64 {
+        self.0
+    }
+
+    #[inline]
+    fn write(&mut self, bytes: &[u8]) {
+        self.0 ^= xxh3_64(bytes);
+    }
+
+    /// A text ends with a byte of its own, which one text alone does not need.
+    #[inline]
+    fn write_u8(&mut self, _: u8) {}
+}
+
 /// The key of a list's id under the seed of this process.
 #[inline]
 pub(crate) fn list_key(id: &[u8], seed: u64) -> u64 {

@@ -61,6 +61,7 @@ mod key;
 mod number;
 mod overlay;
 mod overrides;
+mod packed;
 mod percent;
 mod ruleset;
 mod snapshot;

@@ -434,12 +434,7 @@ fn assemble(
 
 fn attributes(registry: &Registry) -> Box<[Attribute]> {
     let names = (0..).map_while(|number| registry.attributes.name(number));
-    names
-        .map(|name| Attribute {
-            name: Arc::clone(name),
-            hash: hash::attribute(name),
-        })
-        .collect()
+    names.map(Attribute::new).collect()
 }
 
 /// The revision, or a hash of the document's bytes followed by those of its list files in document order.

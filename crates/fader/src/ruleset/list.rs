@@ -84,6 +84,11 @@ impl IdList {
         keys.iter().enumerate().any(same)
     }
 
+    /// Returns the ids of an exact list, in no particular order.
+    pub(crate) fn texts(&self) -> impl Iterator<Item = &str> {
+        self.texts.iter().map(|text| &**text)
+    }
+
     pub(crate) fn len(&self) -> usize {
         self.keys.len()
     }

@@ -7,8 +7,9 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use crate::attributes::AttributeName;
-use crate::hash::{Reach, Salt};
+use crate::hash::{NameHashing, Reach, Salt};
 use crate::key::{DecodedValue, Decoder};
+use crate::packed::Packed;
 use crate::percent::Percent;
 
 pub(crate) mod condition;
@@ -101,6 +102,9 @@ impl Names {
     }
 }
 
+/// A map from names, for look-ups on the path of a request.
+pub(crate) type NameMap<V> = HashMap<Arc<str>, V, NameHashing>;
+
 /// A compiled document.
 #[derive(Debug)]
 pub(crate) struct Ruleset {
@@ -111,7 +115,7 @@ pub(crate) struct Ruleset {
     pub(crate) flags: Box<[Slot]>,
     /// The flags of the document, in its order.
     pub(crate) order: Box<[FlagId]>,
-    pub(crate) names: HashMap<Arc<str>, FlagId>,
+    pub(crate) names: NameMap<FlagId>,
     /// By [`FlagId`].
     pub(crate) flag_names: Box<[Arc<str>]>,
     /// By [`SegmentId`].
@@ -185,13 +189,26 @@ pub(crate) struct List {
 #[derive(Clone, Debug)]
 pub(crate) struct Attribute {
     pub(crate) name: Arc<str>,
-    pub(crate) hash: u64,
+    hash: u64,
+    packed: Packed,
 }
 
 impl Attribute {
+    pub(crate) fn new(name: &Arc<str>) -> Self {
+        let (hash, packed) = {
+            let name = AttributeName::new(name);
+            (name.hash(), name.packed())
+        };
+        Self {
+            name: Arc::clone(name),
+            hash,
+            packed,
+        }
+    }
+
     #[inline]
     pub(crate) fn as_name(&self) -> AttributeName<'_> {
-        AttributeName::with_hash(&self.name, self.hash)
+        AttributeName::kept(&self.name, self.hash, self.packed)
     }
 }
 
@@ -280,7 +297,7 @@ impl Ruleset {
             metadata: None,
             flags: Box::default(),
             order: Box::default(),
-            names: HashMap::new(),
+            names: NameMap::default(),
             flag_names: Box::default(),
             segments: Box::default(),
             lists: Box::default(),

@@ -7,10 +7,10 @@
 use std::sync::Arc;
 
 use regex::RegexSet;
-use regex_automata::Input;
 use regex_automata::MatchKind;
 use regex_automata::dfa::{Automaton, StartKind, dense};
-use regex_automata::util::syntax;
+use regex_automata::util::primitives::StateID;
+use regex_automata::util::{start, syntax};
 
 /// Bytes a pattern's table may take.
 const DFA_LIMIT: usize = 512 * 1024;
@@ -30,8 +30,39 @@ struct Compiled {
 
 #[derive(Debug)]
 enum Matcher {
-    Dfa(Box<dense::DFA<Vec<u32>>>),
+    Dfa(Box<Dfa>),
     Regex(Box<RegexSet>),
+}
+
+/// A table to walk.
+#[derive(Debug)]
+struct Dfa {
+    table: dense::DFA<Vec<u32>>,
+    /// Where a text's beginning leads: the same for every text, since none is searched from its middle.
+    start: StateID,
+}
+
+impl Dfa {
+    /// Walks a text up to the first match. This is `Automaton::try_search_fwd` without what a search of ours never
+    /// needs: no span, no anchor, no prefilter, and no byte that makes it give up.
+    #[inline]
+    fn is_match(&self, text: &str) -> bool {
+        let table = &self.table;
+        let mut state = self.start;
+        for byte in text.bytes() {
+            state = table.next_state(state, byte);
+            if table.is_special_state(state) {
+                if table.is_match_state(state) {
+                    return true;
+                }
+                if table.is_dead_state(state) {
+                    return false;
+                }
+            }
+        }
+        // A match shows one step late.
+        table.is_match_state(table.next_eoi_state(state))
+    }
 }
 
 impl Pattern {
@@ -44,7 +75,7 @@ impl Pattern {
             built.map_err(|error| (at, last_line(&error.to_string())))?;
         }
         let matcher = match Self::dfa(sources, ignore_case) {
-            Some(dfa) => Matcher::Dfa(Box::new(dfa)),
+            Some(dfa) => Matcher::Dfa(dfa),
             None => {
                 let set = regex::RegexSetBuilder::new(sources)
                     .case_insensitive(ignore_case)
@@ -62,8 +93,8 @@ impl Pattern {
         })))
     }
 
-    fn dfa(sources: &[&str], ignore_case: bool) -> Option<dense::DFA<Vec<u32>>> {
-        dense::Builder::new()
+    fn dfa(sources: &[&str], ignore_case: bool) -> Option<Box<Dfa>> {
+        let table = dense::Builder::new()
             .configure(
                 dense::Config::new()
                     .start_kind(StartKind::Unanchored)
@@ -73,16 +104,15 @@ impl Pattern {
             )
             .syntax(syntax::Config::new().case_insensitive(ignore_case))
             .build_many(sources)
-            .ok()
+            .ok()?;
+        let start = table.start_state(&start::Config::new()).ok()?;
+        Some(Box::new(Dfa { table, start }))
     }
 
     #[inline]
     pub(crate) fn is_match(&self, text: &str) -> bool {
         match &self.0.matcher {
-            // INVARIANT: no byte makes this search give up, since it has no quit bytes and starts unanchored.
-            Matcher::Dfa(dfa) => dfa
-                .try_search_fwd(&Input::new(text).earliest(true))
-                .is_ok_and(|found| found.is_some()),
+            Matcher::Dfa(dfa) => dfa.is_match(text),
             Matcher::Regex(set) => set.is_match(text),
         }
     }

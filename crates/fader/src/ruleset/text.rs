@@ -1,5 +1,8 @@
 //! Text operators, with and without regard to case, none of which allocates.
 
+use crate::packed::Packed;
+use crate::ruleset::list::IdList;
+
 /// Maps a text to lower case character by character, without locale, word context or normalisation.
 fn fold(text: &str) -> impl DoubleEndedIterator<Item = char> + Clone + '_ {
     text.chars().flat_map(char::to_lowercase)
@@ -13,11 +16,27 @@ fn stored(text: &str, ignore_case: bool) -> Box<str> {
     }
 }
 
-/// A set of whole texts, sorted.
+/// A set of whole texts.
+///
+/// Most sets are a few short words, and most texts are not among them. So a filter over a few bits of each word settles
+/// most questions, and short words are compared as numbers.
 #[derive(Debug)]
-pub(crate) struct TextSet {
-    values: Box<[Box<str>]>,
-    ignore_case: bool,
+pub(crate) enum TextSet {
+    /// Up to [`FEW`] texts that can be packed.
+    Short { words: Box<[Packed]>, filter: u64 },
+    /// Whatever else is compared byte by byte: hashes lead to the text.
+    Long(IdList),
+    /// Sorted and mapped to lower case.
+    Folded(Box<[Box<str>]>),
+}
+
+/// How many words are walked faster than hashed.
+const FEW: usize = 24;
+
+/// The bit of a filter that stands for a word.
+#[inline]
+fn filter_bit(word: Packed) -> u64 {
+    1 << (word.mix() % 64)
 }
 
 impl TextSet {
@@ -28,30 +47,53 @@ impl TextSet {
             .collect();
         values.sort_unstable();
         values.dedup();
-        Self {
-            values: values.into(),
-            ignore_case,
+        if ignore_case {
+            return Self::Folded(values.into());
+        }
+        let words: Option<Box<[_]>> = values
+            .iter()
+            .map(|value| Packed::new(value.as_bytes()))
+            .collect();
+        match words {
+            Some(words) if words.len() <= FEW => {
+                let filter = words.iter().fold(0, |bits, word| bits | filter_bit(*word));
+                Self::Short { words, filter }
+            }
+            // Whoever writes a document has no need to aim collisions, and the texts are compared anyway.
+            _ => Self::Long(IdList::new(values.iter().map(|value| &**value), true, 0)),
         }
     }
 
     #[inline]
     pub(crate) fn contains(&self, text: &str) -> bool {
-        match (&*self.values, self.ignore_case) {
-            ([one], false) => **one == *text,
-            (values, false) => values.binary_search_by(|value| (**value).cmp(text)).is_ok(),
+        match self {
+            Self::Short { words, filter } => Packed::new(text.as_bytes())
+                .is_some_and(|word| filter & filter_bit(word) != 0 && words.contains(&word)),
+            Self::Long(ids) => ids.contains(text.as_bytes()),
             // Characters sort as their UTF-8 bytes do, so the order of the set holds for them as well.
-            (values, true) => values
+            Self::Folded(values) => values
                 .binary_search_by(|value| value.chars().cmp(fold(text)))
                 .is_ok(),
         }
     }
 
-    pub(crate) fn values(&self) -> impl Iterator<Item = &str> {
-        self.values.iter().map(|value| &**value)
+    /// Returns the texts, sorted: for explanations.
+    pub(crate) fn values(&self) -> Vec<String> {
+        let text = |word: &Packed| {
+            let (bytes, len) = word.bytes();
+            String::from_utf8_lossy(bytes.get(..len).unwrap_or_default()).into_owned()
+        };
+        let mut values: Vec<String> = match self {
+            Self::Short { words, .. } => words.iter().map(text).collect(),
+            Self::Long(ids) => ids.texts().map(str::to_owned).collect(),
+            Self::Folded(values) => values.iter().map(ToString::to_string).collect(),
+        };
+        values.sort_unstable();
+        values
     }
 
     pub(crate) fn ignore_case(&self) -> bool {
-        self.ignore_case
+        matches!(self, Self::Folded(_))
     }
 }
 
@@ -66,33 +108,60 @@ pub(crate) enum TextOperator {
 #[derive(Debug)]
 pub(crate) struct TextMatch {
     operator: TextOperator,
-    operands: Box<[Box<str>]>,
+    operands: Box<[Operand]>,
     ignore_case: bool,
+}
+
+/// What a text begins with, ends with or contains.
+#[derive(Debug)]
+struct Operand {
+    text: Box<str>,
+    /// The eight bytes at the edge that is compared, if it has so many: they settle most comparisons.
+    edge: Option<[u8; 8]>,
 }
 
 impl TextMatch {
     pub(crate) fn new(operator: TextOperator, operands: &[&str], ignore_case: bool) -> Self {
-        let operands = operands
-            .iter()
-            .map(|operand| stored(operand, ignore_case))
-            .collect();
+        let operand = |operand: &&str| {
+            let text = stored(operand, ignore_case);
+            let edge = match operator {
+                TextOperator::StartsWith => text.as_bytes().first_chunk().copied(),
+                TextOperator::EndsWith => text.as_bytes().last_chunk().copied(),
+                TextOperator::Contains => None,
+            };
+            Operand { text, edge }
+        };
         Self {
             operator,
-            operands,
+            operands: operands.iter().map(operand).collect(),
             ignore_case,
         }
     }
 
+    #[inline]
     pub(crate) fn holds(&self, text: &str) -> bool {
-        let holds = |operand: &str| match (self.operator, self.ignore_case) {
-            (TextOperator::StartsWith, false) => text.starts_with(operand),
-            (TextOperator::EndsWith, false) => text.ends_with(operand),
-            (TextOperator::Contains, false) => text.contains(operand),
-            (TextOperator::StartsWith, true) => begins(fold(text), operand.chars()),
-            (TextOperator::EndsWith, true) => begins(fold(text).rev(), operand.chars().rev()),
-            (TextOperator::Contains, true) => contains_folded(text, operand),
-        };
-        self.operands.iter().any(|operand| holds(operand))
+        self.operands
+            .iter()
+            .any(|operand| self.operand_holds(operand, text))
+    }
+
+    #[inline]
+    fn operand_holds(&self, operand: &Operand, text: &str) -> bool {
+        let wanted = &*operand.text;
+        match (self.operator, self.ignore_case) {
+            (TextOperator::StartsWith, false) => {
+                (operand.edge.is_none() || operand.edge.as_ref() == text.as_bytes().first_chunk())
+                    && text.starts_with(wanted)
+            }
+            (TextOperator::EndsWith, false) => {
+                (operand.edge.is_none() || operand.edge.as_ref() == text.as_bytes().last_chunk())
+                    && text.ends_with(wanted)
+            }
+            (TextOperator::Contains, false) => text.contains(wanted),
+            (TextOperator::StartsWith, true) => begins(fold(text), wanted.chars()),
+            (TextOperator::EndsWith, true) => begins(fold(text).rev(), wanted.chars().rev()),
+            (TextOperator::Contains, true) => contains_folded(text, wanted),
+        }
     }
 
     pub(crate) fn operator(&self) -> TextOperator {
@@ -100,7 +169,7 @@ impl TextMatch {
     }
 
     pub(crate) fn operands(&self) -> impl Iterator<Item = &str> {
-        self.operands.iter().map(|operand| &**operand)
+        self.operands.iter().map(|operand| &*operand.text)
     }
 
     pub(crate) fn ignore_case(&self) -> bool {
@@ -166,6 +235,12 @@ mod tests {
     fn sets_find_whole_texts() {
         let set = TextSet::new(&["b", "a", "é", "b"], false);
         assert!(set.contains("a") && set.contains("é") && !set.contains("A") && !set.contains(""));
+        let long = "a text of more than fifteen bytes";
+        let set = TextSet::new(&["b", long], false);
+        assert!(set.contains("b") && set.contains(long) && !set.contains("a text"));
+        let many: Vec<String> = (0..100).map(|n| n.to_string()).collect();
+        let set = TextSet::new(&many.iter().map(String::as_str).collect::<Vec<_>>(), false);
+        assert!(set.contains("0") && set.contains("99") && !set.contains("100"));
         let set = TextSet::new(&["NL", "de", "Éa"], true);
         assert!(
             set.contains("nl") && set.contains("DE") && set.contains("éA") && !set.contains("n")

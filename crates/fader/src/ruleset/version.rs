@@ -5,6 +5,7 @@
 
 use std::cmp::Ordering;
 use std::fmt;
+use std::ops::Range;
 
 use semver::{Comparator, Op, VersionReq};
 
@@ -122,6 +123,14 @@ impl Bound {
         }
     }
 
+    /// Packs the first release that is not before this bound, or with `behind` the first one after it.
+    fn packed(&self, behind: bool) -> PackedRelease {
+        let first = first_packed(self.numbers);
+        let can_be_packed = self.numbers.iter().all(|number| *number < 1 << NUMBER_BITS);
+        let is_release = self.stage == Stage::Release;
+        first + u64::from(behind && is_release && can_be_packed)
+    }
+
     fn compare(&self, other: &Self) -> Ordering {
         let pre = match &self.stage {
             Stage::Floor => {
@@ -141,10 +150,56 @@ impl Bound {
     }
 }
 
+/// A release whose numbers are all below 2²¹, as one number: releases sort as these do.
+type PackedRelease = u64;
+
+const NUMBER_BITS: u32 = 21;
+
+/// Packs a release, written plainly: digits and dots, up to three parts. `None` for anything else that may or may not
+/// be a version.
+#[inline]
+fn plain_release(text: &str) -> Option<PackedRelease> {
+    let (mut packed, mut number, mut digits, mut parts) = (0, 0, 0, 1);
+    for byte in text.bytes() {
+        match byte {
+            // A zero in front makes it no version, and seven digits may need more bits than there are.
+            b'0'..=b'9' if digits < 6 && (digits == 0 || number > 0) => {
+                number = number * 10 + u64::from(byte - b'0');
+                digits += 1;
+            }
+            b'.' if digits > 0 && parts < 3 => {
+                packed = packed << NUMBER_BITS | number;
+                (number, digits, parts) = (0, 0, parts + 1);
+            }
+            _ => return None,
+        }
+    }
+    (digits > 0).then_some((packed << NUMBER_BITS | number) << (NUMBER_BITS * (3 - parts)))
+}
+
+/// Packs the first release that is not before these numbers and can be packed.
+fn first_packed([major, minor, patch]: [u64; 3]) -> PackedRelease {
+    let limit = 1 << NUMBER_BITS;
+    let pack = |major: u64, minor: u64, patch: u64| {
+        major << (2 * NUMBER_BITS) | minor << NUMBER_BITS | patch
+    };
+    if major >= limit {
+        pack(limit, 0, 0)
+    } else if minor >= limit {
+        pack(major + 1, 0, 0)
+    } else if patch >= limit {
+        pack(major, minor, 0) + limit
+    } else {
+        pack(major, minor, patch)
+    }
+}
+
 /// Versions from a lower to an upper bound: a requirement's comparators, all of which hold.
 #[derive(Clone, Debug)]
 pub(crate) struct Requirement {
     text: Box<str>,
+    /// The releases inside, as far as they can be packed.
+    releases: Range<PackedRelease>,
     /// The bound and whether it is itself inside.
     lower: Option<(Bound, bool)>,
     upper: Option<(Bound, bool)>,
@@ -168,6 +223,7 @@ impl Requirement {
             VersionReq::parse(text).map_err(|error| RequirementError::Syntax(error.to_string()))?;
         let mut requirement = Self {
             text: text.into(),
+            releases: 0..PackedRelease::MAX,
             lower: None,
             upper: None,
         };
@@ -178,6 +234,10 @@ impl Requirement {
             }
             requirement.narrow(comparator);
         }
+        let lower = requirement.lower.as_ref();
+        let upper = requirement.upper.as_ref();
+        requirement.releases = lower.map_or(0, |(bound, inside)| bound.packed(!*inside))
+            ..upper.map_or(PackedRelease::MAX, |(bound, inside)| bound.packed(*inside));
         Ok(requirement)
     }
 
@@ -312,7 +372,19 @@ fn next(mut numbers: [u64; 3], part: usize) -> Option<[u64; 3]> {
 }
 
 /// Tests a text against requirements of which one has to match; `None` where it is no version.
+#[inline]
 pub(crate) fn matches(requirements: &[Requirement], text: &str) -> Option<bool> {
+    match plain_release(text) {
+        Some(release) => Some(
+            requirements
+                .iter()
+                .any(|requirement| requirement.releases.contains(&release)),
+        ),
+        None => matches_in_full(requirements, text),
+    }
+}
+
+fn matches_in_full(requirements: &[Requirement], text: &str) -> Option<bool> {
     let version = Version::parse(text)?;
     Some(
         requirements
@@ -324,6 +396,44 @@ pub(crate) fn matches(requirements: &[Requirement], text: &str) -> Option<bool> 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn packed_releases_answer_as_versions_do() {
+        let most = (1_u64 << NUMBER_BITS) - 1;
+        let numbers = [0, 1, 2, 9, 10, 999_999, most, most + 1, u64::MAX];
+        let mut versions = Vec::new();
+        for major in numbers {
+            versions.push(major.to_string());
+            for minor in numbers {
+                versions.push(format!("{major}.{minor}"));
+                versions.extend(numbers.map(|patch| format!("{major}.{minor}.{patch}")));
+            }
+        }
+        let odd = [
+            "", ".", "1.", ".1", "1..2", "01", "1.02", "1.2.3.4", "a", "1.2.3-a", "1.2.3+b", "v1",
+        ];
+        versions.extend(odd.map(str::to_owned));
+        let mut requirements = Vec::new();
+        for operator in ["=", ">", ">=", "<", "<=", "~", "^"] {
+            for at in (0..versions.len() - odd.len()).step_by(7) {
+                let version = &versions[at];
+                requirements.extend(Requirement::parse(&format!("{operator}{version}")));
+            }
+            for version in ["1.2.3-a.1", "0.0.0-0", "2-0"] {
+                requirements.extend(Requirement::parse(&format!("{operator}{version}")));
+            }
+        }
+        for requirement in requirements {
+            for version in &versions {
+                let one = std::slice::from_ref(&requirement);
+                assert_eq!(
+                    matches(one, version),
+                    matches_in_full(one, version),
+                    "{requirement} {version}"
+                );
+            }
+        }
+    }
 
     fn holds(requirement: &str, version: &str) -> bool {
         matches(&[Requirement::parse(requirement).unwrap()], version).unwrap()

@@ -1,0 +1,201 @@
+//! Evaluations: how long they take, and what they allocate.
+
+use std::time::{Duration, Instant};
+
+use anyhow::Result;
+use fader_benches::User;
+use fader_benches::counting::{Counts, counted};
+use serde::{Deserialize, Serialize};
+
+use crate::engine::{Ask, Asks, Engine, ask};
+use crate::flags::{Flag, MIXED, ROLLOUT, list, many, small};
+
+/// How many evaluations are prepared before the clock starts: enough that reading the clock costs less than a nanosecond
+/// of each, few enough that what was prepared is still in the first-level cache.
+const CHUNK: usize = 64;
+/// How long an engine is measured before it is the next one's turn.
+const ROUND: Duration = Duration::from_millis(4);
+
+/// What is measured.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Work {
+    Plain,
+    Rollout,
+    Rules,
+    FourRules,
+    List,
+    All,
+}
+
+impl Work {
+    pub const EACH: [Self; 6] = [Self::Plain, Self::Rollout, Self::Rules, Self::FourRules, Self::List, Self::All];
+
+    /// Returns the flag's key; `None` for the mixed set.
+    fn key(self) -> Option<&'static str> {
+        match self {
+            Self::Plain => Some("plain"),
+            Self::Rollout => Some("rollout"),
+            Self::Rules => Some("rules"),
+            Self::FourRules => Some("four-rules"),
+            Self::List => Some("list"),
+            Self::All => None,
+        }
+    }
+}
+
+/// An engine with all its sets loaded.
+pub struct Loaded<E: Engine> {
+    users: Vec<E::User>,
+    small: E,
+    list: E,
+    mixed: E,
+    /// The flags of the mixed set.
+    all: Vec<Ask<E>>,
+    /// The document of the mixed set.
+    document: String,
+    /// Where the next round goes on.
+    turn: usize,
+}
+
+/// What the mixed set costs before it is asked.
+#[derive(Clone, Copy, Debug, Serialize, Deserialize)]
+pub struct Built {
+    /// Milliseconds from text to the first answer.
+    pub millis: f64,
+    /// Bytes a flag that stay allocated.
+    pub bytes_a_flag: f64,
+}
+
+impl<E: Engine> Loaded<E> {
+    /// Loads all sets.
+    ///
+    /// # Errors
+    ///
+    /// The engine refuses one.
+    pub fn new(users: &[User]) -> Result<Self> {
+        let load = |flags: &[Flag]| E::load(&E::document(flags));
+        let mixed = many(0, E::PATTERNS);
+        let document = E::document(&mixed);
+        Ok(Self {
+            users: users.iter().map(E::user).collect(),
+            small: load(&small(ROLLOUT, E::PATTERNS))?,
+            list: load(&list())?,
+            mixed: E::load(&document)?,
+            all: mixed.iter().map(Ask::new).collect(),
+            document,
+            turn: 0,
+        })
+    }
+
+    /// Measures one work for a round; returns the nanoseconds an evaluation took, or `None` where the engine can't do it.
+    pub fn round(&mut self, work: Work) -> Option<f64> {
+        if work == Work::Rules && !E::PATTERNS {
+            return None;
+        }
+        let flags = small(ROLLOUT, E::PATTERNS).into_iter().chain(list());
+        let one = flags.filter(|flag| Some(flag.key.as_str()) == work.key()).map(|flag| Ask::new(&flag)).next();
+        // What was measured last left the caches and the branch predictor to others.
+        self.chunk(work, one.as_ref());
+        let (mut spent, mut count) = (Duration::ZERO, 0);
+        while spent < ROUND {
+            let (time, evaluations) = self.chunk(work, one.as_ref());
+            spent += time;
+            count += evaluations;
+        }
+        Some(spent.as_nanos() as f64 / count as f64)
+    }
+
+    /// Returns what an evaluation allocates, on average over all users.
+    pub fn allocated(&mut self, work: Work) -> Option<(f64, f64)> {
+        if work == Work::Rules && !E::PATTERNS {
+            return None;
+        }
+        let flags: Vec<Flag> = small(ROLLOUT, E::PATTERNS).into_iter().chain(list()).collect();
+        let one = flags.iter().find(|flag| Some(flag.key.as_str()) == work.key()).map(Ask::new);
+        let engine = self.engine(work);
+        let mut sum = Counts::default();
+        // A thread's first evaluation may set something up that stays.
+        let times = if one.is_some() { 1..1_024 } else { 1..MIXED };
+        let count = times.len();
+        ask(engine, &engine.asker(&self.users[0]), one.as_ref().unwrap_or(&self.all[0]));
+        for turn in times {
+            let asker = engine.asker(&self.users[turn % self.users.len()]);
+            let asked = one.as_ref().unwrap_or(&self.all[turn % MIXED]);
+            let ((), counts) = counted(|| ask(engine, &asker, asked));
+            sum.allocations += counts.allocations;
+            sum.bytes += counts.bytes;
+        }
+        Some((sum.allocations as f64 / count as f64, sum.bytes as f64 / count as f64))
+    }
+
+    /// Makes an engine of the mixed set, once.
+    ///
+    /// # Errors
+    ///
+    /// The engine refuses it.
+    pub fn build(&self) -> Result<Built> {
+        let (result, counts) = counted(|| {
+            let start = Instant::now();
+            let engine = E::load(&self.document);
+            let time = start.elapsed();
+            engine.map(|engine| (engine, time))
+        });
+        let (engine, time) = result?;
+        drop(engine);
+        Ok(Built { millis: time.as_secs_f64() * 1e3, bytes_a_flag: counts.live as f64 / MIXED as f64 })
+    }
+
+    /// Returns the nanoseconds that a copy of a user takes, where each call wants one of its own.
+    pub fn copies(&self) -> Option<f64> {
+        E::copy_user(&self.users[0])?;
+        let start = Instant::now();
+        for user in &self.users {
+            drop(std::hint::black_box(E::copy_user(user)));
+        }
+        Some(start.elapsed().as_nanos() as f64 / self.users.len() as f64)
+    }
+
+    fn engine(&self, work: Work) -> &E {
+        match work {
+            Work::Plain | Work::Rollout | Work::Rules | Work::FourRules => &self.small,
+            Work::List => &self.list,
+            Work::All => &self.mixed,
+        }
+    }
+
+    /// Measures a few evaluations: of one flag by many users, or of many flags by one user.
+    fn chunk(&mut self, work: Work, one: Option<&Ask<E>>) -> (Duration, usize) {
+        let (turn, engine) = (self.turn, self.engine(work));
+        let count = CHUNK;
+        let time = match one {
+            Some(flag) => {
+                let askers: Vec<E::Asker<'_>> =
+                    (turn..turn + count).map(|turn| engine.asker(&self.users[turn % self.users.len()])).collect();
+                let start = Instant::now();
+                for asker in &askers {
+                    ask(engine, asker, flag);
+                }
+                start.elapsed()
+            }
+            None => {
+                let asker = engine.asker(&self.users[turn / MIXED % self.users.len()]);
+                let start = Instant::now();
+                for turn in turn..turn + count {
+                    ask(engine, &asker, &self.all[turn % MIXED]);
+                }
+                start.elapsed()
+            }
+        };
+        self.turn = turn + count;
+        (time, count)
+    }
+
+    /// Takes apart what asks in turn, for a run under swaps.
+    pub fn asks(users: &[User]) -> Asks<E> {
+        Asks {
+            users: users.iter().map(E::user).collect(),
+            flags: many(0, E::PATTERNS).iter().map(Ask::new).collect(),
+        }
+    }
+}

@@ -1,0 +1,194 @@
+//! Does one work many times, for its instructions to be counted.
+//!
+//! `instructions WORK COUNT` prepares COUNT evaluations of a work, or of its floor as `floor/WORK`, and then does them
+//! in [`counted_evaluations`]: valgrind counts between the entry and the exit of that function and nowhere else. Each
+//! evaluation has a scope of its own, since a scope keeps its first answer; the users take turns. Without arguments it
+//! lists the works.
+//!
+//! `cargo xtask bench --instructions` runs it and compares what it counts.
+
+use std::hint::black_box;
+use std::process::ExitCode;
+use std::ptr;
+
+use fader::{Context, FlagKey, FlagValue, Flags};
+use fader_benches::floor::{self, FiveRules, Flag, List, Rollout};
+use fader_benches::{Logic, Mixed, Rules, User, documents, mixed, users};
+
+fader::flags! {
+    Plain: bool = "plain", default false;
+    InRollout: bool = "rollout", default false;
+    ByRules: str = "rules", default "";
+    Listed: bool = "list", default false;
+}
+
+/// What is counted. `scope/all` is all flags of a set.
+const WORKS: [&str; 5] = [
+    "scope/plain",
+    "scope/rollout",
+    "scope/rules",
+    "scope/list",
+    "scope/all",
+];
+
+const LISTED_IDS: usize = 10_000;
+const FLAGS: usize = 1_000;
+
+fn main() -> ExitCode {
+    let arguments: Vec<String> = std::env::args().skip(1).collect();
+    let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
+    let done = match arguments[..] {
+        [] => {
+            WORKS.iter().for_each(|work| println!("{work}"));
+            true
+        }
+        [work, count] => count.parse().is_ok_and(|count| run(work, count)),
+        _ => false,
+    };
+    if done {
+        return ExitCode::SUCCESS;
+    }
+    eprintln!("usage: instructions [WORK COUNT]");
+    ExitCode::FAILURE
+}
+
+/// Does the work, or says that there is none of that name.
+fn run(work: &str, count: usize) -> bool {
+    let people = People::new(count);
+    match work {
+        "scope/plain" => people.ask(&PLAIN),
+        "scope/rollout" => people.ask(&IN_ROLLOUT),
+        "scope/rules" => people.ask(&BY_RULES),
+        "scope/list" => people.ask(&LISTED),
+        "scope/all" => people.ask_all(),
+        "floor/scope/plain" => people.by_hand(true, |on, _| *on),
+        "floor/scope/rollout" => people.by_hand(Rollout::new("rollout", 25), Rollout::holds),
+        "floor/scope/rules" => {
+            people.by_hand(FiveRules::new("rules", &Rules::one()), FiveRules::variant);
+        }
+        "floor/scope/list" => {
+            let list = List::new(documents::listed(LISTED_IDS));
+            people.by_hand(list, |list, user| list.contains(&user.id));
+        }
+        "floor/scope/all" => people.all_by_hand(),
+        _ => return false,
+    }
+    true
+}
+
+/// The one function in which instructions are counted.
+///
+/// Its name must not turn up within itself, not even as that of a closure: valgrind would stop counting there.
+#[inline(never)]
+fn counted_evaluations<T, R>(prepared: &mut [T], evaluate: impl Fn(&mut T) -> R) {
+    for item in prepared {
+        black_box(evaluate(black_box(item)));
+    }
+}
+
+/// Does one evaluation first that is not counted: it binds what is bound once in a process.
+fn evaluate_all<T, R>(mut prepared: Vec<T>, evaluate: impl Fn(&mut T) -> R) {
+    if let Some((first, others)) = prepared.split_first_mut() {
+        black_box(evaluate(first));
+        counted_evaluations(others, evaluate);
+    }
+}
+
+/// Those who are asked about, in both forms, and how often all in all.
+struct People {
+    users: Vec<User>,
+    contexts: Vec<Context>,
+    count: usize,
+}
+
+impl People {
+    fn new(count: usize) -> Self {
+        let users = users();
+        let contexts = users.iter().map(User::context).collect();
+        Self {
+            users,
+            contexts,
+            count,
+        }
+    }
+
+    /// Makes something of each user in turn, and one more that is not counted.
+    fn prepare<'p, P, T>(&self, people: &'p [P], make: impl FnMut(&'p P) -> T) -> Vec<T> {
+        people
+            .iter()
+            .cycle()
+            .take(1 + self.count)
+            .map(make)
+            .collect()
+    }
+
+    fn ask<T: FlagValue + ?Sized>(&self, key: &'static FlagKey<T>) {
+        let flags = documents::flags(LISTED_IDS);
+        let scopes = self.prepare(&self.contexts, |context| flags.scope(context));
+        evaluate_all(scopes, |scope| ptr::from_ref(scope.get(key)).cast::<u8>());
+    }
+
+    fn by_hand<F, R>(&self, floor: F, answer: impl Fn(&F, &User) -> R) {
+        let floors = [floor];
+        let asked = self.prepare(&self.users, |user| (user, 0_usize));
+        evaluate_all(asked, |(user, index)| {
+            answer(&floors[black_box(*index)], user)
+        });
+    }
+
+    fn ask_all(&self) {
+        let set = mixed(FLAGS);
+        let (flags, keys): (Flags, _) = (documents::load(&set.document()), keys(&set));
+        let scopes = self.prepare(&self.contexts, |context| flags.scope(context));
+        evaluate_all(scopes, |scope| {
+            for key in &keys {
+                match key {
+                    Key::Switch(key) => black_box(ptr::from_ref(scope.get(key)).cast::<u8>()),
+                    Key::Name(key) => black_box(scope.get(key).as_ptr()),
+                };
+            }
+        });
+    }
+
+    fn all_by_hand(&self) {
+        let floor: Vec<Flag> = floor::mixed(&mixed(FLAGS));
+        let asked = self.prepare(&self.users, |user| user);
+        evaluate_all(asked, |user| {
+            for flag in &floor {
+                black_box(flag.variant(user));
+            }
+        });
+    }
+}
+
+/// A key of a mixed set.
+enum Key {
+    Switch(FlagKey<bool>),
+    Name(FlagKey<str>),
+}
+
+/// Makes the keys of a mixed set; they live as long as the process, as a service's do.
+fn keys(set: &Mixed) -> Vec<Key> {
+    let key = |flag: &mixed::Flag| {
+        let name: &'static str = flag.key.clone().leak();
+        match flag.logic {
+            Logic::Rules(_) => Key::Name(FlagKey::new(name, "")),
+            _ => Key::Switch(FlagKey::new(name, &false)),
+        }
+    };
+    set.flags.iter().map(key).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_work_and_its_floor_are_done() {
+        for work in WORKS {
+            assert!(run(work, 3), "{work}");
+            assert!(run(&format!("floor/{work}"), 3), "{work}");
+        }
+        assert!(!run("scope/none", 3));
+    }
+}
