@@ -2,6 +2,7 @@
 //!
 //! It needs cargo alone. All steps share one target folder: that of `CARGO_TARGET_DIR` where it is set.
 
+mod bench;
 mod check;
 mod invariants;
 mod tools;
@@ -15,7 +16,14 @@ usage: cargo xtask COMMAND
 
   setup           installs what the tests need beyond cargo
   test            runs everything that has to be green
-  test --setup    does both";
+  test --setup    does both
+  bench [FILTER] [--format table|json]
+                  times the works whose names contain FILTER, beside their floors
+  bench [FILTER] [--format table|json] --instructions
+                  counts their instructions with valgrind, and fails if there are over 3 % more
+                  than benches/instructions.json keeps
+  bench --instructions --bless
+                  keeps the new figures";
 
 fn main() -> ExitCode {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
@@ -37,6 +45,7 @@ fn run(arguments: &[&str]) -> anyhow::Result<()> {
             tools::setup()?;
             check::run()
         }
+        ["bench", options @ ..] => bench::run(options),
         [] | ["help" | "--help" | "-h"] => {
             println!("{USAGE}");
             Ok(())

@@ -50,8 +50,12 @@ pub struct Loaded<E: Engine> {
     small: E,
     list: E,
     mixed: E,
+    /// The flags that are measured one by one; none for the mixed set, and where the engine can't say what a flag means.
+    flags: Vec<Option<Ask<E>>>,
     /// The flags of the mixed set.
     all: Vec<Ask<E>>,
+    /// How many evaluations are prepared at once, by work: fewer of slow ones.
+    chunks: [usize; Work::EACH.len()],
     /// The document of the mixed set.
     document: String,
     /// Where the next round goes on.
@@ -75,13 +79,19 @@ impl<E: Engine> Loaded<E> {
     /// The engine refuses one.
     pub fn new(users: &[User]) -> Result<Self> {
         let load = |flags: &[Flag]| E::load(&E::document(flags));
-        let mixed = many(0, E::PATTERNS);
+        let (mixed, small, list) = (many(0, E::PATTERNS), small(ROLLOUT, E::PATTERNS), list());
+        let named = |work: Work| {
+            let flag = small.iter().chain(&list).find(|flag| Some(flag.key.as_str()) == work.key());
+            flag.map(Ask::new)
+        };
         let document = E::document(&mixed);
         Ok(Self {
             users: users.iter().map(E::user).collect(),
-            small: load(&small(ROLLOUT, E::PATTERNS))?,
-            list: load(&list())?,
+            small: load(&small)?,
+            list: load(&list)?,
             mixed: E::load(&document)?,
+            flags: Work::EACH.map(named).into(),
+            chunks: [4; _],
             all: mixed.iter().map(Ask::new).collect(),
             document,
             turn: 0,
@@ -90,43 +100,40 @@ impl<E: Engine> Loaded<E> {
 
     /// Measures one work for a round; returns the nanoseconds an evaluation took, or `None` where the engine can't do it.
     pub fn round(&mut self, work: Work) -> Option<f64> {
-        if work == Work::Rules && !E::PATTERNS {
+        if !self.can(work) {
             return None;
         }
-        let flags = small(ROLLOUT, E::PATTERNS).into_iter().chain(list());
-        let one = flags.filter(|flag| Some(flag.key.as_str()) == work.key()).map(|flag| Ask::new(&flag)).next();
         // What was measured last left the caches and the branch predictor to others.
-        self.chunk(work, one.as_ref());
+        self.chunk(work);
         let (mut spent, mut count) = (Duration::ZERO, 0);
         while spent < ROUND {
-            let (time, evaluations) = self.chunk(work, one.as_ref());
+            let (time, evaluations) = self.chunk(work);
             spent += time;
             count += evaluations;
         }
-        Some(spent.as_nanos() as f64 / count as f64)
+        let nanos = spent.as_nanos() as f64 / count as f64;
+        let most = if work == Work::All { MIXED } else { CHUNK };
+        self.chunks[work as usize] = ((ROUND.as_nanos() as f64 / nanos) as usize).clamp(4, most);
+        Some(nanos)
     }
 
-    /// Returns what an evaluation allocates, on average over all users.
-    pub fn allocated(&mut self, work: Work) -> Option<(f64, f64)> {
-        if work == Work::Rules && !E::PATTERNS {
+    /// Returns how often an evaluation asks for memory and how many bytes, on average.
+    pub fn allocated(&self, work: Work) -> Option<(f64, f64)> {
+        if !self.can(work) {
             return None;
         }
-        let flags: Vec<Flag> = small(ROLLOUT, E::PATTERNS).into_iter().chain(list()).collect();
-        let one = flags.iter().find(|flag| Some(flag.key.as_str()) == work.key()).map(Ask::new);
         let engine = self.engine(work);
+        let asked = |turn: usize| self.flags[work as usize].as_ref().unwrap_or(&self.all[turn % MIXED]);
+        // A first evaluation may set something up that stays.
+        ask(engine, &engine.asker(&self.users[0]), asked(0));
         let mut sum = Counts::default();
-        // A thread's first evaluation may set something up that stays.
-        let times = if one.is_some() { 1..1_024 } else { 1..MIXED };
-        let count = times.len();
-        ask(engine, &engine.asker(&self.users[0]), one.as_ref().unwrap_or(&self.all[0]));
-        for turn in times {
-            let asker = engine.asker(&self.users[turn % self.users.len()]);
-            let asked = one.as_ref().unwrap_or(&self.all[turn % MIXED]);
-            let ((), counts) = counted(|| ask(engine, &asker, asked));
+        for turn in 0..MIXED {
+            let asker = engine.asker(&self.users[turn]);
+            let ((), counts) = counted(|| ask(engine, &asker, asked(turn)));
             sum.allocations += counts.allocations;
             sum.bytes += counts.bytes;
         }
-        Some((sum.allocations as f64 / count as f64, sum.bytes as f64 / count as f64))
+        Some((sum.allocations as f64 / MIXED as f64, sum.bytes as f64 / MIXED as f64))
     }
 
     /// Makes an engine of the mixed set, once.
@@ -165,13 +172,13 @@ impl<E: Engine> Loaded<E> {
     }
 
     /// Measures a few evaluations: of one flag by many users, or of many flags by one user.
-    fn chunk(&mut self, work: Work, one: Option<&Ask<E>>) -> (Duration, usize) {
-        let (turn, engine) = (self.turn, self.engine(work));
-        let count = CHUNK;
-        let time = match one {
+    fn chunk(&mut self, work: Work) -> (Duration, usize) {
+        let (turn, count, engine) = (self.turn, self.chunks[work as usize], self.engine(work));
+        let user = |turn: usize| &self.users[turn % self.users.len()];
+        let time = match &self.flags[work as usize] {
             Some(flag) => {
                 let askers: Vec<E::Asker<'_>> =
-                    (turn..turn + count).map(|turn| engine.asker(&self.users[turn % self.users.len()])).collect();
+                    (turn..turn + count).map(|turn| engine.asker(user(turn))).collect();
                 let start = Instant::now();
                 for asker in &askers {
                     ask(engine, asker, flag);
@@ -179,7 +186,7 @@ impl<E: Engine> Loaded<E> {
                 start.elapsed()
             }
             None => {
-                let asker = engine.asker(&self.users[turn / MIXED % self.users.len()]);
+                let asker = engine.asker(user(turn / count));
                 let start = Instant::now();
                 for turn in turn..turn + count {
                     ask(engine, &asker, &self.all[turn % MIXED]);
@@ -189,6 +196,10 @@ impl<E: Engine> Loaded<E> {
         };
         self.turn = turn + count;
         (time, count)
+    }
+
+    fn can(&self, work: Work) -> bool {
+        work == Work::All || self.flags[work as usize].is_some()
     }
 
     /// Takes apart what asks in turn, for a run under swaps.

@@ -4,7 +4,8 @@ use std::fmt;
 use std::sync::Arc;
 
 use crate::overrides::Forced;
-use crate::ruleset::Flag;
+use crate::ruleset::{Flag, FlagId, Variant};
+use crate::snapshot::Live;
 
 /// Why a flag resolved as it did: the reasons of [OpenFeature], spelled the same.
 ///
@@ -100,7 +101,7 @@ const ENROLLED: u64 = 1 << 52;
 
 impl Decision {
     /// Set by a scope when its owner asked for the flag, rather than another flag's rule.
-    pub(crate) const ASKED: u64 = 1 << 63;
+    const ASKED: u64 = 1 << 63;
 
     #[inline]
     pub(crate) fn new(
@@ -136,6 +137,13 @@ impl Decision {
         (word != 0).then_some(Self(word))
     }
 
+    /// The same, asked for by the scope's owner.
+    #[inline]
+    pub(crate) fn asked(self) -> Self {
+        Self(self.0 | Self::ASKED)
+    }
+
+    #[inline]
     pub(crate) fn was_asked(self) -> bool {
         self.0 & Self::ASKED != 0
     }
@@ -221,60 +229,64 @@ pub struct Draw<'a> {
 
 /// How a flag resolved: value and variant, and how that came about.
 ///
-/// It stays good for as long as it is held, whatever is loaded meanwhile. It shares the flag with the ruleset; making
-/// one copies no text and allocates nothing.
+/// It stays good for as long as it is held, whatever is loaded meanwhile. It holds the ruleset that answered, as a
+/// [`Snapshot`](crate::Snapshot) does: making one copies no text and allocates nothing, and one that is kept for long
+/// keeps that version of the document in memory.
 #[derive(Clone)]
 pub struct Resolution {
+    pub(crate) live: Arc<Live>,
     pub(crate) answer: Answer,
-    pub(crate) version: Arc<str>,
 }
 
 #[derive(Clone)]
 pub(crate) enum Answer {
-    Decided {
-        flag: Arc<Flag>,
-        decision: Decision,
-    },
+    Decided(FlagId, Decision),
     Failed(Decision),
     /// A forced value, and the variant of the flag that has it, if there is one.
-    Forced(Arc<Forced>, Option<(Arc<Flag>, u16)>),
+    Forced(Arc<Forced>, Option<(FlagId, u16)>),
 }
 
 impl Resolution {
     fn decision(&self) -> Option<Decision> {
         match &self.answer {
-            Answer::Decided { decision, .. } | Answer::Failed(decision) => Some(*decision),
+            Answer::Decided(_, decision) | Answer::Failed(decision) => Some(*decision),
             Answer::Forced(..) => None,
         }
     }
 
     fn flag(&self) -> Option<&Flag> {
         match &self.answer {
-            Answer::Decided { flag, .. } => Some(flag),
+            Answer::Decided(id, _) => self.live.ruleset.flag(*id).map(|flag| &**flag),
             _ => None,
         }
+    }
+
+    /// Returns the variant of the document that is served.
+    fn served(&self) -> Option<&Variant> {
+        let (id, variant) = match &self.answer {
+            Answer::Decided(id, decision) => (*id, decision.variant()?),
+            Answer::Forced(_, variant) => (*variant)?,
+            Answer::Failed(_) => return None,
+        };
+        self.live.ruleset.flag(id)?.variant(variant)
     }
 
     /// Returns the value; `None` where the caller's default holds: the flag is unknown, set aside, or disabled without
     /// an `off` variant.
     #[must_use]
     pub fn value(&self) -> Option<&serde_json::Value> {
-        match &self.answer {
-            Answer::Decided { flag, decision } => Some(&flag.variant(decision.variant()?)?.value),
-            Answer::Failed(_) => None,
-            Answer::Forced(_, Some((flag, variant))) => Some(&flag.variant(*variant)?.value),
-            Answer::Forced(forced, None) => Some(&forced.value),
+        match (&self.answer, self.served()) {
+            (Answer::Forced(forced, _), None) => Some(&forced.value),
+            (_, served) => Some(&served?.value),
         }
     }
 
     /// Returns the variant's name; `None` where the caller's default holds.
     #[must_use]
     pub fn variant(&self) -> Option<&str> {
-        match &self.answer {
-            Answer::Decided { flag, decision } => Some(&flag.variant(decision.variant()?)?.name),
-            Answer::Failed(_) => None,
-            Answer::Forced(_, Some((flag, variant))) => Some(&flag.variant(*variant)?.name),
-            Answer::Forced(forced, None) => forced.variant,
+        match (&self.answer, self.served()) {
+            (Answer::Forced(forced, _), None) => forced.variant,
+            (_, served) => Some(&served?.name),
         }
     }
 
@@ -311,7 +323,7 @@ impl Resolution {
     /// before a document has been loaded.
     #[must_use]
     pub fn version(&self) -> &str {
-        &self.version
+        &self.live.ruleset.version
     }
 
     /// Returns the flag's free-form metadata.
@@ -357,7 +369,7 @@ mod tests {
                         (number, number, draw)
                     );
                     assert!(decision.code() == code && !decision.was_asked());
-                    let asked = Decision::from_word(decision.to_word() | Decision::ASKED).unwrap();
+                    let asked = decision.asked();
                     assert!(asked.was_asked() && asked.draw() == draw);
                 }
             }

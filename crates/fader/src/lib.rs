@@ -58,6 +58,7 @@ mod explain;
 mod handle;
 pub mod hash;
 mod key;
+mod memo;
 mod number;
 mod overlay;
 mod overrides;

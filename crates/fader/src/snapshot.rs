@@ -5,7 +5,7 @@ use std::fmt;
 use std::sync::Arc;
 
 use crate::attributes::{AttributeName, Attributes};
-use crate::decision::{Answer, Code, Decision, Resolution};
+use crate::decision::{Answer, Code, Decision};
 use crate::handle::Scope;
 use crate::hash::Reach;
 use crate::overlay::Overlay;
@@ -94,33 +94,23 @@ impl Live {
     }
 
     /// Resolves a flag by name: a forced value, or what `decide` decides.
+    #[inline]
     pub(crate) fn resolve(
         &self,
         flag: &str,
         overrides: Option<&Overrides>,
         decide: impl FnOnce(FlagId) -> Decision,
-    ) -> Resolution {
-        let version = Arc::clone(&self.ruleset.version);
+    ) -> Answer {
+        let id = self.ruleset.find(flag);
         if let Some(forced) = overrides.and_then(|overrides| overrides.get(flag)) {
-            let flag = self.ruleset.find(flag).and_then(|id| self.ruleset.flag(id));
-            let variant = flag.and_then(|flag| Some((Arc::clone(flag), forced.variant_of(flag)?)));
-            return Resolution {
-                answer: Answer::Forced(Arc::clone(forced), variant),
-                version,
-            };
+            let variant = id.and_then(|id| Some((id, forced.variant_of(self.ruleset.flag(id)?)?)));
+            return Answer::Forced(Arc::clone(forced), variant);
         }
-        let answer = match self.ruleset.find(flag) {
-            Some(id) => match (decide(id), self.ruleset.flag(id)) {
-                (decision, Some(flag)) => Answer::Decided {
-                    flag: Arc::clone(flag),
-                    decision,
-                },
-                (decision, None) => Answer::Failed(decision),
-            },
+        match id {
+            Some(id) => Answer::Decided(id, decide(id)),
             None if self.loaded => Answer::Failed(Decision::error(Code::NotFound)),
             None => Answer::Failed(Decision::error(Code::NotReady)),
-        };
-        Resolution { answer, version }
+        }
     }
 
     #[inline]

@@ -4,7 +4,7 @@
 
 use std::collections::HashSet;
 
-use crate::evaluate::StackMemo;
+use crate::memo::StackMemo;
 use crate::ruleset::Recall;
 
 /// How many steps an evaluation may take without remembering any.

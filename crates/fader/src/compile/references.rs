@@ -7,7 +7,7 @@ use crate::compile::graph::{components, depths, recalls};
 use crate::document::diagnostic::{DiagnosticKind, Report};
 use crate::document::model::{self, ConditionKind, FlagSet};
 use crate::document::syntax::Span;
-use crate::evaluate::StackMemo;
+use crate::memo::StackMemo;
 use crate::ruleset::Recall;
 
 /// How many conditions may nest, counted through references: what an evaluation needs of the stack.

@@ -9,7 +9,7 @@ use crate::attributes::{Attributes, TARGETING_KEY};
 use crate::context::Context;
 use crate::decision::{Decision, Resolution};
 use crate::document::diagnostic::CompileError;
-use crate::evaluate::{Evaluation, NoMemo, NoObserver, ScopeMemo, StackMemo};
+use crate::evaluate::{Evaluation, NoObserver};
 use crate::explain::Explanation;
 use crate::handle::builder::FlagsBuilder;
 use crate::handle::events::{Change, Event, Events, Subscription};
@@ -19,6 +19,7 @@ use crate::handle::status::Status;
 use crate::handle::swap::Swap;
 use crate::handle::writer::{Compiler, HistoryEntry, Loaded, RollbackError, Writer};
 use crate::key::{FlagKey, FlagValue, Key, VariantRef};
+use crate::memo::{NoMemo, ScopeMemo, StackMemo};
 use crate::overlay::Overlay;
 use crate::overrides::Overrides;
 use crate::ruleset::{FlagId, Recall, Slot, Unit};
@@ -232,9 +233,10 @@ impl Flags {
         attributes: &(impl Attributes + ?Sized),
     ) -> Resolution {
         let live = self.inner.live.load();
-        live.resolve(flag.as_ref(), self.overrides.as_deref(), |id| {
+        let answer = live.resolve(flag.as_ref(), self.overrides.as_deref(), |id| {
             self.evaluate(&live, id, attributes)
-        })
+        });
+        Resolution { live, answer }
     }
 
     /// Explains how a flag resolves: every rule, also those that did not decide, and why. It runs the same evaluation,

@@ -1,0 +1,227 @@
+//! What an evaluation remembers of itself: nothing, a little on the stack, or everything in a scope.
+
+use std::cell::Cell;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use crate::decision::Decision;
+use crate::ruleset::{FlagId, Ruleset, SegmentId, Truth};
+
+/// What an evaluation remembers of itself.
+pub(crate) trait Memo {
+    fn flag(&self, id: FlagId) -> Option<Decision>;
+    fn keep_flag(&self, id: FlagId, decision: Decision);
+    fn segment(&self, id: SegmentId) -> Option<Truth>;
+    fn keep_segment(&self, id: SegmentId, truth: Truth);
+}
+
+/// Remembers nothing: for a flag that comes to everything once.
+pub(crate) struct NoMemo;
+
+impl Memo for NoMemo {
+    #[inline]
+    fn flag(&self, _: FlagId) -> Option<Decision> {
+        None
+    }
+    #[inline]
+    fn keep_flag(&self, _: FlagId, _: Decision) {}
+    #[inline]
+    fn segment(&self, _: SegmentId) -> Option<Truth> {
+        None
+    }
+    #[inline]
+    fn keep_segment(&self, _: SegmentId, _: Truth) {}
+}
+
+/// Remembers up to [`CAPACITY`](Self::CAPACITY) answers on the stack. Without it a chain of segments that each name the
+/// one before it twice would take time 2ⁿ. A flag that can come to more places than it holds is evaluated with a
+/// [`ScopeMemo`], see [`Recall`](crate::ruleset::Recall).
+pub(crate) struct StackMemo {
+    /// Open addressing: a place's number above 0, and its answer.
+    entries: [Cell<(u64, u64)>; Self::SIZE],
+}
+
+impl StackMemo {
+    /// How many different flags and segments it holds.
+    pub(crate) const CAPACITY: usize = Self::SIZE / 2;
+    const SIZE: usize = 256;
+
+    pub(crate) const fn new() -> Self {
+        Self {
+            entries: [const { Cell::new((0, 0)) }; Self::SIZE],
+        }
+    }
+
+    /// Finds the entry of a key, or the free one where it would go.
+    fn entry(&self, key: u64) -> Option<&Cell<(u64, u64)>> {
+        let start = usize::try_from(key).unwrap_or(0);
+        let mut entries =
+            (0..Self::SIZE).filter_map(|step| self.entries.get((start + step) % Self::SIZE));
+        entries.find(|entry| matches!(entry.get().0, kept if kept == key || kept == 0))
+    }
+
+    fn recall(&self, key: u64) -> Option<u64> {
+        self.entry(key)
+            .map(|entry| entry.get().1)
+            .filter(|answer| *answer != 0)
+    }
+
+    fn keep(&self, key: u64, answer: u64) {
+        if let Some(entry) = self.entry(key) {
+            entry.set((key, answer));
+        }
+    }
+
+    fn flag_key(id: FlagId) -> u64 {
+        u64::from(id.0) * 2 + 2
+    }
+
+    fn segment_key(id: SegmentId) -> u64 {
+        u64::from(id.0) * 2 + 1
+    }
+}
+
+impl Memo for StackMemo {
+    fn flag(&self, id: FlagId) -> Option<Decision> {
+        Decision::from_word(self.recall(Self::flag_key(id))?)
+    }
+
+    fn keep_flag(&self, id: FlagId, decision: Decision) {
+        self.keep(Self::flag_key(id), decision.to_word());
+    }
+
+    fn segment(&self, id: SegmentId) -> Option<Truth> {
+        match self.recall(Self::segment_key(id))? {
+            1 => Some(Truth::False),
+            2 => Some(Truth::Unknown),
+            _ => Some(Truth::True),
+        }
+    }
+
+    fn keep_segment(&self, id: SegmentId, truth: Truth) {
+        self.keep(Self::segment_key(id), truth.bits());
+    }
+}
+
+/// Remembers every answer of a scope: one word a flag, two bits a segment.
+///
+/// A document of a few flags costs no allocation, a larger one a single one. The words are atomic so that a scope can be
+/// shared, and all of them relaxed: nothing else is published through them. Two threads that decide the same flag at
+/// once come to the same decision, so either may be the one that stays.
+#[derive(Debug)]
+pub(crate) struct ScopeMemo {
+    words: Words,
+    flags: usize,
+}
+
+#[derive(Debug)]
+enum Words {
+    Few([AtomicU64; ScopeMemo::FEW]),
+    Many(Box<[AtomicU64]>),
+}
+
+impl ScopeMemo {
+    /// The words that a scope has room for by itself.
+    const FEW: usize = 24;
+    const SEGMENTS_A_WORD: usize = 32;
+
+    #[inline]
+    pub(crate) fn new(ruleset: &Ruleset) -> Self {
+        let flags = ruleset.flags.len();
+        let words = flags + ruleset.segments.len().div_ceil(Self::SEGMENTS_A_WORD);
+        let words = if words <= Self::FEW {
+            Words::Few([const { AtomicU64::new(0) }; Self::FEW])
+        } else {
+            Words::Many((0..words).map(|_| AtomicU64::new(0)).collect())
+        };
+        Self { words, flags }
+    }
+
+    #[inline]
+    fn words(&self) -> &[AtomicU64] {
+        match &self.words {
+            Words::Few(words) => words,
+            Words::Many(words) => words,
+        }
+    }
+
+    #[inline]
+    fn word(&self, id: FlagId) -> Option<&AtomicU64> {
+        self.words()
+            .get(id.index())
+            .filter(|_| id.index() < self.flags)
+    }
+
+    fn segment_bits(&self, id: SegmentId) -> Option<(&AtomicU64, usize)> {
+        let at = self.flags + id.index() / Self::SEGMENTS_A_WORD;
+        Some((
+            self.words().get(at)?,
+            id.index() % Self::SEGMENTS_A_WORD * 2,
+        ))
+    }
+
+    /// Returns the decision on a flag that the scope's owner asks for, as kept or as `decide` decides.
+    #[inline]
+    pub(crate) fn ask(&self, id: FlagId, decide: impl FnOnce() -> Decision) -> Decision {
+        let Some(word) = self.word(id) else {
+            return decide();
+        };
+        let kept = Decision::from_word(word.load(Ordering::Relaxed));
+        if let Some(asked) = kept.filter(|decision| decision.was_asked()) {
+            return asked;
+        }
+        // A plain store, for the price of it: whoever else writes here writes the same, and never takes back that the
+        // flag was asked for.
+        let decision = kept.unwrap_or_else(decide).asked();
+        word.store(decision.to_word(), Ordering::Relaxed);
+        decision
+    }
+
+    /// Returns the decision on a flag that the scope's owner asked for.
+    pub(crate) fn asked(&self, id: FlagId) -> Option<Decision> {
+        self.flag(id).filter(|decision| decision.was_asked())
+    }
+}
+
+impl Memo for ScopeMemo {
+    #[inline]
+    fn flag(&self, id: FlagId) -> Option<Decision> {
+        Decision::from_word(self.word(id)?.load(Ordering::Relaxed))
+    }
+
+    fn keep_flag(&self, id: FlagId, decision: Decision) {
+        if let Some(word) = self.word(id) {
+            // INVARIANT: not in the place of one that was asked for.
+            let _ =
+                word.compare_exchange(0, decision.to_word(), Ordering::Relaxed, Ordering::Relaxed);
+        }
+    }
+
+    fn segment(&self, id: SegmentId) -> Option<Truth> {
+        let (word, shift) = self.segment_bits(id)?;
+        match word.load(Ordering::Relaxed) >> shift & 3 {
+            1 => Some(Truth::False),
+            2 => Some(Truth::Unknown),
+            3 => Some(Truth::True),
+            _ => None,
+        }
+    }
+
+    fn keep_segment(&self, id: SegmentId, truth: Truth) {
+        if let Some((word, shift)) = self.segment_bits(id) {
+            let bits = truth.bits();
+            let mut current = word.load(Ordering::Relaxed);
+            // The first stays here as well.
+            while current >> shift & 3 == 0 {
+                match word.compare_exchange_weak(
+                    current,
+                    current | bits << shift,
+                    Ordering::Relaxed,
+                    Ordering::Relaxed,
+                ) {
+                    Ok(_) => return,
+                    Err(now) => current = now,
+                }
+            }
+        }
+    }
+}
