@@ -7,6 +7,7 @@ use jsonc_parser::ast;
 
 use crate::attributes::{AttributeName, Attributes, TARGETING_KEY, Value, ValueRef};
 use crate::document::syntax::{self, Syntax};
+use crate::hash;
 use crate::number::Literal;
 use crate::packed::Packed;
 
@@ -32,16 +33,15 @@ pub struct Context {
 
 #[derive(Clone)]
 struct Entry {
-    hash: u64,
     packed: Packed,
     name: Box<str>,
     value: Value,
 }
 
 impl Entry {
-    #[inline]
-    fn name(&self) -> AttributeName<'_> {
-        AttributeName::kept(&self.name, self.hash, self.packed)
+    #[inline(always)]
+    fn is(&self, name: AttributeName<'_>) -> bool {
+        self.packed == name.packed() && (self.packed.is_whole() || *self.name == *name.as_str())
     }
 }
 
@@ -81,7 +81,7 @@ impl Index {
     fn insert(&mut self, at: usize, entry: &Entry) {
         match self {
             Self::Few(places) => {
-                let mut free = first_place(entry.hash);
+                let mut free = first_place(hash::attribute(&entry.name));
                 while places.get(free % PLACES).is_some_and(|number| *number != 0) {
                     free += 1;
                 }
@@ -136,7 +136,6 @@ impl Context {
             return;
         }
         let entry = Entry {
-            hash: name.hash(),
             packed: name.packed(),
             name: name.as_str().into(),
             value,
@@ -206,7 +205,7 @@ impl Context {
         loop {
             // A free place wraps around to a number that no entry has.
             let at = usize::from(*places.get(place % PLACES)?).wrapping_sub(1);
-            if self.entries.get(at)?.name() == name {
+            if self.entries.get(at)?.is(name) {
                 return Some(at);
             }
             place += 1;
@@ -272,7 +271,9 @@ impl Attributes for Context {
 /// The order in which attributes were set makes no difference.
 impl PartialEq for Context {
     fn eq(&self, other: &Self) -> bool {
-        let value = |entry: &Entry| Some(entry.value.as_ref()) == other.get(entry.name());
+        let value = |entry: &Entry| {
+            Some(entry.value.as_ref()) == other.get(AttributeName::new(&entry.name))
+        };
         self.entries.len() == other.entries.len() && self.entries.iter().all(value)
     }
 }

@@ -10,7 +10,7 @@ use crate::attributes::{Attributes, Value, ValueRef};
 use crate::decision::{Code, Decision, LastDraw};
 use crate::hash::Reach;
 use crate::memo::Memo;
-use crate::ruleset::condition::{Test, with_unit};
+use crate::ruleset::condition::{Test, unit};
 use crate::ruleset::{
     AttributeId, Condition, DrawRule, Flag, FlagId, Rule, SegmentId, Serve, Share, Truth, Unit,
 };
@@ -51,9 +51,9 @@ impl<A: Attributes + ?Sized, M: Memo, O: Observer> Evaluation<'_, A, M, O> {
     /// Decides a flag of which the entry is at hand.
     #[inline]
     pub(crate) fn entry(&mut self, id: FlagId, entry: &Entry) -> Decision {
-        match (entry.fixed, &entry.flag) {
-            (None, Some(flag)) => self.by_rules(id, flag),
-            (fixed, _) => fixed.unwrap_or(Decision::of(Code::NotFound)),
+        match entry.fixed {
+            Some(fixed) => fixed,
+            None => self.by_rules(id, &entry.flag),
         }
     }
 
@@ -110,25 +110,24 @@ impl<A: Attributes + ?Sized, M: Memo, O: Observer> Evaluation<'_, A, M, O> {
             Unit::Attribute(id) => ask(&live.ruleset, attributes, *id),
             Unit::Constant(value) => Some(Value::as_ref(value)),
         };
-        let drawn = value.and_then(|value| {
-            with_unit(value, |unit| {
-                let position = || draw.salt.position(unit);
-                let enrolled = reach == Reach::Everyone || reach.covers(position());
-                if O::RECORDS {
-                    self.observer.outcome(Outcome::Drew {
-                        enrolled,
-                        position: position(),
-                        reach,
-                    });
-                }
-                match &rule.serve {
-                    _ if !enrolled => Drawn::Outside,
-                    Serve::One(variant) => Drawn::Inside(*variant),
-                    Serve::Split(parts) => Drawn::Inside(split(parts, draw.salt.place(unit))),
-                }
-            })
-        });
-        drawn.unwrap_or(Drawn::NoUnit)
+        let mut digits = itoa::Buffer::new();
+        let Some(unit) = value.and_then(|value| unit(value, &mut digits)) else {
+            return Drawn::NoUnit;
+        };
+        let position = || draw.salt.position(unit);
+        let enrolled = reach == Reach::Everyone || reach.covers(position());
+        if O::RECORDS {
+            self.observer.outcome(Outcome::Drew {
+                enrolled,
+                position: position(),
+                reach,
+            });
+        }
+        match &rule.serve {
+            _ if !enrolled => Drawn::Outside,
+            Serve::One(variant) => Drawn::Inside(*variant),
+            Serve::Split(parts) => Drawn::Inside(split(parts, draw.salt.place(unit))),
+        }
     }
 
     #[inline(always)]

@@ -335,10 +335,16 @@ fn describe_test(ruleset: &Ruleset, test: &Test) -> String {
             (true, true) => "in [true, false]".to_owned(),
             (yes, _) => format!("is {yes}"),
         },
+        Test::Words(words) => {
+            format!(
+                "in {}",
+                texts(words.texts().iter().map(String::as_str), false)
+            )
+        }
         Test::Equals(Equals::Texts(set)) => {
             format!(
                 "in {}",
-                texts(set.values().iter().map(String::as_str), set.ignore_case())
+                texts(set.texts().iter().map(String::as_str), set.ignore_case())
             )
         }
         Test::Equals(Equals::Numbers(numbers)) => {

@@ -10,7 +10,7 @@ use crate::handle::Scope;
 use crate::hash::Reach;
 use crate::overlay::Overlay;
 use crate::overrides::Overrides;
-use crate::ruleset::{Flag, FlagId, Recall, Ruleset, Slot, Variant};
+use crate::ruleset::{Flag, FlagId, Recall, Ruleset, Slot};
 use crate::time::Timestamp;
 
 /// A ruleset and what the overlay says on top of it, swapped as one.
@@ -34,16 +34,16 @@ pub(crate) struct Live {
 pub(crate) struct Entry {
     /// The decision, where it is the same for everybody.
     pub(crate) fixed: Option<Decision>,
-    /// The flag, unless there is none that could be evaluated.
-    pub(crate) flag: Option<Arc<Flag>>,
+    /// The flag; one without variants where there is none that could be evaluated.
+    pub(crate) flag: Arc<Flag>,
     pub(crate) recall: Recall,
 }
 
 impl Entry {
-    fn new(slot: &Slot, overlay: Option<&FlagOverlay>) -> Self {
+    fn new(slot: &Slot, overlay: Option<&FlagOverlay>, no_flag: &Arc<Flag>) -> Self {
         let failed = |code| Self {
             fixed: Some(Decision::of(code)),
-            flag: None,
+            flag: Arc::clone(no_flag),
             recall: Recall::Nothing,
         };
         let (flag, recall) = match slot {
@@ -61,15 +61,9 @@ impl Entry {
         };
         Self {
             fixed,
-            flag: Some(Arc::clone(flag)),
+            flag: Arc::clone(flag),
             recall,
         }
-    }
-
-    /// Returns the variant that a decision on this flag serves.
-    #[inline]
-    pub(crate) fn variant(&self, decision: Decision) -> Option<&Variant> {
-        self.flag.as_ref()?.variant(decision.variant()?)
     }
 }
 
@@ -120,10 +114,11 @@ impl Live {
             .iter()
             .map(Option::as_ref)
             .chain(std::iter::repeat(None));
+        let no_flag = Arc::new(Flag::default());
         let entries = ruleset.flags.iter().zip(overlaid);
         Self {
             entries: entries
-                .map(|(slot, overlay)| Entry::new(slot, overlay))
+                .map(|(slot, overlay)| Entry::new(slot, overlay, &no_flag))
                 .collect(),
             ruleset,
             overlay,

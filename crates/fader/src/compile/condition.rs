@@ -13,7 +13,7 @@ use crate::hash;
 use crate::ruleset::condition::{Equals, Test};
 use crate::ruleset::network::NetworkSet;
 use crate::ruleset::pattern::Pattern;
-use crate::ruleset::text::{TextMatch, TextSet};
+use crate::ruleset::text::{TextMatch, TextSet, Words};
 use crate::ruleset::version::Requirement;
 use crate::ruleset::{
     AttributeId, Condition, FlagId, List, ListId, PatternKey, Registry, Segment, SegmentId, Truth,
@@ -313,7 +313,10 @@ impl<'c, 't> Compiler<'c, 't> {
             model::Test::InText {
                 values,
                 ignore_case,
-            } => Test::Equals(Equals::Texts(TextSet::new(values, *ignore_case))),
+            } => match Words::new(values).filter(|_| !*ignore_case) {
+                Some(words) => Test::Words(words),
+                None => Test::Equals(Equals::Texts(TextSet::new(values, *ignore_case))),
+            },
             model::Test::InNumbers(values) => Test::Equals(Equals::numbers(values.clone())),
             model::Test::InList(name) => return self.list_test(*name),
             model::Test::Text {
@@ -330,7 +333,9 @@ impl<'c, 't> Compiler<'c, 't> {
             model::Test::Before(instant) => Test::Before(*instant),
             model::Test::After(instant) => Test::After(*instant),
             model::Test::Version(requirements) => Test::Version(requirements.as_slice().into()),
-            model::Test::InNetwork(networks) => Test::InNetwork(NetworkSet::new(networks)),
+            model::Test::InNetwork(networks) => {
+                Test::InNetwork(Box::new(NetworkSet::new(networks)))
+            }
         })
     }
 

@@ -207,10 +207,11 @@ impl Flags {
         }
         self.inner.live.with(|live| {
             let id = key.find(self.inner.lineage, &live.ruleset);
-            let value = live.entry(id).and_then(|entry| {
+            let served = live.entry(id).and_then(|entry| {
                 let decision = self.evaluate(live, id, entry, attributes);
-                T::read(VariantRef(entry.variant(decision)?))
+                entry.flag.served(decision)
             });
+            let value = served.and_then(|variant| T::read(VariantRef(variant)));
             use_it(value.unwrap_or(key.default_value()))
         })
     }

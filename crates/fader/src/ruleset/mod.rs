@@ -7,6 +7,7 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use crate::attributes::{AttributeName, Value};
+use crate::decision::Decision;
 use crate::hash::{NameHashing, Reach, Salt};
 use crate::key::{DecodedValue, Decoder};
 use crate::packed::Packed;
@@ -218,7 +219,7 @@ impl Attribute {
 }
 
 /// A compiled flag. What evaluation never reads stands behind `about`.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub(crate) struct Flag {
     pub(crate) name: Arc<str>,
     pub(crate) enabled: bool,
@@ -356,6 +357,12 @@ impl Flag {
     #[inline]
     pub(crate) fn variant(&self, index: u16) -> Option<&Variant> {
         self.variants.get(usize::from(index))
+    }
+
+    /// Returns the variant that a decision serves.
+    #[inline(always)]
+    pub(crate) fn served(&self, decision: Decision) -> Option<&Variant> {
+        self.variants.get(decision.variant_index())
     }
 
     /// Finds a rule by its name or place.
