@@ -39,9 +39,8 @@ struct Entry {
 }
 
 impl Entry {
-    #[inline(always)]
     fn is(&self, name: AttributeName<'_>) -> bool {
-        self.packed == name.packed() && (self.packed.is_whole() || *self.name == *name.as_str())
+        self.packed == name.packed() && *self.name == *name.as_str()
     }
 }
 
@@ -195,17 +194,26 @@ impl Context {
             .collect())
     }
 
-    #[inline(always)]
     fn position(&self, name: AttributeName<'_>) -> Option<usize> {
-        let places = match &self.index {
-            Index::Few(places) => places,
-            Index::Many(places) => return places.get(name.as_str()).copied(),
-        };
+        match &self.index {
+            Index::Few(places) => self.search(places, name, Entry::is),
+            Index::Many(places) => places.get(name.as_str()).copied(),
+        }
+    }
+
+    /// Walks from where a name's hash leads to the first entry that is it, or to a free place.
+    #[inline(always)]
+    fn search<'n>(
+        &self,
+        places: &[u8; PLACES],
+        name: AttributeName<'n>,
+        is: impl Fn(&Entry, AttributeName<'n>) -> bool,
+    ) -> Option<usize> {
         let mut place = first_place(name.hash());
         loop {
             // A free place wraps around to a number that no entry has.
             let at = usize::from(*places.get(place % PLACES)?).wrapping_sub(1);
-            if self.entries.get(at)?.is(name) {
+            if is(self.entries.get(at)?, name) {
                 return Some(at);
             }
             place += 1;
@@ -263,8 +271,14 @@ fn scalar(value: &ast::Value<'_>) -> Result<Value, ContextError> {
 impl Attributes for Context {
     #[inline(always)]
     fn get(&self, name: AttributeName<'_>) -> Option<ValueRef<'_>> {
-        let entry = self.entries.get(self.position(name)?)?;
-        Some(entry.value.as_ref())
+        let at = match &self.index {
+            // Most names are short, and there are few of them: nothing to call.
+            Index::Few(places) if name.packed().is_whole() => {
+                self.search(places, name, |entry, name| entry.packed == name.packed())
+            }
+            _ => self.position(name),
+        };
+        self.entries.get(at?).map(|entry| entry.value.as_ref())
     }
 }
 

@@ -10,9 +10,10 @@ use crate::attributes::{Attributes, Value, ValueRef};
 use crate::decision::{Code, Decision, LastDraw};
 use crate::hash::Reach;
 use crate::memo::Memo;
-use crate::ruleset::condition::{Test, unit};
+use crate::ruleset::condition::{Test, unit as unit_of};
 use crate::ruleset::{
-    AttributeId, Condition, DrawRule, Flag, FlagId, Rule, SegmentId, Serve, Share, Truth, Unit,
+    Attribute, AttributeId, Condition, DrawRule, Flag, FlagId, Rule, SegmentId, Serve, Share,
+    Truth, Unit,
 };
 use crate::ruleset::{Ruleset, ramp};
 use crate::snapshot::{Entry, Live};
@@ -94,28 +95,24 @@ impl<A: Attributes + ?Sized, M: Memo, O: Observer> Evaluation<'_, A, M, O> {
     /// Returns how far a draw reaches at this moment.
     fn reach(&self, draw: &DrawRule, overlay: Option<Reach>) -> Reach {
         match (&draw.share, overlay) {
-            (Share::Staged, _) => Reach::Below(0),
+            (Share::Staged, _) => Reach::NOBODY,
             (_, Some(reach)) => reach,
             (Share::Percent(reach), None) => *reach,
             (Share::Clock(ramp), None) => {
-                ramp::percent_at(ramp, self.now).map_or(Reach::Below(0), Reach::of)
+                ramp::percent_at(ramp, self.now).map_or(Reach::NOBODY, Reach::of)
             }
         }
     }
 
     #[inline(always)]
     fn draw(&mut self, rule: &Rule, draw: &DrawRule, reach: Reach) -> Drawn {
-        let (live, attributes) = (self.live, self.attributes);
-        let value = match &draw.unit {
-            Unit::Attribute(id) => ask(&live.ruleset, attributes, *id),
-            Unit::Constant(value) => Some(Value::as_ref(value)),
-        };
         let mut digits = itoa::Buffer::new();
-        let Some(unit) = value.and_then(|value| unit(value, &mut digits)) else {
+        let Some(unit) = ask_unit(&self.live.ruleset, self.attributes, &draw.unit, &mut digits)
+        else {
             return Drawn::NoUnit;
         };
         let position = || draw.salt.position(unit);
-        let enrolled = reach == Reach::Everyone || reach.covers(position());
+        let enrolled = reach.everyone || reach.covers(position());
         if O::RECORDS {
             self.observer.outcome(Outcome::Drew {
                 enrolled,
@@ -155,9 +152,25 @@ impl<A: Attributes + ?Sized, M: Memo, O: Observer> Evaluation<'_, A, M, O> {
 
     #[inline(always)]
     fn test(&self, attribute: AttributeId, test: &Test) -> Truth {
+        let ruleset = &*self.live.ruleset;
+        let Some(attribute) = ruleset.attribute(attribute) else {
+            return Truth::Unknown;
+        };
+        if let Some(text) = ask_text(self.attributes, attribute)
+            && let Some(truth) =
+                test.holds_for_text(text, |id| ruleset.list(id).map(|list| &list.ids))
+        {
+            return truth;
+        }
+        self.test_any(attribute, test)
+    }
+
+    /// Tests what is no text, or missing.
+    #[inline(never)]
+    fn test_any(&self, attribute: &Attribute, test: &Test) -> Truth {
         let ruleset = &self.live.ruleset;
-        match (ask(ruleset, self.attributes, attribute), test) {
-            (Some(value), test) => test.holds(value, |id| ruleset.list(id).map(|list| &list.ids)),
+        match (self.attributes.get(attribute.as_name()), test) {
+            (Some(value), test) => test.holds(value, &|id| ruleset.list(id).map(|list| &list.ids)),
             (None, Test::Exists(wanted)) => (!*wanted).into(),
             (None, _) => Truth::Unknown,
         }
@@ -225,13 +238,56 @@ impl<A: Attributes + ?Sized, M: Memo, O: Observer> Evaluation<'_, A, M, O> {
     }
 }
 
-#[inline(always)]
 fn ask<'a, A: Attributes + ?Sized>(
     ruleset: &Ruleset,
     attributes: &'a A,
     id: AttributeId,
 ) -> Option<ValueRef<'a>> {
     attributes.get(ruleset.attribute(id)?.as_name())
+}
+
+/// Returns an attribute that is a text. A function of its own, since it is all that most rules ask, and returns in
+/// registers.
+#[inline(never)]
+fn ask_text<'a, A: Attributes + ?Sized>(
+    attributes: &'a A,
+    attribute: &Attribute,
+) -> Option<&'a str> {
+    match attributes.get(attribute.as_name()) {
+        Some(ValueRef::Text(text) | ValueRef::Untyped(text)) => Some(text),
+        _ => None,
+    }
+}
+
+/// Returns the bytes of what a rule draws by.
+#[inline(always)]
+fn ask_unit<'a, A: Attributes + ?Sized>(
+    ruleset: &'a Ruleset,
+    attributes: &'a A,
+    unit: &'a Unit,
+    digits: &'a mut itoa::Buffer,
+) -> Option<&'a [u8]> {
+    if let Unit::Attribute(id) = unit
+        && let Some(text) = ask_text(attributes, ruleset.attribute(*id)?)
+    {
+        return Some(text.as_bytes());
+    }
+    ask_any_unit(ruleset, attributes, unit, digits)
+}
+
+/// Returns the bytes of a unit that is an integer, a constant or missing.
+#[inline(never)]
+fn ask_any_unit<'a, A: Attributes + ?Sized>(
+    ruleset: &'a Ruleset,
+    attributes: &'a A,
+    unit: &'a Unit,
+    digits: &'a mut itoa::Buffer,
+) -> Option<&'a [u8]> {
+    let value = match unit {
+        Unit::Attribute(id) => ask(ruleset, attributes, *id)?,
+        Unit::Constant(value) => Value::as_ref(value),
+    };
+    unit_of(value, digits)
 }
 
 #[inline]

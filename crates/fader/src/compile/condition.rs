@@ -277,7 +277,7 @@ impl<'c, 't> Compiler<'c, 't> {
                 let (_, list) = self.lists.iter().find(|(known, _)| *known == id)?;
                 list.as_deref().map(|list| &list.ids)
             };
-            return Condition::Constant(test.holds(value.as_ref(), list));
+            return Condition::Constant(test.holds(value.as_ref(), &list));
         }
         Condition::Attribute {
             attribute: self.attribute(name),
@@ -305,19 +305,21 @@ impl<'c, 't> Compiler<'c, 't> {
         }
         Some(match &test.value {
             model::Test::Exists(wanted) => Test::Exists(*wanted),
-            model::Test::InNothing => Test::Equals(Equals::Nothing),
-            model::Test::InBools(values) => Test::Equals(Equals::Bools {
+            model::Test::InNothing => Test::Equals(Box::new(Equals::Nothing)),
+            model::Test::InBools(values) => Test::Equals(Box::new(Equals::Bools {
                 yes: values.contains(&true),
                 no: values.contains(&false),
-            }),
+            })),
             model::Test::InText {
                 values,
                 ignore_case,
             } => match Words::new(values).filter(|_| !*ignore_case) {
                 Some(words) => Test::Words(words),
-                None => Test::Equals(Equals::Texts(TextSet::new(values, *ignore_case))),
+                None => Test::Equals(Box::new(Equals::Texts(TextSet::new(values, *ignore_case)))),
             },
-            model::Test::InNumbers(values) => Test::Equals(Equals::numbers(values.clone())),
+            model::Test::InNumbers(values) => {
+                Test::Equals(Box::new(Equals::numbers(values.clone())))
+            }
             model::Test::InList(name) => return self.list_test(*name),
             model::Test::Text {
                 operator,

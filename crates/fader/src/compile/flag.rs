@@ -125,7 +125,7 @@ fn compile_rule<'t>(
         Some(Share::Clock(ramp)) => Some(ruleset::Share::Clock(Box::new(*ramp))),
         Some(Share::Staged(_)) => Some(ruleset::Share::Staged),
         Some(Share::Invalid) | None => match model.serve.value {
-            Serve::Weights(_) => Some(ruleset::Share::Percent(Reach::Everyone)),
+            Serve::Weights(_) => Some(ruleset::Share::Percent(Reach::EVERYONE)),
             _ => None,
         },
     };
@@ -168,7 +168,7 @@ fn cumulate(flag: &model::Flag<'_>, weights: &[(model::Name<'_>, Percent)]) -> B
         .filter(|(_, weight)| *weight > Percent::ZERO)
         .map(|(name, weight)| {
             sum += weight.micros();
-            let reach = Percent::from_micros(sum).map_or(Reach::Everyone, Reach::of);
+            let reach = Percent::from_micros(sum).map_or(Reach::EVERYONE, Reach::of);
             (reach, variant_of(flag, name.value).unwrap_or(0))
         });
     parts.collect()

@@ -87,7 +87,7 @@ pub(crate) enum Test {
     /// Equal to one of these texts.
     Words(Words),
     /// Equal to one of these; an empty set is of no type and false for any scalar.
-    Equals(Equals),
+    Equals(Box<Equals>),
     InList(ListId),
     Text(TextMatch),
     Matches(Pattern),
@@ -158,37 +158,28 @@ fn text(value: ValueRef<'_>) -> Option<&str> {
 }
 
 impl Test {
-    /// Tests an attribute that is present. Of a list one element has to pass: Kleene's `any` over them.
-    ///
-    /// Most attributes are texts and most tests are about texts, so those are asked first.
+    /// Tests a text, which most attributes are; `None` for the tests that are not about texts.
     #[inline(always)]
-    pub(crate) fn holds<'r>(
+    pub(crate) fn holds_for_text<'r>(
         &self,
-        value: ValueRef<'_>,
+        text: &str,
         list: impl Fn(ListId) -> Option<&'r IdList>,
-    ) -> Truth {
-        if let ValueRef::Text(text) | ValueRef::Untyped(text) = value {
-            match self {
-                Self::Words(words) => return words.contains(text).into(),
-                Self::Text(operator) => return operator.holds(text).into(),
-                Self::Matches(pattern) => return pattern.is_match(text).into(),
-                Self::Version(requirements) => {
-                    return super::version::matches(requirements, text).into();
-                }
-                Self::InList(id) => {
-                    return match list(*id) {
-                        Some(list) => list.contains(text.as_bytes()).into(),
-                        None => Truth::Unknown,
-                    };
-                }
-                _ => {}
-            }
-        }
-        self.holds_in_general(value, &list)
+    ) -> Option<Truth> {
+        Some(match self {
+            Self::Words(words) => words.contains(text).into(),
+            Self::Text(operator) => operator.holds(text).into(),
+            Self::Matches(pattern) => pattern.is_match(text).into(),
+            Self::Version(requirements) => super::version::matches(requirements, text).into(),
+            Self::InList(id) => match list(*id) {
+                Some(list) => list.contains(text.as_bytes()).into(),
+                None => Truth::Unknown,
+            },
+            _ => return None,
+        })
     }
 
-    #[inline(never)]
-    fn holds_in_general<'r>(
+    /// Tests an attribute that is present. Of a list one element has to pass: Kleene's `any` over them.
+    pub(crate) fn holds<'r>(
         &self,
         value: ValueRef<'_>,
         list: &dyn Fn(ListId) -> Option<&'r IdList>,
