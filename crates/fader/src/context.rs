@@ -38,12 +38,6 @@ struct Entry {
     value: Value,
 }
 
-impl Entry {
-    fn is(&self, name: AttributeName<'_>) -> bool {
-        self.packed == name.packed() && *self.name == *name.as_str()
-    }
-}
-
 /// Where an entry stands.
 #[derive(Clone)]
 enum Index {
@@ -130,7 +124,10 @@ impl Context {
     pub fn set(&mut self, name: &str, value: impl Into<Value>) {
         let name = AttributeName::new(name);
         let value = value.into();
-        if let Some(entry) = self.position(name).and_then(|at| self.entries.get_mut(at)) {
+        if let Some(entry) = self
+            .position(name.as_str())
+            .and_then(|at| self.entries.get_mut(at))
+        {
             entry.value = value;
             return;
         }
@@ -153,7 +150,7 @@ impl Context {
 
     /// Removes an attribute, so that it is missing.
     pub fn remove(&mut self, name: &str) {
-        if let Some(at) = self.position(AttributeName::new(name)) {
+        if let Some(at) = self.position(name) {
             self.entries.remove(at);
             self.index = Index::of(&self.entries);
         }
@@ -194,29 +191,36 @@ impl Context {
             .collect())
     }
 
-    fn position(&self, name: AttributeName<'_>) -> Option<usize> {
-        match &self.index {
-            Index::Few(places) => self.search(places, name, Entry::is),
-            Index::Many(places) => places.get(name.as_str()).copied(),
-        }
-    }
-
-    /// Walks from where a name's hash leads to the first entry that is it, or to a free place.
+    /// Finds an entry. Most names are short and there are few of them: that needs no call.
     #[inline(always)]
-    fn search<'n>(
-        &self,
-        places: &[u8; PLACES],
-        name: AttributeName<'n>,
-        is: impl Fn(&Entry, AttributeName<'n>) -> bool,
-    ) -> Option<usize> {
+    fn find(&self, name: AttributeName<'_>) -> Option<&Entry> {
+        let Index::Few(places) = &self.index else {
+            return self.find_by_bytes(name.as_str());
+        };
+        if !name.packed().is_whole() {
+            return self.find_by_bytes(name.as_str());
+        }
         let mut place = first_place(name.hash());
         loop {
             // A free place wraps around to a number that no entry has.
             let at = usize::from(*places.get(place % PLACES)?).wrapping_sub(1);
-            if is(self.entries.get(at)?, name) {
-                return Some(at);
+            let entry = self.entries.get(at)?;
+            if entry.packed == name.packed() {
+                return Some(entry);
             }
             place += 1;
+        }
+    }
+
+    #[inline(never)]
+    fn find_by_bytes(&self, name: &str) -> Option<&Entry> {
+        self.entries.get(self.position(name)?)
+    }
+
+    fn position(&self, name: &str) -> Option<usize> {
+        match &self.index {
+            Index::Few(_) => self.entries.iter().position(|entry| *entry.name == *name),
+            Index::Many(places) => places.get(name).copied(),
         }
     }
 }
@@ -271,14 +275,15 @@ fn scalar(value: &ast::Value<'_>) -> Result<Value, ContextError> {
 impl Attributes for Context {
     #[inline(always)]
     fn get(&self, name: AttributeName<'_>) -> Option<ValueRef<'_>> {
-        let at = match &self.index {
-            // Most names are short, and there are few of them: nothing to call.
-            Index::Few(places) if name.packed().is_whole() => {
-                self.search(places, name, |entry, name| entry.packed == name.packed())
-            }
-            _ => self.position(name),
-        };
-        self.entries.get(at?).map(|entry| entry.value.as_ref())
+        self.find(name).map(|entry| entry.value.as_ref())
+    }
+
+    #[inline(always)]
+    fn text(&self, name: AttributeName<'_>) -> Option<&str> {
+        match &self.find(name)?.value {
+            Value::Text(text) | Value::Untyped(text) => Some(text),
+            _ => None,
+        }
     }
 }
 

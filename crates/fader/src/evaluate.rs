@@ -6,17 +6,18 @@
 //! One evaluation serves all callers. What it may remember is a [`Memo`], what is told of it goes to an [`Observer`];
 //! both are type parameters, so that an answer without them costs nothing and an explanation can't differ from it.
 
+use std::hint::select_unpredictable;
+
 use crate::attributes::{Attributes, Value, ValueRef};
 use crate::decision::{Code, Decision, LastDraw};
 use crate::hash::Reach;
 use crate::memo::Memo;
 use crate::ruleset::condition::{Test, unit as unit_of};
 use crate::ruleset::{
-    Attribute, AttributeId, Condition, DrawRule, Flag, FlagId, Rule, SegmentId, Serve, Share,
-    Truth, Unit,
+    Attribute, Condition, DrawRule, Flag, FlagId, Rule, SegmentId, Serve, Share, Truth, Unit,
 };
 use crate::ruleset::{Ruleset, ramp};
-use crate::snapshot::{Entry, Live};
+use crate::snapshot::{Course, Entry, Live};
 use crate::time::Timestamp;
 
 /// One evaluation over a snapshot.
@@ -52,10 +53,23 @@ impl<A: Attributes + ?Sized, M: Memo, O: Observer> Evaluation<'_, A, M, O> {
     /// Decides a flag of which the entry is at hand.
     #[inline]
     pub(crate) fn entry(&mut self, id: FlagId, entry: &Entry) -> Decision {
-        match entry.fixed {
-            Some(fixed) => fixed,
-            None => self.by_rules(id, &entry.flag),
+        match entry.course {
+            Course::Fixed(decision) => decision,
+            Course::OneDraw if !O::RECORDS => self.by_one_draw(id, &entry.flag),
+            _ => self.by_rules(id, &entry.flag),
         }
+    }
+
+    /// Decides a flag whose only rule draws, with nothing else to ask: the common rollout.
+    fn by_one_draw(&mut self, id: FlagId, flag: &Flag) -> Decision {
+        if let Some(draw) = &flag.one_draw
+            && let Some(unit) = ask_text(self.attributes, &draw.attribute)
+        {
+            let enrolled = draw.salt.position(unit.as_bytes()) < draw.below;
+            // No predictor can know who is enrolled.
+            return select_unpredictable(enrolled, draw.inside, draw.outside);
+        }
+        self.by_rules(id, flag)
     }
 
     fn by_rules(&mut self, id: FlagId, flag: &Flag) -> Decision {
@@ -107,8 +121,7 @@ impl<A: Attributes + ?Sized, M: Memo, O: Observer> Evaluation<'_, A, M, O> {
     #[inline(always)]
     fn draw(&mut self, rule: &Rule, draw: &DrawRule, reach: Reach) -> Drawn {
         let mut digits = itoa::Buffer::new();
-        let Some(unit) = ask_unit(&self.live.ruleset, self.attributes, &draw.unit, &mut digits)
-        else {
+        let Some(unit) = ask_unit(self.attributes, &draw.unit, &mut digits) else {
             return Drawn::NoUnit;
         };
         let position = || draw.salt.position(unit);
@@ -134,14 +147,12 @@ impl<A: Attributes + ?Sized, M: Memo, O: Observer> Evaluation<'_, A, M, O> {
         }
         let truth = match condition {
             Condition::Constant(truth) => *truth,
-            Condition::Attribute { attribute, test } => self.test(*attribute, test),
+            Condition::Attribute { attribute, test } => self.test(attribute, test),
             other => self.composed(other),
         };
         if O::RECORDS {
             let found = match condition {
-                Condition::Attribute { attribute, .. } => {
-                    ask(&self.live.ruleset, self.attributes, *attribute)
-                }
+                Condition::Attribute { attribute, .. } => self.attributes.get(attribute.as_name()),
                 _ => None,
             };
             self.observer
@@ -151,11 +162,8 @@ impl<A: Attributes + ?Sized, M: Memo, O: Observer> Evaluation<'_, A, M, O> {
     }
 
     #[inline(always)]
-    fn test(&self, attribute: AttributeId, test: &Test) -> Truth {
+    fn test(&self, attribute: &Attribute, test: &Test) -> Truth {
         let ruleset = &*self.live.ruleset;
-        let Some(attribute) = ruleset.attribute(attribute) else {
-            return Truth::Unknown;
-        };
         if let Some(text) = ask_text(self.attributes, attribute)
             && let Some(truth) =
                 test.holds_for_text(text, |id| ruleset.list(id).map(|list| &list.ids))
@@ -238,14 +246,6 @@ impl<A: Attributes + ?Sized, M: Memo, O: Observer> Evaluation<'_, A, M, O> {
     }
 }
 
-fn ask<'a, A: Attributes + ?Sized>(
-    ruleset: &Ruleset,
-    attributes: &'a A,
-    id: AttributeId,
-) -> Option<ValueRef<'a>> {
-    attributes.get(ruleset.attribute(id)?.as_name())
-}
-
 /// Returns an attribute that is a text. A function of its own, since it is all that most rules ask, and returns in
 /// registers.
 #[inline(never)]
@@ -253,38 +253,33 @@ fn ask_text<'a, A: Attributes + ?Sized>(
     attributes: &'a A,
     attribute: &Attribute,
 ) -> Option<&'a str> {
-    match attributes.get(attribute.as_name()) {
-        Some(ValueRef::Text(text) | ValueRef::Untyped(text)) => Some(text),
-        _ => None,
-    }
+    attributes.text(attribute.as_name())
 }
 
 /// Returns the bytes of what a rule draws by.
 #[inline(always)]
 fn ask_unit<'a, A: Attributes + ?Sized>(
-    ruleset: &'a Ruleset,
     attributes: &'a A,
     unit: &'a Unit,
     digits: &'a mut itoa::Buffer,
 ) -> Option<&'a [u8]> {
-    if let Unit::Attribute(id) = unit
-        && let Some(text) = ask_text(attributes, ruleset.attribute(*id)?)
+    if let Unit::Attribute(attribute) = unit
+        && let Some(text) = ask_text(attributes, attribute)
     {
         return Some(text.as_bytes());
     }
-    ask_any_unit(ruleset, attributes, unit, digits)
+    ask_any_unit(attributes, unit, digits)
 }
 
 /// Returns the bytes of a unit that is an integer, a constant or missing.
 #[inline(never)]
 fn ask_any_unit<'a, A: Attributes + ?Sized>(
-    ruleset: &'a Ruleset,
     attributes: &'a A,
     unit: &'a Unit,
     digits: &'a mut itoa::Buffer,
 ) -> Option<&'a [u8]> {
     let value = match unit {
-        Unit::Attribute(id) => ask(ruleset, attributes, *id)?,
+        Unit::Attribute(attribute) => attributes.get(attribute.as_name())?,
         Unit::Constant(value) => Value::as_ref(value),
     };
     unit_of(value, digits)

@@ -318,10 +318,7 @@ fn describe(ruleset: &Ruleset, condition: &Condition) -> String {
             (None, None) => "any time".to_owned(),
         },
         Condition::Attribute { attribute, test } => {
-            let name = ruleset
-                .attribute(*attribute)
-                .map_or("", |attribute| &attribute.name);
-            format!("`{name}` {}", describe_test(ruleset, test))
+            format!("`{}` {}", attribute.name, describe_test(ruleset, test))
         }
     }
 }

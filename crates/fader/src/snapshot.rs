@@ -32,37 +32,45 @@ pub(crate) struct Live {
 /// What an evaluation asks of a flag first: ruleset and overlay in one.
 #[derive(Debug)]
 pub(crate) struct Entry {
-    /// The decision, where it is the same for everybody.
-    pub(crate) fixed: Option<Decision>,
+    pub(crate) course: Course,
     /// The flag; one without variants where there is none that could be evaluated.
     pub(crate) flag: Arc<Flag>,
-    pub(crate) recall: Recall,
+}
+
+/// The shortest way to a decision.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Course {
+    /// It is the same for everybody.
+    Fixed(Decision),
+    /// One draw and nothing else, see [`OneDraw`](crate::ruleset::OneDraw).
+    OneDraw,
+    Rules(Recall),
 }
 
 impl Entry {
     fn new(slot: &Slot, overlay: Option<&FlagOverlay>, no_flag: &Arc<Flag>) -> Self {
         let failed = |code| Self {
-            fixed: Some(Decision::of(code)),
+            course: Course::Fixed(Decision::of(code)),
             flag: Arc::clone(no_flag),
-            recall: Recall::Nothing,
         };
         let (flag, recall) = match slot {
             Slot::Flag { flag, recall, .. } => (flag, *recall),
             Slot::Vacant => return failed(Code::NotFound),
             Slot::SetAside => return failed(Code::SetAside),
         };
-        let fixed = if !flag.enabled || overlay.is_some_and(|overlay| overlay.killed) {
+        let course = if !flag.enabled || overlay.is_some_and(|overlay| overlay.killed) {
             let disabled = Decision::of(Code::Disabled);
-            Some(flag.off.map_or(disabled, |off| disabled.serving(off)))
+            Course::Fixed(flag.off.map_or(disabled, |off| disabled.serving(off)))
         } else if flag.rules.is_empty() {
-            Some(Decision::of(Code::Static).serving(flag.default))
+            Course::Fixed(Decision::of(Code::Static).serving(flag.default))
+        } else if flag.one_draw.is_some() && overlay.is_none() {
+            Course::OneDraw
         } else {
-            None
+            Course::Rules(recall)
         };
         Self {
-            fixed,
+            course,
             flag: Arc::clone(flag),
-            recall,
         }
     }
 }
@@ -234,11 +242,7 @@ impl Snapshot {
     /// Returns the attributes that the rules can ask for, so that an adapter keeps only those at hand.
     pub fn wanted(&self) -> impl Iterator<Item = AttributeName<'_>> {
         let ruleset = &self.live.ruleset;
-        ruleset
-            .wanted
-            .iter()
-            .filter_map(|id| ruleset.attribute(*id))
-            .map(|attribute| attribute.as_name())
+        ruleset.wanted.iter().map(|attribute| attribute.as_name())
     }
 
     /// Makes a scope: this snapshot, and its time, with the attributes of one unit of work.

@@ -16,7 +16,7 @@ use crate::ruleset::pattern::Pattern;
 use crate::ruleset::text::{TextMatch, TextSet, Words};
 use crate::ruleset::version::Requirement;
 use crate::ruleset::{
-    AttributeId, Condition, FlagId, List, ListId, PatternKey, Registry, Segment, SegmentId, Truth,
+    Attribute, Condition, FlagId, List, ListId, PatternKey, Registry, Segment, SegmentId, Truth,
 };
 
 /// What a document's names stand for.
@@ -118,8 +118,8 @@ impl<'c, 't> Compiler<'c, 't> {
         )
     }
 
-    pub(crate) fn attribute(&mut self, name: &str) -> AttributeId {
-        AttributeId(self.registry.attributes.number(name))
+    pub(crate) fn attribute(&mut self, name: &str) -> Arc<Attribute> {
+        self.registry.attribute(name)
     }
 
     pub(crate) fn ambient(&self, name: &str) -> Option<&'c Value> {

@@ -12,7 +12,7 @@ use crate::hash::{self, Reach, Salt};
 use crate::number::Number;
 use crate::percent::Percent;
 use crate::ruleset::{
-    self, Condition, DrawRule, Flag, FlagId, PercentPlace, Rule, Truth, Unit, Variant,
+    self, Condition, DrawRule, Flag, FlagId, OneDraw, PercentPlace, Rule, Truth, Unit, Variant,
 };
 
 /// Compiles a flag. After an error in it the result is not used.
@@ -26,25 +26,27 @@ pub(crate) fn compile_flag<'t>(
     compiler.check_count(model.variants.len(), "variants", model.span);
     compiler.check_count(model.rules.len(), "rules", model.span);
     check_rule_names(model, compiler.report);
-    let rules = model
+    let rules: Box<[Rule]> = model
         .rules
         .iter()
         .enumerate()
         .map(|(at, rule)| compile_rule(model, at, rule, compiler))
         .collect();
+    let default = model
+        .default
+        .and_then(|name| variant_of(model, name.value))
+        .unwrap_or(0);
     let flag = Flag {
         name: model.name.value.into(),
         enabled: model.enabled,
         off: model.off.and_then(|name| variant_of(model, name.value)),
-        default: model
-            .default
-            .and_then(|name| variant_of(model, name.value))
-            .unwrap_or(0),
+        default,
         variants: model
             .variants
             .iter()
             .map(|variant| compile_variant(model, variant, compiler))
             .collect(),
+        one_draw: OneDraw::of(&rules, default),
         rules,
         fingerprint: hash::identity(slice(text, model.span).as_bytes()),
         about: Box::new(model.about.clone()),

@@ -13,7 +13,7 @@ use crate::document::{read, slice};
 use crate::hash;
 use crate::ruleset::list::{IdList, ids_of_file};
 use crate::ruleset::{
-    Attribute, Decoders, FlagId, ListId, Recall, Registry, Ruleset, Segment, SegmentId, Slot,
+    Decoders, FlagId, ListId, Recall, Registry, Ruleset, Segment, SegmentId, Slot,
 };
 use crate::source::Source;
 use crate::time::Timestamp;
@@ -126,6 +126,7 @@ pub(crate) fn compile(
     if compilation.is_err() {
         registry.forget(mark);
     }
+    registry.forget_attributes();
     compilation
 }
 
@@ -423,18 +424,12 @@ fn assemble(
         order: order.into(),
         segments: segment_slots.into(),
         lists: list_slots.into(),
-        attributes: attributes(registry),
         wanted: Box::default(),
         reads_time: false,
         places: places.into(),
     };
     link::link(&mut ruleset, &kept);
     (ruleset, set_aside)
-}
-
-fn attributes(registry: &Registry) -> Box<[Attribute]> {
-    let names = (0..).map_while(|number| registry.attributes.name(number));
-    names.map(Attribute::new).collect()
 }
 
 /// The revision, or a hash of the document's bytes followed by those of its list files in document order.

@@ -1,5 +1,7 @@
 //! A condition in its cheapest form.
 
+use std::sync::Arc;
+
 use crate::attributes::ValueRef;
 use crate::number::{Literal, Number};
 use crate::ruleset::list::IdList;
@@ -7,7 +9,7 @@ use crate::ruleset::network::NetworkSet;
 use crate::ruleset::pattern::Pattern;
 use crate::ruleset::text::{TextMatch, TextSet, Words};
 use crate::ruleset::version::Requirement;
-use crate::ruleset::{AttributeId, FlagId, ListId, SegmentId};
+use crate::ruleset::{Attribute, FlagId, ListId, SegmentId};
 use crate::time::Timestamp;
 
 /// Kleene's three values of truth, in the order that makes `all` a minimum and `any` a maximum.
@@ -51,6 +53,7 @@ impl From<Option<bool>> for Truth {
 }
 
 #[derive(Debug)]
+#[repr(u8)]
 pub(crate) enum Condition {
     Constant(Truth),
     All(Box<[Self]>),
@@ -68,7 +71,7 @@ pub(crate) enum Condition {
         until: Option<Timestamp>,
     },
     Attribute {
-        attribute: AttributeId,
+        attribute: Arc<Attribute>,
         test: Test,
     },
 }
@@ -82,6 +85,7 @@ pub(crate) enum OrderOperator {
 }
 
 #[derive(Debug)]
+#[repr(u8)]
 pub(crate) enum Test {
     Exists(bool),
     /// Equal to one of these texts.

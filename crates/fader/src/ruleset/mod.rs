@@ -7,7 +7,7 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use crate::attributes::{AttributeName, Value};
-use crate::decision::Decision;
+use crate::decision::{Code, Decision, LastDraw};
 use crate::hash::{NameHashing, Reach, Salt};
 use crate::key::{DecodedValue, Decoder};
 use crate::packed::Packed;
@@ -39,7 +39,7 @@ macro_rules! ids {
         })*
     };
 }
-ids!(FlagId SegmentId ListId AttributeId);
+ids!(FlagId SegmentId ListId);
 
 impl FlagId {
     /// The number of no flag.
@@ -52,7 +52,8 @@ pub(crate) struct Registry {
     pub(crate) flags: Names,
     pub(crate) segments: Names,
     pub(crate) lists: Names,
-    pub(crate) attributes: Names,
+    /// The attributes that compiled forms ask for.
+    attributes: HashMap<Arc<str>, Arc<Attribute>>,
     /// The patterns of the latest document, which the next one tends to repeat: they take long to compile.
     pub(crate) patterns: HashMap<PatternKey, Pattern>,
 }
@@ -62,16 +63,32 @@ pub(crate) type PatternKey = (Vec<String>, bool);
 
 impl Registry {
     /// Counts what has numbers now, for [`forget`](Self::forget).
-    pub(crate) fn mark(&self) -> [usize; 4] {
-        [&self.flags, &self.segments, &self.lists, &self.attributes].map(Names::len)
+    pub(crate) fn mark(&self) -> [usize; 3] {
+        [&self.flags, &self.segments, &self.lists].map(Names::len)
     }
 
     /// Takes back the numbers given out since a mark, to names that no ruleset came to know.
-    pub(crate) fn forget(&mut self, [flags, segments, lists, attributes]: [usize; 4]) {
+    pub(crate) fn forget(&mut self, [flags, segments, lists]: [usize; 3]) {
         self.flags.truncate(flags);
         self.segments.truncate(segments);
         self.lists.truncate(lists);
-        self.attributes.truncate(attributes);
+    }
+
+    /// Returns an attribute, the same for each of its names.
+    pub(crate) fn attribute(&mut self, name: &str) -> Arc<Attribute> {
+        if let Some(attribute) = self.attributes.get(name) {
+            return Arc::clone(attribute);
+        }
+        let name: Arc<str> = name.into();
+        let attribute = Arc::new(Attribute::new(&name));
+        self.attributes.insert(name, Arc::clone(&attribute));
+        attribute
+    }
+
+    /// Forgets attributes that no compiled form asks for any more.
+    pub(crate) fn forget_attributes(&mut self) {
+        self.attributes
+            .retain(|_, attribute| Arc::strong_count(attribute) > 1);
     }
 }
 
@@ -128,10 +145,8 @@ pub(crate) struct Ruleset {
     pub(crate) segments: Box<[Option<Arc<Segment>>]>,
     /// By [`ListId`].
     pub(crate) lists: Box<[Option<Arc<List>>]>,
-    /// By [`AttributeId`].
-    pub(crate) attributes: Box<[Attribute]>,
-    /// What the rules of this document can ask for, by [`AttributeId`].
-    pub(crate) wanted: Box<[AttributeId]>,
+    /// What the rules of this document can ask for, by name.
+    pub(crate) wanted: Box<[Arc<Attribute>]>,
     /// Whether any answer depends on the time.
     pub(crate) reads_time: bool,
     /// Where the percents of rules stand in the document.
@@ -192,7 +207,8 @@ pub(crate) struct List {
     pub(crate) ids: IdList,
 }
 
-#[derive(Clone, Debug)]
+/// What an evaluation asks for, ready to be compared.
+#[derive(Debug)]
 pub(crate) struct Attribute {
     pub(crate) name: Arc<str>,
     hash: u64,
@@ -227,9 +243,52 @@ pub(crate) struct Flag {
     pub(crate) default: u16,
     pub(crate) variants: Box<[Variant]>,
     pub(crate) rules: Box<[Rule]>,
+    pub(crate) one_draw: Option<OneDraw>,
     /// Of the flag's text in the document.
     pub(crate) fingerprint: u128,
     pub(crate) about: Box<About>,
+}
+
+/// All there is to know of a flag whose only rule draws a share of the units and asks nothing: the common rollout.
+#[derive(Debug)]
+pub(crate) struct OneDraw {
+    pub(crate) attribute: Arc<Attribute>,
+    pub(crate) salt: Salt,
+    pub(crate) below: u64,
+    pub(crate) inside: Decision,
+    pub(crate) outside: Decision,
+}
+
+impl OneDraw {
+    /// Takes the rules of a flag together, if they are no more than that.
+    pub(crate) fn of(rules: &[Rule], default: u16) -> Option<Self> {
+        let [
+            Rule {
+                condition: Condition::Constant(Truth::True),
+                draw: Some(draw),
+                serve: Serve::One(variant),
+                ..
+            },
+        ] = rules
+        else {
+            return None;
+        };
+        let (Unit::Attribute(attribute), Share::Percent(reach)) = (&draw.unit, &draw.share) else {
+            return None;
+        };
+        (!reach.everyone).then(|| Self {
+            attribute: Arc::clone(attribute),
+            salt: draw.salt,
+            below: reach.below,
+            inside: Decision::of(Code::Split)
+                .serving(*variant)
+                .by_rule(0)
+                .drawn(LastDraw::by_rule(0, true)),
+            outside: Decision::of(Code::Default)
+                .serving(default)
+                .drawn(LastDraw::by_rule(0, false)),
+        })
+    }
 }
 
 /// What a flag says of itself that no evaluation reads.
@@ -273,7 +332,7 @@ pub(crate) struct DrawRule {
 
 #[derive(Debug)]
 pub(crate) enum Unit {
-    Attribute(AttributeId),
+    Attribute(Arc<Attribute>),
     /// The value of an ambient attribute.
     Constant(Box<Value>),
 }
@@ -307,7 +366,6 @@ impl Ruleset {
             flag_names: Box::default(),
             segments: Box::default(),
             lists: Box::default(),
-            attributes: Box::default(),
             wanted: Box::default(),
             reads_time: false,
             places: Box::default(),
@@ -334,11 +392,6 @@ impl Ruleset {
     #[inline]
     pub(crate) fn list(&self, id: ListId) -> Option<&Arc<List>> {
         self.lists.get(id.index())?.as_ref()
-    }
-
-    #[inline]
-    pub(crate) fn attribute(&self, id: AttributeId) -> Option<&Attribute> {
-        self.attributes.get(id.index())
     }
 
     /// Returns a flag's name.
