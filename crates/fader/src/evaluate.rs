@@ -14,9 +14,10 @@ use crate::hash::Reach;
 use crate::memo::Memo;
 use crate::ruleset::condition::{Test, unit as unit_of};
 use crate::ruleset::{
-    Attribute, Condition, DrawRule, Flag, FlagId, Rule, SegmentId, Serve, Share, Truth, Unit,
+    Attribute, Condition, DrawRule, Flag, FlagId, ListId, OneDraw, SegmentId, Serve, Share, Truth,
+    Unit,
 };
-use crate::ruleset::{Ruleset, ramp};
+use crate::ruleset::{Ruleset, ramp, version};
 use crate::snapshot::{Course, Entry, Live};
 use crate::time::Timestamp;
 
@@ -53,27 +54,21 @@ impl<A: Attributes + ?Sized, M: Memo, O: Observer> Evaluation<'_, A, M, O> {
     /// Decides a flag of which the entry is at hand.
     #[inline]
     pub(crate) fn entry(&mut self, id: FlagId, entry: &Entry) -> Decision {
-        match entry.course {
-            Course::Fixed(decision) => decision,
-            Course::OneDraw if !O::RECORDS => self.by_one_draw(id, &entry.flag),
-            _ => self.by_rules(id, &entry.flag),
+        match shortest(entry, self.attributes) {
+            Some(decision) if !O::RECORDS => decision,
+            _ => self.longest(id, entry),
         }
     }
 
-    /// Decides a flag whose only rule draws, with nothing else to ask: the common rollout.
-    fn by_one_draw(&mut self, id: FlagId, flag: &Flag) -> Decision {
-        if let Some(draw) = &flag.one_draw
-            && let Some(unit) = ask_text(self.attributes, &draw.attribute)
-        {
-            let enrolled = draw.salt.position(unit.as_bytes()) < draw.below;
-            // No predictor can know who is enrolled.
-            return select_unpredictable(enrolled, draw.inside, draw.outside);
+    /// Decides a flag rule by rule.
+    pub(crate) fn longest(&mut self, id: FlagId, entry: &Entry) -> Decision {
+        match entry.course {
+            Course::Fixed(decision) => decision,
+            Course::OneDraw | Course::Rules(_) => self.by_rules(id, &entry.flag),
         }
-        self.by_rules(id, flag)
     }
 
     fn by_rules(&mut self, id: FlagId, flag: &Flag) -> Decision {
-        let overlay = self.live.overlay_of(id);
         let mut last_draw = LastDraw::default();
         for (index, rule) in (0..).zip(&flag.rules) {
             self.observer.rule(flag, index);
@@ -89,8 +84,7 @@ impl<A: Attributes + ?Sized, M: Memo, O: Observer> Evaluation<'_, A, M, O> {
                     .by_rule(index)
                     .drawn(last_draw);
             };
-            let reach = self.reach(draw, overlay.and_then(|overlay| overlay.reach(index)));
-            match self.draw(rule, draw, reach) {
+            match self.draw(id, index, draw, &rule.serve) {
                 Drawn::NoUnit => self.observer.outcome(Outcome::NoUnit),
                 Drawn::Outside => last_draw = LastDraw::by_rule(index, false),
                 Drawn::Inside(variant) => {
@@ -106,9 +100,13 @@ impl<A: Attributes + ?Sized, M: Memo, O: Observer> Evaluation<'_, A, M, O> {
             .drawn(last_draw)
     }
 
-    /// Returns how far a draw reaches at this moment.
-    fn reach(&self, draw: &DrawRule, overlay: Option<Reach>) -> Reach {
-        match (&draw.share, overlay) {
+    /// Returns how far a rule's draw reaches at this moment.
+    fn reach(&self, id: FlagId, index: u16, draw: &DrawRule) -> Reach {
+        let overlay = self.live.overlay_of(id);
+        match (
+            &draw.share,
+            overlay.and_then(|overlay| overlay.reach(index)),
+        ) {
             (Share::Staged, _) => Reach::NOBODY,
             (_, Some(reach)) => reach,
             (Share::Percent(reach), None) => *reach,
@@ -118,22 +116,23 @@ impl<A: Attributes + ?Sized, M: Memo, O: Observer> Evaluation<'_, A, M, O> {
         }
     }
 
-    #[inline(always)]
-    fn draw(&mut self, rule: &Rule, draw: &DrawRule, reach: Reach) -> Drawn {
+    /// Draws among the units. Apart from the walk over the rules, most of which draw nothing.
+    #[inline(never)]
+    fn draw(&mut self, id: FlagId, index: u16, draw: &DrawRule, serve: &Serve) -> Drawn {
         let mut digits = itoa::Buffer::new();
         let Some(unit) = ask_unit(self.attributes, &draw.unit, &mut digits) else {
             return Drawn::NoUnit;
         };
-        let position = || draw.salt.position(unit);
-        let enrolled = reach.everyone || reach.covers(position());
+        let reach = self.reach(id, index, draw);
+        let enrolled = reach.everyone || reach.covers(draw.salt.position(unit));
         if O::RECORDS {
             self.observer.outcome(Outcome::Drew {
                 enrolled,
-                position: position(),
+                position: draw.salt.position(unit),
                 reach,
             });
         }
-        match &rule.serve {
+        match serve {
             _ if !enrolled => Drawn::Outside,
             Serve::One(variant) => Drawn::Inside(*variant),
             Serve::Split(parts) => Drawn::Inside(split(parts, draw.salt.place(unit))),
@@ -147,7 +146,9 @@ impl<A: Attributes + ?Sized, M: Memo, O: Observer> Evaluation<'_, A, M, O> {
         }
         let truth = match condition {
             Condition::Constant(truth) => *truth,
-            Condition::Attribute { attribute, test } => self.test(attribute, test),
+            Condition::Attribute { attribute, test } => {
+                test_attribute(&self.live.ruleset, self.attributes, attribute, test)
+            }
             other => self.composed(other),
         };
         if O::RECORDS {
@@ -159,29 +160,6 @@ impl<A: Attributes + ?Sized, M: Memo, O: Observer> Evaluation<'_, A, M, O> {
                 .leave(&self.live.ruleset, condition, truth, found);
         }
         truth
-    }
-
-    #[inline(always)]
-    fn test(&self, attribute: &Attribute, test: &Test) -> Truth {
-        let ruleset = &*self.live.ruleset;
-        if let Some(text) = ask_text(self.attributes, attribute)
-            && let Some(truth) =
-                test.holds_for_text(text, |id| ruleset.list(id).map(|list| &list.ids))
-        {
-            return truth;
-        }
-        self.test_any(attribute, test)
-    }
-
-    /// Tests what is no text, or missing.
-    #[inline(never)]
-    fn test_any(&self, attribute: &Attribute, test: &Test) -> Truth {
-        let ruleset = &self.live.ruleset;
-        match (self.attributes.get(attribute.as_name()), test) {
-            (Some(value), test) => test.holds(value, &|id| ruleset.list(id).map(|list| &list.ids)),
-            (None, Test::Exists(wanted)) => (!*wanted).into(),
-            (None, _) => Truth::Unknown,
-        }
     }
 
     /// What is not settled by one attribute. Apart from that, since it calls itself.
@@ -246,6 +224,25 @@ impl<A: Attributes + ?Sized, M: Memo, O: Observer> Evaluation<'_, A, M, O> {
     }
 }
 
+/// Decides a flag that needs no rules to be walked: one that is the same for everybody, or the common rollout.
+#[inline(always)]
+pub(crate) fn shortest<A: Attributes + ?Sized>(entry: &Entry, attributes: &A) -> Option<Decision> {
+    match entry.course {
+        Course::Fixed(decision) => Some(decision),
+        Course::OneDraw => one_draw(entry.flag.one_draw.as_ref()?, attributes),
+        Course::Rules(_) => None,
+    }
+}
+
+/// Decides a flag whose only rule draws, with nothing else to ask; `None` if its unit is no text.
+#[inline(never)]
+fn one_draw<A: Attributes + ?Sized>(draw: &OneDraw, attributes: &A) -> Option<Decision> {
+    let unit = ask_text(attributes, &draw.attribute)?;
+    let enrolled = draw.salt.position(unit.as_bytes()) < draw.below;
+    // No predictor can know who is enrolled.
+    Some(select_unpredictable(enrolled, draw.inside, draw.outside))
+}
+
 /// Returns an attribute that is a text. A function of its own, since it is all that most rules ask, and returns in
 /// registers.
 #[inline(never)]
@@ -254,6 +251,51 @@ fn ask_text<'a, A: Attributes + ?Sized>(
     attribute: &Attribute,
 ) -> Option<&'a str> {
     attributes.text(attribute.as_name())
+}
+
+/// Tests an attribute. Most are texts and most tests are about texts: those are asked first, and nothing else is kept
+/// at hand meanwhile.
+#[inline(never)]
+fn test_attribute<A: Attributes + ?Sized>(
+    ruleset: &Ruleset,
+    attributes: &A,
+    attribute: &Attribute,
+    test: &Test,
+) -> Truth {
+    let Some(text) = attributes.text(attribute.as_name()) else {
+        return test_any(ruleset, attributes, attribute, test);
+    };
+    match test {
+        Test::Words(words) => words.contains(text).into(),
+        Test::Text(operator) => operator.holds(text).into(),
+        Test::Matches(pattern) => pattern.is_match(text).into(),
+        Test::Version(requirements) => version::matches(requirements, text).into(),
+        Test::InList(id) => in_list(ruleset, *id, text),
+        _ => test_any(ruleset, attributes, attribute, test),
+    }
+}
+
+#[inline(never)]
+fn in_list(ruleset: &Ruleset, id: ListId, text: &str) -> Truth {
+    match ruleset.list(id) {
+        Some(list) => list.ids.contains(text.as_bytes()).into(),
+        None => Truth::Unknown,
+    }
+}
+
+/// Tests what is no text, or missing, or not tested as text.
+#[inline(never)]
+fn test_any<A: Attributes + ?Sized>(
+    ruleset: &Ruleset,
+    attributes: &A,
+    attribute: &Attribute,
+    test: &Test,
+) -> Truth {
+    match (attributes.get(attribute.as_name()), test) {
+        (Some(value), test) => test.holds(value, &|id| ruleset.list(id).map(|list| &list.ids)),
+        (None, Test::Exists(wanted)) => (!*wanted).into(),
+        (None, _) => Truth::Unknown,
+    }
 }
 
 /// Returns the bytes of what a rule draws by.

@@ -160,7 +160,7 @@ impl ScopeMemo {
     }
 
     /// Returns the decision on a flag that the scope's owner asks for, as kept or as `decide` decides.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn ask(&self, id: FlagId, decide: impl FnOnce() -> Decision) -> Decision {
         let Some(word) = self.word(id) else {
             return decide();

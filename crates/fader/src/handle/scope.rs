@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use crate::attributes::Attributes;
 use crate::decision::{Answer, Decision, Resolution};
-use crate::evaluate::{Evaluation, NoObserver};
+use crate::evaluate::{Evaluation, NoObserver, shortest};
 use crate::explain::{Explanation, Recorder};
 use crate::key::{FlagKey, FlagValue, VariantRef};
 use crate::memo::ScopeMemo;
@@ -145,9 +145,12 @@ impl<A: Attributes> Scope<A> {
         }
     }
 
-    #[inline]
+    #[inline(always)]
     fn decide(&self, id: FlagId, entry: &Entry) -> Decision {
         self.memo.ask(id, || {
+            if let Some(decision) = shortest(entry, &self.attributes) {
+                return decision;
+            }
             let mut evaluation = Evaluation {
                 live: &self.snapshot.live,
                 attributes: &self.attributes,
@@ -155,7 +158,7 @@ impl<A: Attributes> Scope<A> {
                 memo: &self.memo,
                 observer: NoObserver,
             };
-            evaluation.entry(id, entry)
+            evaluation.longest(id, entry)
         })
     }
 }

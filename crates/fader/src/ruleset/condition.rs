@@ -40,6 +40,7 @@ impl Truth {
 }
 
 impl From<bool> for Truth {
+    #[inline(always)]
     fn from(value: bool) -> Self {
         if value { Self::True } else { Self::False }
     }
@@ -47,6 +48,7 @@ impl From<bool> for Truth {
 
 /// Unknown where there is no answer.
 impl From<Option<bool>> for Truth {
+    #[inline(always)]
     fn from(value: Option<bool>) -> Self {
         value.map_or(Self::Unknown, Self::from)
     }
@@ -162,26 +164,6 @@ fn text(value: ValueRef<'_>) -> Option<&str> {
 }
 
 impl Test {
-    /// Tests a text, which most attributes are; `None` for the tests that are not about texts.
-    #[inline(always)]
-    pub(crate) fn holds_for_text<'r>(
-        &self,
-        text: &str,
-        list: impl Fn(ListId) -> Option<&'r IdList>,
-    ) -> Option<Truth> {
-        Some(match self {
-            Self::Words(words) => words.contains(text).into(),
-            Self::Text(operator) => operator.holds(text).into(),
-            Self::Matches(pattern) => pattern.is_match(text).into(),
-            Self::Version(requirements) => super::version::matches(requirements, text).into(),
-            Self::InList(id) => match list(*id) {
-                Some(list) => list.contains(text.as_bytes()).into(),
-                None => Truth::Unknown,
-            },
-            _ => return None,
-        })
-    }
-
     /// Tests an attribute that is present. Of a list one element has to pass: Kleene's `any` over them.
     pub(crate) fn holds<'r>(
         &self,

@@ -109,7 +109,7 @@ impl Pattern {
         Some(Box::new(Dfa { table, start }))
     }
 
-    #[inline]
+    #[inline(never)]
     pub(crate) fn is_match(&self, text: &str) -> bool {
         match &self.0.matcher {
             Matcher::Dfa(dfa) => dfa.is_match(text),

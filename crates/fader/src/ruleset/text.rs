@@ -136,7 +136,8 @@ pub(crate) struct TextMatch {
 #[derive(Debug)]
 struct Operand {
     text: Box<str>,
-    /// The eight bytes at the edge that is compared, if it has so many: they settle most comparisons.
+    /// The eight bytes at the edge that is compared, if it has so many and their case counts: they settle most
+    /// comparisons.
     edge: Option<[u8; 8]>,
 }
 
@@ -145,6 +146,7 @@ impl TextMatch {
         let operand = |operand: &&str| {
             let text = stored(operand, ignore_case);
             let edge = match operator {
+                _ if ignore_case => None,
                 TextOperator::StartsWith => text.as_bytes().first_chunk().copied(),
                 TextOperator::EndsWith => text.as_bytes().last_chunk().copied(),
                 TextOperator::Contains => None,
@@ -160,31 +162,33 @@ impl TextMatch {
 
     #[inline]
     pub(crate) fn holds(&self, text: &str) -> bool {
-        match &*self.operands {
-            [one] => self.operand_holds(one, text),
-            several => several
-                .iter()
-                .any(|operand| self.operand_holds(operand, text)),
+        if let [one] = &*self.operands
+            && let Some(edge) = &one.edge
+        {
+            let found = match self.operator {
+                TextOperator::EndsWith => text.as_bytes().last_chunk(),
+                _ => text.as_bytes().first_chunk(),
+            };
+            if found != Some(edge) {
+                return false;
+            }
         }
+        self.holds_in_full(text)
     }
 
-    #[inline]
-    fn operand_holds(&self, operand: &Operand, text: &str) -> bool {
-        let wanted = &*operand.text;
-        match (self.operator, self.ignore_case) {
-            (TextOperator::StartsWith, false) => {
-                (operand.edge.is_none() || operand.edge.as_ref() == text.as_bytes().first_chunk())
-                    && text.starts_with(wanted)
+    #[inline(never)]
+    fn holds_in_full(&self, text: &str) -> bool {
+        self.operands.iter().any(|operand| {
+            let wanted = &*operand.text;
+            match (self.operator, self.ignore_case) {
+                (TextOperator::StartsWith, false) => text.starts_with(wanted),
+                (TextOperator::EndsWith, false) => text.ends_with(wanted),
+                (TextOperator::Contains, false) => text.contains(wanted),
+                (TextOperator::StartsWith, true) => begins(fold(text), wanted.chars()),
+                (TextOperator::EndsWith, true) => begins(fold(text).rev(), wanted.chars().rev()),
+                (TextOperator::Contains, true) => contains_folded(text, wanted),
             }
-            (TextOperator::EndsWith, false) => {
-                (operand.edge.is_none() || operand.edge.as_ref() == text.as_bytes().last_chunk())
-                    && text.ends_with(wanted)
-            }
-            (TextOperator::Contains, false) => text.contains(wanted),
-            (TextOperator::StartsWith, true) => begins(fold(text), wanted.chars()),
-            (TextOperator::EndsWith, true) => begins(fold(text).rev(), wanted.chars().rev()),
-            (TextOperator::Contains, true) => contains_folded(text, wanted),
-        }
+        })
     }
 
     pub(crate) fn operator(&self) -> TextOperator {

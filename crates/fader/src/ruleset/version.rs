@@ -372,7 +372,7 @@ fn next(mut numbers: [u64; 3], part: usize) -> Option<[u64; 3]> {
 }
 
 /// Tests a text against requirements of which one has to match; `None` where it is no version.
-#[inline]
+#[inline(never)]
 pub(crate) fn matches(requirements: &[Requirement], text: &str) -> Option<bool> {
     match plain_release(text) {
         Some(release) => Some(
@@ -384,6 +384,7 @@ pub(crate) fn matches(requirements: &[Requirement], text: &str) -> Option<bool> 
     }
 }
 
+#[inline(never)]
 fn matches_in_full(requirements: &[Requirement], text: &str) -> Option<bool> {
     let version = Version::parse(text)?;
     Some(
