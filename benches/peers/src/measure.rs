@@ -1,5 +1,6 @@
 //! Evaluations: how long they take, and what they allocate.
 
+use std::hint::black_box;
 use std::time::{Duration, Instant};
 
 use anyhow::Result;
@@ -9,12 +10,16 @@ use serde::{Deserialize, Serialize};
 
 use crate::engine::{Ask, Engine, ask};
 use crate::flags::{Flag, MIXED, ROLLOUT, list, many, small};
+use crate::results::median;
 
 /// How many evaluations are prepared before the clock starts: enough that reading the clock costs less than a nanosecond
 /// of each, few enough that what was prepared is still in the first-level cache.
 const CHUNK: usize = 64;
 /// How long an engine is measured before it is the next one's turn.
 const ROUND: Duration = Duration::from_millis(4);
+
+/// How often all users are copied.
+const COPIES: usize = 41;
 
 /// What is measured.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
@@ -178,11 +183,14 @@ impl<E: Engine> Loaded<E> {
     /// Returns the nanoseconds that a copy of a user takes, where each call wants one of its own.
     pub fn copies(&self) -> Option<f64> {
         E::copy_user(&self.users[0])?;
-        let start = Instant::now();
-        for user in &self.users {
-            drop(std::hint::black_box(E::copy_user(user)));
-        }
-        Some(start.elapsed().as_nanos() as f64 / self.users.len() as f64)
+        let rounds = (0..COPIES).map(|_| {
+            let start = Instant::now();
+            for user in &self.users {
+                drop(black_box(E::copy_user(user)));
+            }
+            start.elapsed().as_nanos() as f64 / self.users.len() as f64
+        });
+        Some(median(rounds.collect()))
     }
 
     fn engine(&self, work: Work) -> &E {

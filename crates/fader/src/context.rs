@@ -277,14 +277,6 @@ impl Attributes for Context {
     fn get(&self, name: AttributeName<'_>) -> Option<ValueRef<'_>> {
         self.find(name).map(|entry| entry.value.as_ref())
     }
-
-    #[inline(always)]
-    fn text(&self, name: AttributeName<'_>) -> Option<&str> {
-        match &self.find(name)?.value {
-            Value::Text(text) | Value::Untyped(text) => Some(text),
-            _ => None,
-        }
-    }
 }
 
 /// The order in which attributes were set makes no difference.

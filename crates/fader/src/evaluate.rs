@@ -12,7 +12,7 @@ use crate::attributes::{Attributes, Value, ValueRef};
 use crate::decision::{Code, Decision, LastDraw};
 use crate::hash::Reach;
 use crate::memo::Memo;
-use crate::ruleset::condition::{Test, unit as unit_of};
+use crate::ruleset::condition::{Test, unit};
 use crate::ruleset::{
     Attribute, Condition, DrawRule, Flag, FlagId, ListId, OneDraw, SegmentId, Serve, Share, Truth,
     Unit,
@@ -120,7 +120,11 @@ impl<A: Attributes + ?Sized, M: Memo, O: Observer> Evaluation<'_, A, M, O> {
     #[inline(never)]
     fn draw(&mut self, id: FlagId, index: u16, draw: &DrawRule, serve: &Serve) -> Drawn {
         let mut digits = itoa::Buffer::new();
-        let Some(unit) = ask_unit(self.attributes, &draw.unit, &mut digits) else {
+        let value = match &draw.unit {
+            Unit::Attribute(attribute) => self.attributes.get(attribute.as_name()),
+            Unit::Constant(value) => Some(Value::as_ref(value)),
+        };
+        let Some(unit) = value.and_then(|value| unit(value, &mut digits)) else {
             return Drawn::NoUnit;
         };
         let reach = self.reach(id, index, draw);
@@ -237,20 +241,14 @@ pub(crate) fn shortest<A: Attributes + ?Sized>(entry: &Entry, attributes: &A) ->
 /// Decides a flag whose only rule draws, with nothing else to ask; `None` if its unit is no text.
 #[inline(never)]
 fn one_draw<A: Attributes + ?Sized>(draw: &OneDraw, attributes: &A) -> Option<Decision> {
-    let unit = ask_text(attributes, &draw.attribute)?;
+    let (Some(ValueRef::Text(unit)) | Some(ValueRef::Untyped(unit))) =
+        attributes.get(draw.attribute.as_name())
+    else {
+        return None;
+    };
     let enrolled = draw.salt.position(unit.as_bytes()) < draw.below;
     // No predictor can know who is enrolled.
     Some(select_unpredictable(enrolled, draw.inside, draw.outside))
-}
-
-/// Returns an attribute that is a text. A function of its own, since it is all that most rules ask, and returns in
-/// registers.
-#[inline(never)]
-fn ask_text<'a, A: Attributes + ?Sized>(
-    attributes: &'a A,
-    attribute: &Attribute,
-) -> Option<&'a str> {
-    attributes.text(attribute.as_name())
 }
 
 /// Tests an attribute. Most are texts and most tests are about texts: those are asked first, and nothing else is kept
@@ -262,8 +260,9 @@ fn test_attribute<A: Attributes + ?Sized>(
     attribute: &Attribute,
     test: &Test,
 ) -> Truth {
-    let Some(text) = attributes.text(attribute.as_name()) else {
-        return test_any(ruleset, attributes, attribute, test);
+    let value = attributes.get(attribute.as_name());
+    let Some(ValueRef::Text(text) | ValueRef::Untyped(text)) = value else {
+        return test_any(ruleset, value, test);
     };
     match test {
         Test::Words(words) => words.contains(text).into(),
@@ -271,7 +270,7 @@ fn test_attribute<A: Attributes + ?Sized>(
         Test::Matches(pattern) => pattern.is_match(text).into(),
         Test::Version(requirements) => version::matches(requirements, text).into(),
         Test::InList(id) => in_list(ruleset, *id, text),
-        _ => test_any(ruleset, attributes, attribute, test),
+        _ => test_any(ruleset, value, test),
     }
 }
 
@@ -285,46 +284,12 @@ fn in_list(ruleset: &Ruleset, id: ListId, text: &str) -> Truth {
 
 /// Tests what is no text, or missing, or not tested as text.
 #[inline(never)]
-fn test_any<A: Attributes + ?Sized>(
-    ruleset: &Ruleset,
-    attributes: &A,
-    attribute: &Attribute,
-    test: &Test,
-) -> Truth {
-    match (attributes.get(attribute.as_name()), test) {
+fn test_any(ruleset: &Ruleset, value: Option<ValueRef<'_>>, test: &Test) -> Truth {
+    match (value, test) {
         (Some(value), test) => test.holds(value, &|id| ruleset.list(id).map(|list| &list.ids)),
         (None, Test::Exists(wanted)) => (!*wanted).into(),
         (None, _) => Truth::Unknown,
     }
-}
-
-/// Returns the bytes of what a rule draws by.
-#[inline(always)]
-fn ask_unit<'a, A: Attributes + ?Sized>(
-    attributes: &'a A,
-    unit: &'a Unit,
-    digits: &'a mut itoa::Buffer,
-) -> Option<&'a [u8]> {
-    if let Unit::Attribute(attribute) = unit
-        && let Some(text) = ask_text(attributes, attribute)
-    {
-        return Some(text.as_bytes());
-    }
-    ask_any_unit(attributes, unit, digits)
-}
-
-/// Returns the bytes of a unit that is an integer, a constant or missing.
-#[inline(never)]
-fn ask_any_unit<'a, A: Attributes + ?Sized>(
-    attributes: &'a A,
-    unit: &'a Unit,
-    digits: &'a mut itoa::Buffer,
-) -> Option<&'a [u8]> {
-    let value = match unit {
-        Unit::Attribute(attribute) => attributes.get(attribute.as_name())?,
-        Unit::Constant(value) => Value::as_ref(value),
-    };
-    unit_of(value, digits)
 }
 
 #[inline]
