@@ -57,14 +57,7 @@ impl<'t> Graph<'t> {
             .enumerate()
             .map(|(at, node)| (*node, at))
             .collect();
-        let of_flags = set.flags.iter().map(|flag| {
-            flag.rules
-                .iter()
-                .filter_map(|rule| rule.condition.as_ref())
-                .map(nesting)
-                .max()
-                .unwrap_or(0)
-        });
+        let of_flags = set.flags.iter().map(flag_nesting);
         let depths = of_flags
             .chain(
                 set.segments
@@ -271,6 +264,15 @@ impl<'t> Graph<'t> {
             );
         }
     }
+}
+
+/// Returns how deep a flag's conditions nest.
+pub(super) fn flag_nesting(flag: &model::Flag<'_>) -> usize {
+    if let Some(known) = &flag.known {
+        return known.written.as_ref().map_or(0, |written| written.depth);
+    }
+    let conditions = flag.rules.iter().filter_map(|rule| rule.condition.as_ref());
+    conditions.map(nesting).max().unwrap_or(0)
 }
 
 fn nesting(condition: &model::Condition<'_>) -> usize {

@@ -11,6 +11,7 @@ use crate::hash::{NameHashing, Reach, Salt};
 use crate::key::{DecodedValue, Decoder};
 use crate::packed::Packed;
 use crate::percent::Percent;
+use crate::time::Timestamp;
 
 pub(crate) mod condition;
 pub(crate) mod list;
@@ -47,7 +48,7 @@ pub(crate) struct Registry {
     pub(crate) segments: Names,
     pub(crate) lists: Names,
     pub(crate) attributes: Names,
-    /// The patterns of the latest document, which the next one tends to repeat: they take long to compile.
+    /// The patterns of live documents, which the next one tends to repeat: they take long to compile.
     pub(crate) patterns: HashMap<PatternKey, Pattern>,
 }
 
@@ -58,6 +59,17 @@ impl Registry {
     /// Counts what has numbers now, for [`forget`](Self::forget).
     pub(crate) fn mark(&self) -> [usize; 4] {
         [&self.flags, &self.segments, &self.lists, &self.attributes].map(Names::len)
+    }
+
+    /// Finds the number that a flag's name has.
+    pub(crate) fn find_flag(&self, name: &str) -> Option<FlagId> {
+        self.flags.numbers.get(name).copied().map(FlagId)
+    }
+
+    /// Keeps patterns for the next document, beside those that a ruleset still uses.
+    pub(crate) fn keep_patterns(&mut self, patterns: HashMap<PatternKey, Pattern>) {
+        self.patterns.retain(|_, pattern| pattern.is_shared());
+        self.patterns.extend(patterns);
     }
 
     /// Takes back the numbers given out since a mark, to names that no ruleset came to know.
@@ -165,9 +177,22 @@ pub(crate) enum Slot {
         recall: Recall,
         /// The fingerprint of the flag's text and of everything that it refers to.
         meaning: u128,
+        /// Whether this is the flag's form in the document, and its text gave no cause for a warning.
+        settled: bool,
     },
     /// The flag has errors and never had a good form.
     SetAside,
+}
+
+impl Slot {
+    /// The same for a document whose own form of the flag has errors.
+    pub(crate) fn kept(&self) -> Self {
+        let mut kept = self.clone();
+        if let Self::Flag { settled, .. } = &mut kept {
+            *settled = false;
+        }
+        kept
+    }
 }
 
 #[derive(Debug)]
@@ -213,7 +238,7 @@ impl Attribute {
 }
 
 /// A compiled flag. What evaluation never reads stands behind `about`.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub(crate) struct Flag {
     pub(crate) name: Arc<str>,
     pub(crate) enabled: bool,
@@ -221,9 +246,38 @@ pub(crate) struct Flag {
     pub(crate) default: u16,
     pub(crate) variants: Box<[Variant]>,
     pub(crate) rules: Box<[Rule]>,
-    /// Of the flag's text in the document.
+    /// Of the flag's text in the document, and of the lists that a constant was made of.
     pub(crate) fingerprint: u128,
-    pub(crate) about: Box<About>,
+    /// `None` where it says nothing.
+    pub(crate) about: Option<Box<About>>,
+    /// `None` where there is nothing to note.
+    pub(crate) written: Option<Box<Written>>,
+}
+
+/// What has to be known of a flag's text so that the same text need not be read again.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub(crate) struct Written {
+    /// What its rules name, as often as they do.
+    pub(crate) references: Box<[Reference]>,
+    pub(crate) percents: Box<[WrittenPercent]>,
+    /// How deep its conditions nest.
+    pub(crate) depth: usize,
+}
+
+/// A part of the document that a flag's rules name.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Reference {
+    Flag(FlagId),
+    Segment(SegmentId),
+    List(ListId),
+}
+
+/// A rule's percent, and where it stands in the flag's text.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct WrittenPercent {
+    pub(crate) rule: u16,
+    pub(crate) percent: Percent,
+    pub(crate) offset: u32,
 }
 
 /// What a flag says of itself that no evaluation reads.
@@ -231,6 +285,7 @@ pub(crate) struct Flag {
 pub(crate) struct About {
     pub(crate) description: Option<Box<str>>,
     pub(crate) owner: Option<Box<str>>,
+    pub(crate) expires: Option<Timestamp>,
     pub(crate) tags: Box<[Box<str>]>,
     pub(crate) metadata: Option<serde_json::Value>,
 }
@@ -348,6 +403,11 @@ impl Ruleset {
 }
 
 impl Flag {
+    /// Returns what the flag's rules name, as often as they do.
+    pub(crate) fn references(&self) -> &[Reference] {
+        self.written.as_ref().map_or(&[], |it| &it.references)
+    }
+
     #[inline]
     pub(crate) fn variant(&self, index: u16) -> Option<&Variant> {
         self.variants.get(usize::from(index))
