@@ -5,6 +5,7 @@
 mod bench;
 mod check;
 mod invariants;
+mod peers;
 mod tools;
 
 use std::process::ExitCode;
@@ -23,7 +24,8 @@ usage: cargo xtask COMMAND
                   counts their instructions with valgrind, and fails if there are over 3 % more
                   than benches/instructions.json keeps
   bench --instructions --bless
-                  keeps the new figures";
+                  keeps the new figures
+  bench-peers     measures other engines beside this one, and writes docs/BENCHMARKS.md";
 
 fn main() -> ExitCode {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
@@ -46,6 +48,7 @@ fn run(arguments: &[&str]) -> anyhow::Result<()> {
             check::run()
         }
         ["bench", options @ ..] => bench::run(options),
+        ["bench-peers"] => peers::run(),
         [] | ["help" | "--help" | "-h"] => {
             println!("{USAGE}");
             Ok(())

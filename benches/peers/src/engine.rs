@@ -47,7 +47,11 @@ pub trait Engine: Sized + Send + Sync + 'static {
     fn is_on(&self, asker: &Self::Asker<'_>, key: &Self::OnKey) -> bool;
 
     /// Asks a flag of several variants.
-    fn variant<'a>(&'a self, asker: &'a Self::Asker<'_>, key: &'a Self::VariantKey) -> impl AsRef<str> + 'a;
+    fn variant<'a>(
+        &'a self,
+        asker: &'a Self::Asker<'_>,
+        key: &'a Self::VariantKey,
+    ) -> impl AsRef<str> + 'a;
 
     /// Makes an engine of the first document whose rules are replaced while it is asked, in its own way; `None` where
     /// another way of asking the same engine stands for it.
@@ -78,23 +82,6 @@ impl<E: Engine> Ask<E> {
         } else {
             Self::Variant(E::variant_key(flag))
         }
-    }
-}
-
-/// Who asks for what, in turn.
-pub struct Asks<E: Engine> {
-    pub users: Vec<E::User>,
-    pub flags: Vec<Ask<E>>,
-}
-
-impl<E: Engine> Asks<E> {
-    /// Returns the user and the flag of a turn: all flags come to be asked, and all users.
-    #[inline]
-    pub fn turn(&self, turn: usize) -> (&E::User, &Ask<E>) {
-        (
-            &self.users[turn % self.users.len()],
-            &self.flags[turn % self.flags.len()],
-        )
     }
 }
 

@@ -7,6 +7,9 @@ use regex::Regex;
 pub const LISTED: usize = 10_000;
 /// How many flags the mixed set has.
 pub const MIXED: usize = 1_000;
+/// How many flags of it are in the set that is swapped: few enough that every engine builds it in a hundredth of a
+/// second.
+pub const SWAPPED: usize = 50;
 /// The share of the flag `rollout`, in percent.
 pub const ROLLOUT: u32 = 25;
 
@@ -21,7 +24,7 @@ pub enum Logic {
     List(Vec<String>),
     /// Variants `old`, `a`, `b` and `c`.
     Rules {
-        rules: Rules,
+        rules: Box<Rules>,
         /// Whether the rule that asks for a pattern is among them.
         pattern: bool,
     },
@@ -53,7 +56,7 @@ impl Flag {
 /// An engine without patterns gets no `rules`.
 pub fn small(percent: u32, patterns: bool) -> Vec<Flag> {
     let rules = |pattern| Logic::Rules {
-        rules: Rules::one(),
+        rules: Box::new(Rules::one()),
         pattern,
     };
     let mut flags = vec![
@@ -80,7 +83,7 @@ pub fn many(more: u32, patterns: bool) -> Vec<Flag> {
         Mixed::Plain(on) => Logic::Plain(on),
         Mixed::Rollout(percent) => Logic::Rollout(percent + more),
         Mixed::Rules(rules) => Logic::Rules {
-            rules,
+            rules: Box::new(rules),
             pattern: patterns,
         },
     };
@@ -146,7 +149,11 @@ impl<'f> Asked<'f> {
         if user.email.ends_with(&rules.suffix) {
             return Meaning::Variant("a");
         }
-        if self.pattern.as_ref().is_some_and(|pattern| pattern.is_match(&user.device)) {
+        if self
+            .pattern
+            .as_ref()
+            .is_some_and(|pattern| pattern.is_match(&user.device))
+        {
             return Meaning::Variant("b");
         }
         Meaning::Split

@@ -35,13 +35,17 @@ pub fn machine() -> Result<Machine> {
         cores: std::thread::available_parallelism()?.get(),
         system: said_by("uname", &["-srm"])?,
         rustc: said_by("rustc", &["--version"])?,
+        load: read("/proc/loadavg")?
+            .split(' ')
+            .next()
+            .unwrap_or("?")
+            .to_owned(),
         date: said_by("date", &["-u", "+%Y-%m-%d"])?,
     })
 }
 
 fn cpu() -> Result<String> {
-    let path = "/proc/cpuinfo";
-    let text = std::fs::read_to_string(path).with_context(|| format!("can't read {path}"))?;
+    let text = read("/proc/cpuinfo")?;
     let field = |name: &str| {
         let of = |line: &str| {
             let (key, value) = line.split_once(':')?;
@@ -59,7 +63,14 @@ fn cpu() -> Result<String> {
     ))
 }
 
+fn read(path: &str) -> Result<String> {
+    std::fs::read_to_string(path).with_context(|| format!("can't read {path}"))
+}
+
 fn said_by(program: &str, arguments: &[&str]) -> Result<String> {
-    let output = Command::new(program).args(arguments).output().with_context(|| format!("can't run {program}"))?;
+    let output = Command::new(program)
+        .args(arguments)
+        .output()
+        .with_context(|| format!("can't run {program}"))?;
     Ok(String::from_utf8(output.stdout)?.trim().to_owned())
 }

@@ -7,7 +7,7 @@ use fader_benches::User;
 use fader_benches::counting::{Counts, counted};
 use serde::{Deserialize, Serialize};
 
-use crate::engine::{Ask, Asks, Engine, ask};
+use crate::engine::{Ask, Engine, ask};
 use crate::flags::{Flag, MIXED, ROLLOUT, list, many, small};
 
 /// How many evaluations are prepared before the clock starts: enough that reading the clock costs less than a nanosecond
@@ -29,7 +29,14 @@ pub enum Work {
 }
 
 impl Work {
-    pub const EACH: [Self; 6] = [Self::Plain, Self::Rollout, Self::Rules, Self::FourRules, Self::List, Self::All];
+    pub const EACH: [Self; 6] = [
+        Self::Plain,
+        Self::Rollout,
+        Self::Rules,
+        Self::FourRules,
+        Self::List,
+        Self::All,
+    ];
 
     /// Returns the flag's key; `None` for the mixed set.
     fn key(self) -> Option<&'static str> {
@@ -81,7 +88,10 @@ impl<E: Engine> Loaded<E> {
         let load = |flags: &[Flag]| E::load(&E::document(flags));
         let (mixed, small, list) = (many(0, E::PATTERNS), small(ROLLOUT, E::PATTERNS), list());
         let named = |work: Work| {
-            let flag = small.iter().chain(&list).find(|flag| Some(flag.key.as_str()) == work.key());
+            let flag = small
+                .iter()
+                .chain(&list)
+                .find(|flag| Some(flag.key.as_str()) == work.key());
             flag.map(Ask::new)
         };
         let document = E::document(&mixed);
@@ -123,9 +133,15 @@ impl<E: Engine> Loaded<E> {
             return None;
         }
         let engine = self.engine(work);
-        let asked = |turn: usize| self.flags[work as usize].as_ref().unwrap_or(&self.all[turn % MIXED]);
-        // A first evaluation may set something up that stays.
-        ask(engine, &engine.asker(&self.users[0]), asked(0));
+        let asked = |turn: usize| {
+            self.flags[work as usize]
+                .as_ref()
+                .unwrap_or(&self.all[turn % MIXED])
+        };
+        // First evaluations may set something up that stays, a pattern's cache for instance.
+        for turn in 0..MIXED {
+            ask(engine, &engine.asker(&self.users[turn]), asked(turn));
+        }
         let mut sum = Counts::default();
         for turn in 0..MIXED {
             let asker = engine.asker(&self.users[turn]);
@@ -133,7 +149,10 @@ impl<E: Engine> Loaded<E> {
             sum.allocations += counts.allocations;
             sum.bytes += counts.bytes;
         }
-        Some((sum.allocations as f64 / MIXED as f64, sum.bytes as f64 / MIXED as f64))
+        Some((
+            sum.allocations as f64 / MIXED as f64,
+            sum.bytes as f64 / MIXED as f64,
+        ))
     }
 
     /// Makes an engine of the mixed set, once.
@@ -150,7 +169,10 @@ impl<E: Engine> Loaded<E> {
         });
         let (engine, time) = result?;
         drop(engine);
-        Ok(Built { millis: time.as_secs_f64() * 1e3, bytes_a_flag: counts.live as f64 / MIXED as f64 })
+        Ok(Built {
+            millis: time.as_secs_f64() * 1e3,
+            bytes_a_flag: counts.live as f64 / MIXED as f64,
+        })
     }
 
     /// Returns the nanoseconds that a copy of a user takes, where each call wants one of its own.
@@ -177,8 +199,9 @@ impl<E: Engine> Loaded<E> {
         let user = |turn: usize| &self.users[turn % self.users.len()];
         let time = match &self.flags[work as usize] {
             Some(flag) => {
-                let askers: Vec<E::Asker<'_>> =
-                    (turn..turn + count).map(|turn| engine.asker(user(turn))).collect();
+                let askers: Vec<E::Asker<'_>> = (turn..turn + count)
+                    .map(|turn| engine.asker(user(turn)))
+                    .collect();
                 let start = Instant::now();
                 for asker in &askers {
                     ask(engine, asker, flag);
@@ -200,13 +223,5 @@ impl<E: Engine> Loaded<E> {
 
     fn can(&self, work: Work) -> bool {
         work == Work::All || self.flags[work as usize].is_some()
-    }
-
-    /// Takes apart what asks in turn, for a run under swaps.
-    pub fn asks(users: &[User]) -> Asks<E> {
-        Asks {
-            users: users.iter().map(E::user).collect(),
-            flags: many(0, E::PATTERNS).iter().map(Ask::new).collect(),
-        }
     }
 }

@@ -28,7 +28,10 @@ const WORKS: [(Work, &str); 6] = [
 ///
 /// They can't be written, or the results lack an engine.
 pub fn write(results: &Results, folder: &Path) -> Result<()> {
-    put(&folder.join("benchmarks.svg"), &picture::draw(results, &WORKS))?;
+    put(
+        &folder.join("benchmarks.svg"),
+        &picture::draw(results, &WORKS),
+    )?;
     put(&folder.join("BENCHMARKS.md"), &page(results)?)
 }
 
@@ -48,8 +51,15 @@ fn page(results: &Results) -> Result<String> {
     );
     writeln!(
         page,
-        "Measured on {}, on {}, {} cores, {}, with {}. Medians of {} rounds in which all engines take turns.\n",
-        machine.date, machine.cpu, machine.cores, machine.system, machine.rustc, results.rounds
+        "Measured on {}, on {}, {} cores, {}, with {}. Medians of {} rounds in which all engines take turns. Before it\n\
+         began, the machine had a load of {}.\n",
+        machine.date,
+        machine.cpu,
+        machine.cores,
+        machine.system,
+        machine.rustc,
+        results.rounds,
+        machine.load
     )?;
     page.push_str("## Nanoseconds an evaluation\n\n");
     evaluations(&mut page, engines, |evaluation| number(evaluation.nanos))?;
@@ -60,13 +70,15 @@ fn page(results: &Results) -> Result<String> {
     page.push_str("### How many times as long as fader the fastest of the others takes\n\n");
     ratios(&mut page, engines)?;
     page.push_str("\n## Allocations and bytes an evaluation\n\n");
-    evaluations(&mut page, engines, |evaluation| match evaluation.allocations {
-        0.0 => "0".to_owned(),
-        allocations => format!("{} / {} B", number(allocations), number(evaluation.bytes)),
+    evaluations(&mut page, engines, |evaluation| {
+        match evaluation.allocations {
+            0.0 => "0".to_owned(),
+            allocations => format!("{} / {} B", number(allocations), number(evaluation.bytes)),
+        }
     })?;
     page.push_str("\n## The mixed set of 1,000 flags: build and memory\n\n");
     built(&mut page, engines)?;
-    page.push_str("\n## One reader while the rules are swapped 100 times a second\n\n");
+    page.push_str("\n## One reader while 50 flags are swapped 100 times a second\n\n");
     swaps(&mut page, engines)?;
     page.push_str("\n## Who was asked, and how\n\n");
     asked(&mut page, engines)?;
@@ -85,7 +97,10 @@ fn filled(text: &str, results: &Results) -> Result<String> {
             text = text.replace(&format!("{{copy {}}}", engine.package), &number(copy));
         }
     }
-    anyhow::ensure!(!text.contains("{copy"), "a figure of the text was not measured");
+    anyhow::ensure!(
+        !text.contains("{copy"),
+        "a figure of the text was not measured"
+    );
     Ok(text)
 }
 
@@ -102,19 +117,33 @@ fn evaluations(
             Some(evaluation) => format!("{}{}", cell(evaluation), star(engine, *work)),
             None => "n/a".to_owned(),
         });
-        writeln!(page, "| {} | {} |", engine.name, cells.collect::<Vec<_>>().join(" | "))?;
+        writeln!(
+            page,
+            "| {} | {} |",
+            engine.name,
+            cells.collect::<Vec<_>>().join(" | ")
+        )?;
     }
     Ok(())
 }
 
 fn star(engine: &Engine, work: Work) -> &'static str {
-    if work == Work::All && !engine.patterns { " *" } else { "" }
+    if work == Work::All && !engine.patterns {
+        " *"
+    } else {
+        ""
+    }
 }
 
 fn ratios(page: &mut String, engines: &[Engine]) -> Result<()> {
-    writeln!(page, "| fader asked by | {} |", WORKS.map(|(_, name)| name).join(" | "))?;
+    writeln!(
+        page,
+        "| fader asked by | {} |",
+        WORKS.map(|(_, name)| name).join(" | ")
+    )?;
     writeln!(page, "|---|{}", "--:|".repeat(WORKS.len()))?;
-    let (ours, peers): (Vec<&Engine>, Vec<&Engine>) = engines.iter().partition(|engine| is_ours(engine));
+    let (ours, peers): (Vec<&Engine>, Vec<&Engine>) =
+        engines.iter().partition(|engine| is_ours(engine));
     for engine in ours {
         let cell = |(work, _): &(Work, &str)| {
             let ours = engine.works.get(work)?;
@@ -126,8 +155,16 @@ fn ratios(page: &mut String, engines: &[Engine]) -> Result<()> {
                 .min_by(|a, b| a.0.total_cmp(&b.0))?;
             Some(format!("{:.1}× ({})", fastest.0 / ours.nanos, fastest.1))
         };
-        let cells: Vec<String> = WORKS.iter().map(|work| cell(work).unwrap_or_default()).collect();
-        writeln!(page, "| {} | {} |", engine.name.trim_start_matches("fader: "), cells.join(" | "))?;
+        let cells: Vec<String> = WORKS
+            .iter()
+            .map(|work| cell(work).unwrap_or_default())
+            .collect();
+        writeln!(
+            page,
+            "| {} | {} |",
+            engine.name.trim_start_matches("fader: "),
+            cells.join(" | ")
+        )?;
     }
     Ok(())
 }
@@ -147,7 +184,13 @@ fn built(page: &mut String, engines: &[Engine]) -> Result<()> {
         packages.push(&engine.package);
         let star = star(engine, Work::All);
         let built = engine.built;
-        writeln!(page, "| {} | {:.1} ms{star} | {}{star} |", engine.package, built.millis, number(built.bytes_a_flag))?;
+        writeln!(
+            page,
+            "| {} | {:.1} ms{star} | {}{star} |",
+            engine.package,
+            built.millis,
+            number(built.bytes_a_flag)
+        )?;
     }
     Ok(())
 }
@@ -162,15 +205,15 @@ fn swaps(page: &mut String, engines: &[Engine]) -> Result<()> {
         let figures = swap.figures;
         writeln!(
             page,
-            "| {}{} | {} | {} | {:.0} % | {:.0} | {} ns | {} µs |",
+            "| {}{} | {} | {} | {:.0} % | {:.0} | {} | {} |",
             engine.name,
             star(engine, Work::All),
             million(figures.alone),
             million(figures.swapped),
             figures.kept * 100.0,
             figures.swaps,
-            number(figures.p999),
-            number(figures.longest / 1e3),
+            time(figures.p999),
+            time(figures.longest),
         )?;
     }
     Ok(())
@@ -179,7 +222,10 @@ fn swaps(page: &mut String, engines: &[Engine]) -> Result<()> {
 fn asked(page: &mut String, engines: &[Engine]) -> Result<()> {
     page.push_str("| engine | package | asked by | swapped by |\n|---|---|---|---|\n");
     for engine in engines {
-        let swapped = engine.swap.as_ref().map_or("as the row below it", |swap| &swap.how);
+        let swapped = engine
+            .swap
+            .as_ref()
+            .map_or("as the row below it", |swap| &swap.how);
         writeln!(
             page,
             "| {} | `{}` {} | {} | {} |",
@@ -192,6 +238,15 @@ fn asked(page: &mut String, engines: &[Engine]) -> Result<()> {
 fn million(a_second: f64) -> String {
     let digits = if a_second < 1e5 { 4 } else { 2 };
     format!("{:.digits$}", a_second / 1e6)
+}
+
+/// Writes nanoseconds in the unit that suits them.
+pub fn time(nanos: f64) -> String {
+    match nanos {
+        nanos if nanos < 9_999.5 => format!("{} ns", number(nanos)),
+        nanos if nanos < 999_500.0 => format!("{} µs", number(nanos / 1e3)),
+        nanos => format!("{} ms", number(nanos / 1e6)),
+    }
 }
 
 /// Writes a number as it is read: two or three digits that count, thousands apart.
@@ -209,4 +264,22 @@ pub fn number(value: f64) -> String {
         text.push(digit);
     }
     text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn numbers_are_written_as_they_are_read() {
+        let written = [0.04, 2.0, 9.94, 10.2, 999.6, 12_345.6, 4_474_696.0].map(number);
+        assert_eq!(
+            written,
+            ["0", "2", "9.9", "10", "1,000", "12,346", "4,474,696"]
+        );
+        assert_eq!(
+            [25.0, 9_999.0, 60_739.0, 4_474_696.0].map(time),
+            ["25 ns", "9,999 ns", "61 µs", "4.5 ms"]
+        );
+    }
 }

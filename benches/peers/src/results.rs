@@ -24,6 +24,8 @@ pub struct Machine {
     pub cores: usize,
     pub system: String,
     pub rustc: String,
+    /// How many processes wanted to run in the minute before.
+    pub load: String,
     /// The day, as 2026-12-31.
     pub date: String,
 }
@@ -63,5 +65,9 @@ pub struct Swap {
 pub fn median(mut values: Vec<f64>) -> f64 {
     values.sort_by(f64::total_cmp);
     let middle = values.len() / 2;
-    if values.len() % 2 == 1 { values[middle] } else { f64::midpoint(values[middle - 1], values[middle]) }
+    if values.len() % 2 == 1 {
+        values[middle]
+    } else {
+        f64::midpoint(values[middle - 1], values[middle])
+    }
 }

@@ -8,7 +8,9 @@ use anyhow::{Context, Result};
 use fader_benches::{User, users};
 
 use crate::engine::Engine;
-use crate::engines::{configcat, eppo, fader, feature_probe, flagd, growthbook, launchdarkly, yggdrasil};
+use crate::engines::{
+    configcat, eppo, fader, feature_probe, flagd, growthbook, launchdarkly, yggdrasil,
+};
 use crate::machine;
 use crate::measure::{Built, Loaded, Work};
 use crate::results::{self, Evaluation, Results, median};
@@ -46,7 +48,14 @@ impl<E: Engine> Subject for Loaded<E> {
     fn describe(&self) -> Result<results::Engine> {
         let evaluation = |work| {
             let (allocations, bytes) = self.allocated(work)?;
-            Some((work, Evaluation { nanos: 0.0, allocations, bytes }))
+            Some((
+                work,
+                Evaluation {
+                    nanos: 0.0,
+                    allocations,
+                    bytes,
+                },
+            ))
         };
         Ok(results::Engine {
             name: E::NAME.to_owned(),
@@ -107,6 +116,7 @@ pub fn verify() -> Result<()> {
 ///
 /// An engine refuses its documents, or answers what it should not.
 pub fn measure() -> Result<Results> {
+    let machine = machine::machine()?;
     verify()?;
     let users = users();
     macro_rules! with {
@@ -146,10 +156,18 @@ pub fn measure() -> Result<Results> {
         }
         engine.built.millis = median(builds);
     }
-    let runs: Result<Vec<_>> = subjects.iter().map(|subject| subject.swap(&users)).collect();
+    let runs: Result<Vec<_>> = subjects
+        .iter()
+        .map(|subject| subject.swap(&users))
+        .collect();
     drop(subjects);
     swaps(&mut engines, runs?)?;
-    Ok(Results { machine: machine::machine()?, rounds: ROUNDS, block_on: block_on()?, engines })
+    Ok(Results {
+        machine,
+        rounds: ROUNDS,
+        block_on: block_on()?,
+        engines,
+    })
 }
 
 /// Returns the nanoseconds that a current-thread runtime adds to a future that is ready at once.

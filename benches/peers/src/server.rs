@@ -51,7 +51,10 @@ fn answer(connection: TcpStream, served: &Mutex<String>) -> std::io::Result<()> 
             continue;
         }
         number += 1;
-        let body = served.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        let body = served
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .clone();
         let head = format!(
             "HTTP/1.1 200 OK\r\ncontent-type: application/json\r\netag: \"{number}\"\r\ncontent-length: {}\r\n\r\n",
             body.len()

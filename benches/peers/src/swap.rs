@@ -8,10 +8,9 @@ use anyhow::{Result, anyhow};
 use fader_benches::User;
 use serde::{Deserialize, Serialize};
 
-use crate::engine::{Asks, Engine, Live, Swap, ask};
-use crate::flags::many;
+use crate::engine::{Ask, Engine, Live, Swap, ask};
+use crate::flags::{Flag, SWAPPED, many};
 use crate::histogram::Histogram;
-use crate::measure::Loaded;
 
 const SWAPS_A_SECOND: u32 = 100;
 /// How long a run takes; a round has three, and every engine has its turn in each round.
@@ -48,7 +47,8 @@ pub trait Runs {
 
 struct Running<E: Engine> {
     live: Live<E>,
-    asks: Asks<E>,
+    users: Vec<E::User>,
+    flags: Vec<Ask<E>>,
 }
 
 /// Makes an engine ready to be swapped; `None` where another way of asking it stands for it.
@@ -58,10 +58,20 @@ struct Running<E: Engine> {
 /// The engine refuses its documents.
 pub fn prepare<E: Engine>(users: &[User]) -> Result<Option<Box<dyn Runs>>> {
     // The second set has every rollout one percent higher.
-    let documents = [0, 1].map(|more| E::document(&many(more, E::PATTERNS)));
-    let live = E::live(documents)?;
-    let asks = Loaded::<E>::asks(users);
-    Ok(live.map(|live| Box::new(Running { live, asks }) as Box<dyn Runs>))
+    let sets = [0, 1].map(|more| {
+        let mut flags = many(more, E::PATTERNS);
+        flags.truncate(SWAPPED);
+        flags
+    });
+    let Some(live) = E::live(sets.each_ref().map(|flags| E::document(flags)))? else {
+        return Ok(None);
+    };
+    let [flags, _]: &[Vec<Flag>; 2] = &sets;
+    Ok(Some(Box::new(Running {
+        live,
+        users: users.iter().map(E::user).collect(),
+        flags: flags.iter().map(Ask::new).collect(),
+    })))
 }
 
 impl<E: Engine> Runs for Running<E> {
@@ -70,10 +80,10 @@ impl<E: Engine> Runs for Running<E> {
     }
 
     fn round(&mut self) -> Result<Swapped> {
-        let (engine, asks) = (&*self.live.engine, &self.asks);
+        let (engine, users, flags) = (&*self.live.engine, &self.users, &self.flags);
         let once = |turn: usize| {
-            let (user, flag) = asks.turn(turn);
-            ask(engine, &engine.asker(user), flag);
+            let user = &users[turn % users.len()];
+            ask(engine, &engine.asker(user), &flags[turn % flags.len()]);
         };
         let alone = count(once);
         let (swapped, swaps) = beside(&mut self.live.swap, || count(once))?;
@@ -110,7 +120,9 @@ fn beside<R>(swap: &mut Swap, run: impl FnOnce() -> R) -> Result<(R, f64)> {
         });
         let result = run();
         stop.store(true, Ordering::Relaxed);
-        let swaps = writer.join().map_err(|_| anyhow!("the writer panicked"))??;
+        let swaps = writer
+            .join()
+            .map_err(|_| anyhow!("the writer panicked"))??;
         Ok((result, swaps))
     })
 }

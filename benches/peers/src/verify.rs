@@ -21,7 +21,10 @@ pub fn verify<E: Engine>(users: &[User]) -> Result<()> {
     let some: Vec<&User> = users.iter().step_by(STEP).collect();
     let flags = small(ROLLOUT, E::PATTERNS);
     let answers = check::<E>(&flags, &few).context("small set")?;
-    ensure!(answers == check::<E>(&flags, &few)?, "answers change from one load to the next");
+    ensure!(
+        answers == check::<E>(&flags, &few)?,
+        "answers change from one load to the next"
+    );
     check::<E>(&list(), &few).context("list")?;
     check::<E>(&many(0, E::PATTERNS), &some).context("mixed set")?;
 
@@ -29,7 +32,10 @@ pub fn verify<E: Engine>(users: &[User]) -> Result<()> {
     let wider = check::<E>(&small(2 * ROLLOUT, E::PATTERNS), &few).context("small set, 50 %")?;
     let at = position(&flags, "rollout")?;
     let (before, after) = (&answers[at], &wider[at]);
-    let lost = before.iter().zip(after).filter(|(before, after)| *before == "on" && *after != "on");
+    let lost = before
+        .iter()
+        .zip(after)
+        .filter(|(before, after)| *before == "on" && *after != "on");
     ensure!(lost.count() == 0, "a raised percent loses users");
     Ok(())
 }
@@ -43,8 +49,14 @@ pub fn verify_against_floor<E: Engine>(users: &[User]) -> Result<()> {
     let flags = small(ROLLOUT, true);
     let everybody: Vec<&User> = users.iter().collect();
     let answers = check::<E>(&flags, &everybody)?;
-    let (rollout, rules) = (floor::Rollout::new("rollout", ROLLOUT), floor::FiveRules::new("rules", &Rules::one()));
-    let (by_rollout, by_rules) = (&answers[position(&flags, "rollout")?], &answers[position(&flags, "rules")?]);
+    let (rollout, rules) = (
+        floor::Rollout::new("rollout", ROLLOUT),
+        floor::FiveRules::new("rules", &Rules::one()),
+    );
+    let (by_rollout, by_rules) = (
+        &answers[position(&flags, "rollout")?],
+        &answers[position(&flags, "rules")?],
+    );
     for (at, user) in users.iter().enumerate() {
         let on = if rollout.holds(user) { "on" } else { "off" };
         ensure!(by_rollout[at] == on, "rollout: {user:?}");
@@ -55,7 +67,10 @@ pub fn verify_against_floor<E: Engine>(users: &[User]) -> Result<()> {
 }
 
 fn position(flags: &[Flag], key: &str) -> Result<usize> {
-    flags.iter().position(|flag| flag.key == key).with_context(|| format!("no flag `{key}`"))
+    flags
+        .iter()
+        .position(|flag| flag.key == key)
+        .with_context(|| format!("no flag `{key}`"))
 }
 
 /// Checks each flag with each user; returns the answers.
@@ -71,7 +86,11 @@ fn check<E: Engine>(flags: &[Flag], users: &[&User]) -> Result<Vec<Vec<String>>>
         let mut answers = Vec::with_capacity(users.len());
         for (user, told) in users.iter().zip(&told) {
             let answer = answer(&engine, told, &ask);
-            ensure!(answer == self::answer(&engine, told, &ask), "{}: two answers", flag.key);
+            ensure!(
+                answer == self::answer(&engine, told, &ask),
+                "{}: two answers",
+                flag.key
+            );
             let right = match asked.meaning(user) {
                 Meaning::On(on) => answer == if on { "on" } else { "off" },
                 Meaning::Variant(variant) => answer == variant,
@@ -83,7 +102,9 @@ fn check<E: Engine>(flags: &[Flag], users: &[&User]) -> Result<Vec<Vec<String>>>
                     answer == "on" || answer == "off"
                 }
                 Meaning::Split => {
-                    let at = Rules::SPLIT.iter().position(|(variant, _)| *variant == answer);
+                    let at = Rules::SPLIT
+                        .iter()
+                        .position(|(variant, _)| *variant == answer);
                     split += 1.0;
                     at.inspect(|at| counts[*at] += 1.0).is_some()
                 }
@@ -96,7 +117,10 @@ fn check<E: Engine>(flags: &[Flag], users: &[&User]) -> Result<Vec<Vec<String>>>
     let has = |logic: fn(&Logic) -> bool| flags.iter().any(|flag| logic(&flag.logic));
     if has(|logic| matches!(logic, Logic::Rollout(_))) {
         let off = (on - expected).abs() / variance.sqrt();
-        ensure!(off < DEVIATIONS, "{on} users are in, {expected} are expected");
+        ensure!(
+            off < DEVIATIONS,
+            "{on} users are in, {expected} are expected"
+        );
     }
     if has(|logic| matches!(logic, Logic::Rules { .. })) {
         for ((variant, weight), count) in Rules::SPLIT.iter().zip(counts) {
@@ -111,7 +135,15 @@ fn check<E: Engine>(flags: &[Flag], users: &[&User]) -> Result<Vec<Vec<String>>>
 fn answer<E: Engine>(engine: &E, user: &E::User, ask: &Ask<E>) -> String {
     let asker = engine.asker(user);
     match ask {
-        Ask::On(key) => if engine.is_on(&asker, key) { "on" } else { "off" }.to_owned(),
+        Ask::On(key) => if engine.is_on(&asker, key) {
+            "on"
+        } else {
+            "off"
+        }
+        .to_owned(),
         Ask::Variant(key) => engine.variant(&asker, key).as_ref().to_owned(),
     }
 }
+
+#[cfg(test)]
+mod tests;

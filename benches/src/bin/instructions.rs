@@ -11,7 +11,7 @@ use std::hint::black_box;
 use std::process::ExitCode;
 use std::ptr;
 
-use fader::{Context, FlagKey, FlagValue, Flags};
+use fader::{Context, Delivery, FlagKey, FlagValue, Flags, Source};
 use fader_benches::floor::{self, FiveRules, Flag, List, Rollout};
 use fader_benches::{Logic, Mixed, Rules, User, documents, mixed, users};
 
@@ -114,7 +114,7 @@ impl People {
     }
 
     fn ask<T: FlagValue + ?Sized>(&self, key: &'static FlagKey<T>) {
-        let flags = documents::flags(LISTED_IDS);
+        let flags = handle();
         let mut scopes = self.prepare(&self.contexts, |context| flags.scope(context));
         counted_evaluations(&mut scopes, |scope| {
             ptr::from_ref(scope.get(key)).cast::<u8>()
@@ -152,6 +152,18 @@ impl People {
             }
         });
     }
+}
+
+/// Makes the handle of the works that are counted by themselves. A seed that were drawn at random would put the ids of
+/// the list into other places in each process.
+fn handle() -> Flags {
+    let flags = Flags::builder().list_seed(1).build();
+    let file = documents::list_file(LISTED_IDS);
+    let delivery = Delivery::new(documents::small()).list("ids.txt", Ok(file));
+    flags
+        .load(delivery, &Source::new("small.json"))
+        .expect("the document is good");
+    flags
 }
 
 /// A key of a mixed set.

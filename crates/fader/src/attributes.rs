@@ -120,7 +120,7 @@ impl Value {
 
     /// Borrows the value.
     #[must_use]
-    #[inline]
+    #[inline(always)]
     pub fn as_ref(&self) -> ValueRef<'_> {
         match self {
             Self::Bool(value) => ValueRef::Bool(*value),
@@ -211,7 +211,7 @@ pub trait Attributes {
 }
 
 impl<A: Attributes + ?Sized> Attributes for &A {
-    #[inline]
+    #[inline(always)]
     fn get(&self, name: AttributeName<'_>) -> Option<ValueRef<'_>> {
         (**self).get(name)
     }

@@ -196,7 +196,7 @@ impl Context {
             .collect())
     }
 
-    #[inline]
+    #[inline(always)]
     fn position(&self, name: AttributeName<'_>) -> Option<usize> {
         let places = match &self.index {
             Index::Few(places) => places,
@@ -204,7 +204,8 @@ impl Context {
         };
         let mut place = first_place(name.hash());
         loop {
-            let at = usize::from(*places.get(place % PLACES)?).checked_sub(1)?;
+            // A free place wraps around to a number that no entry has.
+            let at = usize::from(*places.get(place % PLACES)?).wrapping_sub(1);
             if self.entries.get(at)?.name() == name {
                 return Some(at);
             }
@@ -261,7 +262,7 @@ fn scalar(value: &ast::Value<'_>) -> Result<Value, ContextError> {
 }
 
 impl Attributes for Context {
-    #[inline]
+    #[inline(always)]
     fn get(&self, name: AttributeName<'_>) -> Option<ValueRef<'_>> {
         let entry = self.entries.get(self.position(name)?)?;
         Some(entry.value.as_ref())

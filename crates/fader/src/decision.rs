@@ -1,6 +1,7 @@
 //! What evaluation answers: a decision in one word, and the resolution made of it.
 
 use std::fmt;
+use std::num::NonZeroU64;
 use std::sync::Arc;
 
 use crate::overrides::Forced;
@@ -87,9 +88,9 @@ impl fmt::Display for ErrorCode {
     }
 }
 
-/// An answer in one word, so that a scope can keep it in one atomic: reason, variant, rule, draw.
-#[derive(Clone, Copy, PartialEq, Eq)]
-pub(crate) struct Decision(u64);
+/// An answer in one word, so that a scope can keep it in one atomic: code, variant, rule, draw.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) struct Decision(NonZeroU64);
 
 /// The most rules or variants that a flag may have: their numbers, one above, fit 16 bits.
 pub(crate) const MAX_ITEMS: usize = u16::MAX as usize - 1;
@@ -99,59 +100,80 @@ const RULE: u32 = 20;
 const DRAWN: u32 = 36;
 const ENROLLED: u64 = 1 << 52;
 
+/// The last rule that drew, as a decision keeps it.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct LastDraw(u64);
+
+impl LastDraw {
+    #[inline]
+    pub(crate) fn by_rule(rule: u16, enrolled: bool) -> Self {
+        Self(field(rule, DRAWN) | if enrolled { ENROLLED } else { 0 })
+    }
+}
+
+/// Places a number, one above so that 0 is for none.
+#[inline]
+fn field(number: u16, shift: u32) -> u64 {
+    (u64::from(number) + 1) << shift
+}
+
 impl Decision {
     /// Set by a scope when its owner asked for the flag, rather than another flag's rule.
     const ASKED: u64 = 1 << 63;
 
+    /// Makes a decision that serves no variant.
     #[inline]
-    pub(crate) fn new(
-        code: Code,
-        variant: Option<u16>,
-        rule: Option<u16>,
-        draw: Option<(u16, bool)>,
-    ) -> Self {
-        let field = |number: Option<u16>, shift: u32| {
-            number.map_or(0, |number| (u64::from(number) + 1) << shift)
-        };
-        let enrolled = if draw.is_some_and(|(_, enrolled)| enrolled) {
-            ENROLLED
-        } else {
-            0
-        };
-        let drawn = field(draw.map(|(rule, _)| rule), DRAWN);
-        Self(code as u64 | field(variant, VARIANT) | field(rule, RULE) | drawn | enrolled)
+    pub(crate) fn of(code: Code) -> Self {
+        // INVARIANT: no code is 0, so nothing is added to one that is.
+        Self(NonZeroU64::new(code as u64).unwrap_or(NonZeroU64::MIN))
     }
 
-    pub(crate) fn error(code: Code) -> Self {
-        Self::new(code, None, None, None)
+    #[inline]
+    fn with(self, bits: u64) -> Self {
+        Self(self.0 | bits)
+    }
+
+    #[inline]
+    pub(crate) fn serving(self, variant: u16) -> Self {
+        self.with(field(variant, VARIANT))
+    }
+
+    #[inline]
+    pub(crate) fn by_rule(self, rule: u16) -> Self {
+        self.with(field(rule, RULE))
+    }
+
+    #[inline]
+    pub(crate) fn drawn(self, draw: LastDraw) -> Self {
+        self.with(draw.0)
     }
 
     #[inline]
     pub(crate) fn to_word(self) -> u64 {
-        self.0
+        self.0.get()
     }
 
     /// Reads a kept word; 0 is none.
     #[inline]
     pub(crate) fn from_word(word: u64) -> Option<Self> {
-        (word != 0).then_some(Self(word))
+        NonZeroU64::new(word).map(Self)
     }
 
     /// The same, asked for by the scope's owner.
     #[inline]
     pub(crate) fn asked(self) -> Self {
-        Self(self.0 | Self::ASKED)
+        self.with(Self::ASKED)
     }
 
     #[inline]
     pub(crate) fn was_asked(self) -> bool {
-        self.0 & Self::ASKED != 0
+        self.to_word() & Self::ASKED != 0
     }
 
     #[inline]
     fn field(self, shift: u32) -> Option<u16> {
         #[expect(clippy::cast_possible_truncation, reason = "a field of 16 bits")]
-        let number = (self.0 >> shift) as u16;
+        let number = (self.to_word() >> shift) as u16;
         number.checked_sub(1)
     }
 
@@ -165,11 +187,12 @@ impl Decision {
     }
 
     pub(crate) fn draw(self) -> Option<(u16, bool)> {
-        self.field(DRAWN).map(|rule| (rule, self.0 & ENROLLED != 0))
+        let enrolled = self.to_word() & ENROLLED != 0;
+        self.field(DRAWN).map(|rule| (rule, enrolled))
     }
 
     pub(crate) fn code(self) -> Code {
-        match self.0 & 15 {
+        match self.to_word() & 15 {
             1 => Code::Static,
             2 => Code::Default,
             3 => Code::TargetingMatch,
@@ -361,9 +384,14 @@ mod tests {
         for number in [None, Some(0), Some(7), Some(last)] {
             for draw in [None, Some((0, false)), Some((last, true))] {
                 for code in [Code::Static, Code::Split, Code::NotReady] {
-                    let decision =
-                        Decision::from_word(Decision::new(code, number, number, draw).to_word())
-                            .unwrap();
+                    let mut made = Decision::of(code);
+                    if let Some(number) = number {
+                        made = made.serving(number).by_rule(number);
+                    }
+                    if let Some((rule, enrolled)) = draw {
+                        made = made.drawn(LastDraw::by_rule(rule, enrolled));
+                    }
+                    let decision = Decision::from_word(made.to_word()).unwrap();
                     assert_eq!(
                         (decision.variant(), decision.rule(), decision.draw()),
                         (number, number, draw)

@@ -6,17 +6,16 @@
 //! One evaluation serves all callers. What it may remember is a [`Memo`], what is told of it goes to an [`Observer`];
 //! both are type parameters, so that an answer without them costs nothing and an explanation can't differ from it.
 
-use crate::attributes::{Attributes, ValueRef};
-use crate::decision::{Code, Decision};
+use crate::attributes::{Attributes, Value, ValueRef};
+use crate::decision::{Code, Decision, LastDraw};
 use crate::hash::Reach;
 use crate::memo::Memo;
 use crate::ruleset::condition::{Test, with_unit};
 use crate::ruleset::{
-    AttributeId, Condition, DrawRule, Flag, FlagId, Rule, SegmentId, Serve, Share, Slot, Truth,
-    Unit,
+    AttributeId, Condition, DrawRule, Flag, FlagId, Rule, SegmentId, Serve, Share, Truth, Unit,
 };
 use crate::ruleset::{Ruleset, ramp};
-use crate::snapshot::{FlagOverlay, Live};
+use crate::snapshot::{Entry, Live};
 use crate::time::Timestamp;
 
 /// One evaluation over a snapshot.
@@ -43,23 +42,24 @@ impl<A: Attributes + ?Sized, M: Memo, O: Observer> Evaluation<'_, A, M, O> {
     #[inline]
     pub(crate) fn flag(&mut self, id: FlagId) -> Decision {
         let live = self.live;
-        let flag = match live.ruleset.slot(id) {
-            Slot::Flag { flag, .. } => flag,
-            Slot::Vacant => return Decision::error(Code::NotFound),
-            Slot::SetAside => return Decision::error(Code::SetAside),
-        };
-        let overlay = live.overlay_of(id);
-        if !flag.enabled || overlay.is_some_and(|overlay| overlay.killed) {
-            return Decision::new(Code::Disabled, flag.off, None, None);
+        match live.entry(id) {
+            Some(entry) => self.entry(id, entry),
+            None => Decision::of(Code::NotFound),
         }
-        if flag.rules.is_empty() {
-            return Decision::new(Code::Static, Some(flag.default), None, None);
-        }
-        self.by_rules(flag, overlay)
     }
 
-    fn by_rules(&mut self, flag: &Flag, overlay: Option<&FlagOverlay>) -> Decision {
-        let mut last_draw = None;
+    /// Decides a flag of which the entry is at hand.
+    #[inline]
+    pub(crate) fn entry(&mut self, id: FlagId, entry: &Entry) -> Decision {
+        match (entry.fixed, &entry.flag) {
+            (None, Some(flag)) => self.by_rules(id, flag),
+            (fixed, _) => fixed.unwrap_or(Decision::of(Code::NotFound)),
+        }
+    }
+
+    fn by_rules(&mut self, id: FlagId, flag: &Flag) -> Decision {
+        let overlay = self.live.overlay_of(id);
+        let mut last_draw = LastDraw::default();
         for (index, rule) in (0..).zip(&flag.rules) {
             self.observer.rule(flag, index);
             let truth = self.condition(&rule.condition);
@@ -69,24 +69,26 @@ impl<A: Attributes + ?Sized, M: Memo, O: Observer> Evaluation<'_, A, M, O> {
             }
             let Some(draw) = &rule.draw else {
                 self.observer.outcome(Outcome::Decided);
-                return Decision::new(
-                    Code::TargetingMatch,
-                    rule.serve.one(),
-                    Some(index),
-                    last_draw,
-                );
+                return Decision::of(Code::TargetingMatch)
+                    .serving(rule.serve.one())
+                    .by_rule(index)
+                    .drawn(last_draw);
             };
             let reach = self.reach(draw, overlay.and_then(|overlay| overlay.reach(index)));
             match self.draw(rule, draw, reach) {
                 Drawn::NoUnit => self.observer.outcome(Outcome::NoUnit),
-                Drawn::Outside => last_draw = Some((index, false)),
+                Drawn::Outside => last_draw = LastDraw::by_rule(index, false),
                 Drawn::Inside(variant) => {
-                    let draw = Some((index, true));
-                    return Decision::new(Code::Split, Some(variant), Some(index), draw);
+                    return Decision::of(Code::Split)
+                        .serving(variant)
+                        .by_rule(index)
+                        .drawn(LastDraw::by_rule(index, true));
                 }
             }
         }
-        Decision::new(Code::Default, Some(flag.default), None, last_draw)
+        Decision::of(Code::Default)
+            .serving(flag.default)
+            .drawn(last_draw)
     }
 
     /// Returns how far a draw reaches at this moment.
@@ -101,12 +103,12 @@ impl<A: Attributes + ?Sized, M: Memo, O: Observer> Evaluation<'_, A, M, O> {
         }
     }
 
-    #[inline]
+    #[inline(always)]
     fn draw(&mut self, rule: &Rule, draw: &DrawRule, reach: Reach) -> Drawn {
         let (live, attributes) = (self.live, self.attributes);
         let value = match &draw.unit {
             Unit::Attribute(id) => ask(&live.ruleset, attributes, *id),
-            Unit::Constant(value) => Some(value.as_ref()),
+            Unit::Constant(value) => Some(Value::as_ref(value)),
         };
         let drawn = value.and_then(|value| {
             with_unit(value, |unit| {
@@ -129,7 +131,7 @@ impl<A: Attributes + ?Sized, M: Memo, O: Observer> Evaluation<'_, A, M, O> {
         drawn.unwrap_or(Drawn::NoUnit)
     }
 
-    #[inline]
+    #[inline(always)]
     fn condition(&mut self, condition: &Condition) -> Truth {
         if O::RECORDS {
             self.observer.enter();
@@ -152,7 +154,7 @@ impl<A: Attributes + ?Sized, M: Memo, O: Observer> Evaluation<'_, A, M, O> {
         truth
     }
 
-    #[inline]
+    #[inline(always)]
     fn test(&self, attribute: AttributeId, test: &Test) -> Truth {
         let ruleset = &self.live.ruleset;
         match (ask(ruleset, self.attributes, attribute), test) {
@@ -224,7 +226,7 @@ impl<A: Attributes + ?Sized, M: Memo, O: Observer> Evaluation<'_, A, M, O> {
     }
 }
 
-#[inline]
+#[inline(always)]
 fn ask<'a, A: Attributes + ?Sized>(
     ruleset: &Ruleset,
     attributes: &'a A,
@@ -233,6 +235,7 @@ fn ask<'a, A: Attributes + ?Sized>(
     attributes.get(ruleset.attribute(id)?.as_name())
 }
 
+#[inline]
 fn split(parts: &[(Reach, u16)], place: u64) -> u16 {
     // INVARIANT: weights sum to 100, so the last part that has any covers every place.
     parts
@@ -249,10 +252,11 @@ enum Drawn {
 }
 
 impl Serve {
-    fn one(&self) -> Option<u16> {
+    #[inline]
+    fn one(&self) -> u16 {
         match self {
-            Self::One(variant) => Some(*variant),
-            Self::Split(parts) => parts.first().map(|(_, variant)| *variant),
+            Self::One(variant) => *variant,
+            Self::Split(parts) => parts.first().map_or(0, |(_, variant)| *variant),
         }
     }
 }

@@ -11,6 +11,10 @@ use serde_json::Value as Json;
 
 use crate::ruleset::{self, FlagId, Ruleset};
 
+/// The lineage of handles for which no number was left: no key remembers them. No handle has lineage 0, which is what a
+/// key begins with.
+pub(crate) const NO_LINEAGE: u32 = u32::MAX;
+
 /// A typed name of a flag, with the value that code uses where the document has none.
 ///
 /// Written by [`flags!`](crate::flags) or by hand:
@@ -60,24 +64,32 @@ impl<T: ?Sized> FlagKey<T> {
         self.default
     }
 
-    /// Finds the flag. Numbers hold for a lineage's life, so a cached one is good for every ruleset of it.
+    /// Finds the flag, [`FlagId::NOWHERE`] if there is none. Numbers hold for a lineage's life, so a cached one is good
+    /// for every ruleset of it.
     #[inline]
-    pub(crate) fn find(&self, lineage: u32, ruleset: &Ruleset) -> Option<FlagId> {
+    pub(crate) fn find(&self, lineage: u32, ruleset: &Ruleset) -> FlagId {
         let cached = self.cache.load(Ordering::Relaxed);
         #[expect(
             clippy::cast_possible_truncation,
             reason = "the two halves of the word"
         )]
         let (of, id) = ((cached >> 32) as u32, cached as u32);
-        if of == lineage && lineage != 0 {
-            return Some(FlagId(id));
+        if of == lineage {
+            return FlagId(id);
         }
-        let id = ruleset.find(self.name)?;
-        self.cache.store(
-            u64::from(lineage) << 32 | u64::from(id.0),
-            Ordering::Relaxed,
-        );
-        Some(id)
+        self.look_up(lineage, ruleset)
+    }
+
+    #[cold]
+    fn look_up(&self, lineage: u32, ruleset: &Ruleset) -> FlagId {
+        let Some(id) = ruleset.find(self.name) else {
+            return FlagId::NOWHERE;
+        };
+        if lineage != NO_LINEAGE {
+            let found = u64::from(lineage) << 32 | u64::from(id.0);
+            self.cache.store(found, Ordering::Relaxed);
+        }
+        id
     }
 }
 

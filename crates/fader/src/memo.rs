@@ -136,6 +136,7 @@ impl ScopeMemo {
         Self { words, flags }
     }
 
+    /// All words: those of flags, then those of segments.
     #[inline]
     fn words(&self) -> &[AtomicU64] {
         match &self.words {
@@ -144,11 +145,10 @@ impl ScopeMemo {
         }
     }
 
+    /// Returns the word of a flag. INVARIANT: the ruleset has that flag, so it is not one of a segment.
     #[inline]
     fn word(&self, id: FlagId) -> Option<&AtomicU64> {
-        self.words()
-            .get(id.index())
-            .filter(|_| id.index() < self.flags)
+        self.words().get(id.index())
     }
 
     fn segment_bits(&self, id: SegmentId) -> Option<(&AtomicU64, usize)> {
@@ -166,14 +166,16 @@ impl ScopeMemo {
             return decide();
         };
         let kept = Decision::from_word(word.load(Ordering::Relaxed));
-        if let Some(asked) = kept.filter(|decision| decision.was_asked()) {
-            return asked;
-        }
+        let decision = match kept {
+            Some(kept) if kept.was_asked() => return kept,
+            Some(kept) => kept,
+            None => decide(),
+        };
         // A plain store, for the price of it: whoever else writes here writes the same, and never takes back that the
         // flag was asked for.
-        let decision = kept.unwrap_or_else(decide).asked();
-        word.store(decision.to_word(), Ordering::Relaxed);
-        decision
+        let asked = decision.asked();
+        word.store(asked.to_word(), Ordering::Relaxed);
+        asked
     }
 
     /// Returns the decision on a flag that the scope's owner asked for.

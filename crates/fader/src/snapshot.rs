@@ -10,7 +10,7 @@ use crate::handle::Scope;
 use crate::hash::Reach;
 use crate::overlay::Overlay;
 use crate::overrides::Overrides;
-use crate::ruleset::{FlagId, Ruleset};
+use crate::ruleset::{Flag, FlagId, Recall, Ruleset, Slot, Variant};
 use crate::time::Timestamp;
 
 /// A ruleset and what the overlay says on top of it, swapped as one.
@@ -18,6 +18,8 @@ use crate::time::Timestamp;
 pub(crate) struct Live {
     pub(crate) ruleset: Arc<Ruleset>,
     pub(crate) overlay: Arc<Overlay>,
+    /// By [`FlagId`].
+    entries: Box<[Entry]>,
     /// By [`FlagId`]; empty where the overlay says nothing of any flag.
     bound: Box<[Option<FlagOverlay>]>,
     /// Whether a document has been loaded.
@@ -25,6 +27,50 @@ pub(crate) struct Live {
     /// Tells the content that the ruleset was made from.
     pub(crate) content: u128,
     pub(crate) notes: Arc<Notes>,
+}
+
+/// What an evaluation asks of a flag first: ruleset and overlay in one.
+#[derive(Debug)]
+pub(crate) struct Entry {
+    /// The decision, where it is the same for everybody.
+    pub(crate) fixed: Option<Decision>,
+    /// The flag, unless there is none that could be evaluated.
+    pub(crate) flag: Option<Arc<Flag>>,
+    pub(crate) recall: Recall,
+}
+
+impl Entry {
+    fn new(slot: &Slot, overlay: Option<&FlagOverlay>) -> Self {
+        let failed = |code| Self {
+            fixed: Some(Decision::of(code)),
+            flag: None,
+            recall: Recall::Nothing,
+        };
+        let (flag, recall) = match slot {
+            Slot::Flag { flag, recall, .. } => (flag, *recall),
+            Slot::Vacant => return failed(Code::NotFound),
+            Slot::SetAside => return failed(Code::SetAside),
+        };
+        let fixed = if !flag.enabled || overlay.is_some_and(|overlay| overlay.killed) {
+            let disabled = Decision::of(Code::Disabled);
+            Some(flag.off.map_or(disabled, |off| disabled.serving(off)))
+        } else if flag.rules.is_empty() {
+            Some(Decision::of(Code::Static).serving(flag.default))
+        } else {
+            None
+        };
+        Self {
+            fixed,
+            flag: Some(Arc::clone(flag)),
+            recall,
+        }
+    }
+
+    /// Returns the variant that a decision on this flag serves.
+    #[inline]
+    pub(crate) fn variant(&self, decision: Decision) -> Option<&Variant> {
+        self.flag.as_ref()?.variant(decision.variant()?)
+    }
 }
 
 /// What is told of a ruleset beside its answers.
@@ -55,6 +101,7 @@ impl Live {
         Self {
             ruleset,
             overlay,
+            entries: Box::default(),
             bound: Box::default(),
             loaded: false,
             content: 0,
@@ -69,7 +116,15 @@ impl Live {
         notes: Arc<Notes>,
     ) -> Self {
         let bound = bind(&ruleset, &overlay);
+        let overlaid = bound
+            .iter()
+            .map(Option::as_ref)
+            .chain(std::iter::repeat(None));
+        let entries = ruleset.flags.iter().zip(overlaid);
         Self {
+            entries: entries
+                .map(|(slot, overlay)| Entry::new(slot, overlay))
+                .collect(),
             ruleset,
             overlay,
             bound,
@@ -82,15 +137,15 @@ impl Live {
     /// The same ruleset under another overlay.
     pub(crate) fn with_overlay(&self, overlay: Arc<Overlay>) -> Self {
         let (ruleset, notes) = (Arc::clone(&self.ruleset), Arc::clone(&self.notes));
-        let bound = bind(&ruleset, &overlay);
         Self {
-            ruleset,
-            overlay,
-            bound,
             loaded: self.loaded,
-            content: self.content,
-            notes,
+            ..Self::new(ruleset, overlay, self.content, notes)
         }
+    }
+
+    #[inline]
+    pub(crate) fn entry(&self, id: FlagId) -> Option<&Entry> {
+        self.entries.get(id.index())
     }
 
     /// Resolves a flag by name: a forced value, or what `decide` decides.
@@ -99,17 +154,17 @@ impl Live {
         &self,
         flag: &str,
         overrides: Option<&Overrides>,
-        decide: impl FnOnce(FlagId) -> Decision,
+        decide: impl FnOnce(FlagId, &Entry) -> Decision,
     ) -> Answer {
         let id = self.ruleset.find(flag);
         if let Some(forced) = overrides.and_then(|overrides| overrides.get(flag)) {
             let variant = id.and_then(|id| Some((id, forced.variant_of(self.ruleset.flag(id)?)?)));
             return Answer::Forced(Arc::clone(forced), variant);
         }
-        match id {
-            Some(id) => Answer::Decided(id, decide(id)),
-            None if self.loaded => Answer::Failed(Decision::error(Code::NotFound)),
-            None => Answer::Failed(Decision::error(Code::NotReady)),
+        match id.and_then(|id| Some((id, self.entry(id)?))) {
+            Some((id, entry)) => Answer::Decided(id, decide(id, entry)),
+            None if self.loaded => Answer::Failed(Decision::of(Code::NotFound)),
+            None => Answer::Failed(Decision::of(Code::NotReady)),
         }
     }
 

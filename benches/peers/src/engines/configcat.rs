@@ -39,7 +39,8 @@ impl Engine for ConfigCat {
 
     fn document(flags: &[Flag]) -> String {
         let settings = flags.iter().map(|flag| (flag.key.clone(), setting(flag)));
-        json!({ "p": { "r": 0, "s": "salt" }, "s": [], "f": Value::Object(settings.collect()) }).to_string()
+        json!({ "p": { "r": 0, "s": "salt" }, "s": [], "f": Value::Object(settings.collect()) })
+            .to_string()
     }
 
     fn load(document: &str) -> Result<Self> {
@@ -83,12 +84,14 @@ impl Engine for ConfigCat {
     }
 
     #[inline]
-    fn variant<'a>(&'a self, asker: &'a &CatUser, key: &'a String) -> impl AsRef<str> + 'a {
+    fn variant<'a>(&'a self, asker: &'a Self::Asker<'_>, key: &'a String) -> impl AsRef<str> + 'a {
         ready(self.0.get_value(key, String::new(), Some((*asker).clone()))).unwrap_or_default()
     }
 
     fn live(documents: [String; 2]) -> Result<Option<Live<Self>>> {
-        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+        let runtime = tokio::runtime::Builder::new_current_thread()
+            .enable_all()
+            .build()?;
         let served = Arc::new(Mutex::new(documents[0].clone()));
         let server = Server::start(Arc::clone(&served))?;
         let client = configcat::Client::builder(KEY)
@@ -96,7 +99,9 @@ impl Engine for ConfigCat {
             .polling_mode(PollingMode::Manual)
             .build()
             .map_err(|error| anyhow!("{error}"))?;
-        runtime.block_on(client.refresh()).map_err(|error| anyhow!("{error}"))?;
+        runtime
+            .block_on(client.refresh())
+            .map_err(|error| anyhow!("{error}"))?;
         let engine = Arc::new(Self(client));
         let client = Arc::clone(&engine);
         Ok(Some(Live {
@@ -104,8 +109,13 @@ impl Engine for ConfigCat {
             engine,
             swap: Box::new(move |which| {
                 let _running = &server;
-                served.lock().unwrap_or_else(PoisonError::into_inner).clone_from(&documents[which]);
-                runtime.block_on(client.0.refresh()).map_err(|error| anyhow!("{error}"))
+                served
+                    .lock()
+                    .unwrap_or_else(PoisonError::into_inner)
+                    .clone_from(&documents[which]);
+                runtime
+                    .block_on(client.0.refresh())
+                    .map_err(|error| anyhow!("{error}"))
             }),
         }))
     }
@@ -136,7 +146,8 @@ fn setting(flag: &Flag) -> Value {
             "r": [ { "c": [ { "u": { "a": "Identifier", "c": comparator::IS_ONE_OF, "l": ids } } ],
                      "s": { "v": boolean(true) } } ] }),
         Logic::Rules { rules, .. } => {
-            let options = Rules::SPLIT.map(|(variant, weight)| json!({ "p": weight, "v": { "s": variant } }));
+            let options =
+                Rules::SPLIT.map(|(variant, weight)| json!({ "p": weight, "v": { "s": variant } }));
             json!({ "t": 1, "v": { "s": "old" }, "r": list(rules), "p": options })
         }
     }
@@ -145,12 +156,21 @@ fn setting(flag: &Flag) -> Value {
 fn list(rules: &Rules) -> Vec<Value> {
     let (from, below) = versions(rules);
     let rule = |conditions: &[Value], variant: &str| {
-        let conditions: Vec<Value> = conditions.iter().map(|condition| json!({ "u": condition })).collect();
+        let conditions: Vec<Value> = conditions
+            .iter()
+            .map(|condition| json!({ "u": condition }))
+            .collect();
         json!({ "c": conditions, "s": { "v": { "s": variant } } })
     };
     vec![
-        rule(&[json!({ "a": "Country", "c": comparator::IS_ONE_OF, "l": rules.countries })], "a"),
-        rule(&[json!({ "a": "plan", "c": comparator::EQUALS, "s": rules.plan })], "b"),
+        rule(
+            &[json!({ "a": "Country", "c": comparator::IS_ONE_OF, "l": rules.countries })],
+            "a",
+        ),
+        rule(
+            &[json!({ "a": "plan", "c": comparator::EQUALS, "s": rules.plan })],
+            "b",
+        ),
         rule(
             &[
                 json!({ "a": "version", "c": comparator::VERSION_AT_LEAST, "s": from }),
@@ -158,6 +178,9 @@ fn list(rules: &Rules) -> Vec<Value> {
             ],
             "c",
         ),
-        rule(&[json!({ "a": "Email", "c": comparator::ENDS_WITH_ANY_OF, "l": [rules.suffix] })], "a"),
+        rule(
+            &[json!({ "a": "Email", "c": comparator::ENDS_WITH_ANY_OF, "l": [rules.suffix] })],
+            "a",
+        ),
     ]
 }

@@ -14,7 +14,10 @@ use serde_json::{Value, json};
 use crate::engine::{Engine, Live};
 use crate::flags::{Flag, Logic, suffix_pattern, versions};
 
-const SDK: SdkMetadata = SdkMetadata { name: "peers", version: "0" };
+const SDK: SdkMetadata = SdkMetadata {
+    name: "peers",
+    version: "0",
+};
 const SHARDS: u32 = 10_000;
 
 /// The function that evaluates, with the configuration and the time at hand.
@@ -37,7 +40,10 @@ struct Assigned(Option<Assignment>);
 
 impl AsRef<str> for Assigned {
     fn as_ref(&self) -> &str {
-        let text = self.0.as_ref().and_then(|assignment| assignment.value.as_str());
+        let text = self
+            .0
+            .as_ref()
+            .and_then(|assignment| assignment.value.as_str());
         text.unwrap_or_default()
     }
 }
@@ -106,7 +112,8 @@ impl Engine for Function {
 
 impl Engine for ByEvaluator {
     const NAME: &'static str = "eppo_core, Evaluator";
-    const CALL: &'static str = "`Evaluator::get_assignment`, which takes the configuration and the time each time";
+    const CALL: &'static str =
+        "`Evaluator::get_assignment`, which takes the configuration and the time each time";
     type Asker<'a> = &'a Subject;
     common!();
 
@@ -129,7 +136,7 @@ impl Engine for ByEvaluator {
     }
 
     #[inline]
-    fn variant<'a>(&'a self, asker: &'a &Subject, key: &'a String) -> impl AsRef<str> + 'a {
+    fn variant<'a>(&'a self, asker: &'a Self::Asker<'_>, key: &'a String) -> impl AsRef<str> + 'a {
         Assigned(self.assign(asker, key, VariationType::String))
     }
 
@@ -149,7 +156,9 @@ impl Engine for ByEvaluator {
 
 impl ByEvaluator {
     fn assign(&self, subject: &Subject, key: &str, kind: VariationType) -> Option<Assignment> {
-        let assignment = self.evaluator.get_assignment(key, &subject.key, &subject.attributes, Some(kind));
+        let assignment =
+            self.evaluator
+                .get_assignment(key, &subject.key, &subject.attributes, Some(kind));
         assignment.unwrap_or_default()
     }
 }
@@ -160,11 +169,25 @@ fn assign(
     kind: VariationType,
 ) -> Option<Assignment> {
     let configuration = configuration.as_deref();
-    get_assignment(configuration, key, &subject.key, &subject.attributes, Some(kind), *now).unwrap_or_default()
+    get_assignment(
+        configuration,
+        key,
+        &subject.key,
+        &subject.attributes,
+        Some(kind),
+        *now,
+    )
+    .unwrap_or_default()
 }
 
 fn is_on(assignment: &Option<Assignment>) -> bool {
-    matches!(assignment, Some(Assignment { value: AssignmentValue::Boolean(true), .. }))
+    matches!(
+        assignment,
+        Some(Assignment {
+            value: AssignmentValue::Boolean(true),
+            ..
+        })
+    )
 }
 
 fn store(document: &str) -> Result<Arc<ConfigurationStore>> {
@@ -195,16 +218,22 @@ fn entry(flag: &Flag) -> Value {
                 "shards": [ { "salt": flag.key, "ranges": [ { "start": start, "end": end } ] } ] })
     };
     let allocation = |key: usize, conditions: Vec<Value>, splits: Vec<Value>| {
-        let rules = if conditions.is_empty() { json!([]) } else { json!([ { "conditions": conditions } ]) };
+        let rules = if conditions.is_empty() {
+            json!([])
+        } else {
+            json!([ { "conditions": conditions } ])
+        };
         json!({ "key": format!("allocation-{key}"), "rules": rules, "splits": splits, "doLog": false })
     };
-    let condition = |attribute: &str, operator: &str, value: Value| {
-        json!({ "attribute": attribute, "operator": operator, "value": value })
-    };
+    let condition = |attribute: &str, operator: &str, value: Value| json!({ "attribute": attribute, "operator": operator, "value": value });
     let (kind, variations, allocations) = match &flag.logic {
         Logic::Plain(on) => {
             let variation = if *on { "on" } else { "off" };
-            ("BOOLEAN", on_off(), vec![allocation(0, vec![], vec![everybody(variation)])])
+            (
+                "BOOLEAN",
+                on_off(),
+                vec![allocation(0, vec![], vec![everybody(variation)])],
+            )
         }
         Logic::Rollout(percent) => {
             let splits = vec![share("on", 0, percent * SHARDS / 100), everybody("off")];
@@ -221,7 +250,10 @@ fn entry(flag: &Flag) -> Value {
         Logic::Rules { rules, pattern } => {
             let (from, below) = versions(rules);
             let mut decided = vec![
-                (vec![condition("country", "ONE_OF", json!(rules.countries))], "a"),
+                (
+                    vec![condition("country", "ONE_OF", json!(rules.countries))],
+                    "a",
+                ),
                 (vec![condition("plan", "ONE_OF", json!([rules.plan]))], "b"),
                 (
                     vec![
@@ -230,15 +262,27 @@ fn entry(flag: &Flag) -> Value {
                     ],
                     "c",
                 ),
-                (vec![condition("user.email", "MATCHES", json!(suffix_pattern(rules)))], "a"),
+                (
+                    vec![condition(
+                        "user.email",
+                        "MATCHES",
+                        json!(suffix_pattern(rules)),
+                    )],
+                    "a",
+                ),
             ];
             if *pattern {
-                decided.push((vec![condition("device", "MATCHES", json!(rules.pattern))], "b"));
+                decided.push((
+                    vec![condition("device", "MATCHES", json!(rules.pattern))],
+                    "b",
+                ));
             }
             let mut allocations: Vec<Value> = decided
                 .into_iter()
                 .enumerate()
-                .map(|(number, (conditions, variation))| allocation(number, conditions, vec![everybody(variation)]))
+                .map(|(number, (conditions, variation))| {
+                    allocation(number, conditions, vec![everybody(variation)])
+                })
                 .collect();
             let mut start = 0;
             let splits = Rules::SPLIT.map(|(variation, weight)| {
@@ -246,8 +290,13 @@ fn entry(flag: &Flag) -> Value {
                 share(variation, std::mem::replace(&mut start, end), end)
             });
             allocations.push(allocation(9, vec![], splits.to_vec()));
-            let variations = ["old", "a", "b", "c"].map(|name| (name.to_owned(), json!({ "key": name, "value": name })));
-            ("STRING", Value::Object(variations.into_iter().collect()), allocations)
+            let variations = ["old", "a", "b", "c"]
+                .map(|name| (name.to_owned(), json!({ "key": name, "value": name })));
+            (
+                "STRING",
+                Value::Object(variations.into_iter().collect()),
+                allocations,
+            )
         }
     };
     json!({

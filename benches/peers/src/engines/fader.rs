@@ -77,7 +77,7 @@ macro_rules! static_keys {
 
 impl Engine for ByScope {
     const NAME: &'static str = "fader: scope, key";
-    const CALL: &'static str = "`Scope::get(&KEY)`; a fresh scope for each evaluation, made before the clock starts";
+    const CALL: &'static str = "`Scope::get(&KEY)`; a fresh scope for each evaluation, or for all flags of the mixed set, made before the clock starts";
     type Asker<'a> = Scope<&'a Context>;
     common!();
     static_keys!();
@@ -120,7 +120,7 @@ impl Engine for ByKey {
     #[inline]
     fn variant<'a>(
         &'a self,
-        asker: &'a &Context,
+        asker: &'a Self::Asker<'_>,
         key: &'a FlagKey<Choice>,
     ) -> impl AsRef<str> + 'a {
         self.0.get(key, *asker)
@@ -159,7 +159,7 @@ impl Engine for ByString {
     }
 
     #[inline]
-    fn variant<'a>(&'a self, asker: &'a &Context, key: &'a String) -> impl AsRef<str> + 'a {
+    fn variant<'a>(&'a self, asker: &'a Self::Asker<'_>, key: &'a String) -> impl AsRef<str> + 'a {
         Resolved(self.0.resolve(key, *asker))
     }
 

@@ -19,7 +19,8 @@ pub struct Probe(FeatureProbe);
 impl Engine for Probe {
     const NAME: &'static str = "feature-probe-server-sdk";
     const PACKAGE: &'static str = "feature-probe-server-sdk";
-    const CALL: &'static str = "`FeatureProbe::bool_value`, `FeatureProbe::string_value`, without events";
+    const CALL: &'static str =
+        "`FeatureProbe::bool_value`, `FeatureProbe::string_value`, without events";
     type OnKey = String;
     type VariantKey = String;
     type User = FPUser;
@@ -34,7 +35,10 @@ impl Engine for Probe {
 
     fn load(document: &str) -> Result<Self> {
         let repository = load_json(document)?;
-        Ok(Self(FeatureProbe::new_with("server-key".to_owned(), repository)))
+        Ok(Self(FeatureProbe::new_with(
+            "server-key".to_owned(),
+            repository,
+        )))
     }
 
     fn on_key(flag: &Flag) -> String {
@@ -66,7 +70,7 @@ impl Engine for Probe {
     }
 
     #[inline]
-    fn variant<'a>(&'a self, asker: &'a &FPUser, key: &'a String) -> impl AsRef<str> + 'a {
+    fn variant<'a>(&'a self, asker: &'a Self::Asker<'_>, key: &'a String) -> impl AsRef<str> + 'a {
         self.0.string_value(key, asker, String::new())
     }
 
@@ -95,14 +99,18 @@ impl Engine for Probe {
             engine,
             swap: Box::new(move |which| {
                 number += 1;
-                *served.lock().unwrap_or_else(PoisonError::into_inner) = numbered(&documents[which], number)?;
+                *served.lock().unwrap_or_else(PoisonError::into_inner) =
+                    numbered(&documents[which], number)?;
                 let within = runtime.enter();
                 client.0.sync_now(SyncType::Polling);
                 drop(within);
                 let start = Instant::now();
                 while client.0.version() != Some(number) {
                     if start.elapsed() > Duration::from_secs(10) {
-                        bail!("feature-probe does not take version {number} from {}", server.address());
+                        bail!(
+                            "feature-probe does not take version {number} from {}",
+                            server.address()
+                        );
                     }
                     std::thread::sleep(Duration::from_micros(200));
                 }
@@ -114,7 +122,9 @@ impl Engine for Probe {
 
 /// Gives a document a version of its own; the client takes none that is not above the last.
 fn numbered(document: &str, version: u128) -> Result<String> {
-    let rest = document.strip_prefix(r#"{"version":1,"#).context("a document without a version")?;
+    let rest = document
+        .strip_prefix(r#"{"version":1,"#)
+        .context("a document without a version")?;
     Ok(format!(r#"{{"version":{version},{rest}"#))
 }
 
@@ -124,10 +134,17 @@ fn toggle(flag: &Flag) -> Value {
         Logic::Plain(on) => (json!([false, true]), select(usize::from(*on)), vec![]),
         Logic::Rollout(percent) => {
             let end = percent * BUCKETS / 100;
-            (json!([false, true]), split(&[(end, BUCKETS), (0, end)]), vec![])
+            (
+                json!([false, true]),
+                split(&[(end, BUCKETS), (0, end)]),
+                vec![],
+            )
         }
         Logic::List(ids) => {
-            let listed = rule(json!([condition("string", "id", "is one of", json!(ids))]), 1);
+            let listed = rule(
+                json!([condition("string", "id", "is one of", json!(ids))]),
+                1,
+            );
             (json!([false, true]), select(0), vec![listed])
         }
         Logic::Rules { rules, pattern } => {
@@ -138,7 +155,11 @@ fn toggle(flag: &Flag) -> Value {
             });
             let [a, b, c] = ranges;
             // The first variation, `old`, gets no bucket.
-            (json!(["old", "a", "b", "c"]), split(&[(0, 0), a, b, c]), five(rules, *pattern))
+            (
+                json!(["old", "a", "b", "c"]),
+                split(&[(0, 0), a, b, c]),
+                five(rules, *pattern),
+            )
         }
     };
     json!({
@@ -150,8 +171,24 @@ fn toggle(flag: &Flag) -> Value {
 fn five(rules: &Rules, pattern: bool) -> Vec<Value> {
     let (from, below) = versions(rules);
     let mut list = vec![
-        rule(json!([condition("string", "country", "is one of", json!(rules.countries))]), 1),
-        rule(json!([condition("string", "plan", "is one of", json!([rules.plan]))]), 2),
+        rule(
+            json!([condition(
+                "string",
+                "country",
+                "is one of",
+                json!(rules.countries)
+            )]),
+            1,
+        ),
+        rule(
+            json!([condition(
+                "string",
+                "plan",
+                "is one of",
+                json!([rules.plan])
+            )]),
+            2,
+        ),
         rule(
             json!([
                 condition("semver", "app.version", ">=", json!([from])),
@@ -159,10 +196,26 @@ fn five(rules: &Rules, pattern: bool) -> Vec<Value> {
             ]),
             3,
         ),
-        rule(json!([condition("string", "user.email", "ends with", json!([rules.suffix]))]), 1),
+        rule(
+            json!([condition(
+                "string",
+                "user.email",
+                "ends with",
+                json!([rules.suffix])
+            )]),
+            1,
+        ),
     ];
     if pattern {
-        list.push(rule(json!([condition("string", "device", "matches regex", json!([rules.pattern]))]), 2));
+        list.push(rule(
+            json!([condition(
+                "string",
+                "device",
+                "matches regex",
+                json!([rules.pattern])
+            )]),
+            2,
+        ));
     }
     list
 }
@@ -176,6 +229,9 @@ fn condition(kind: &str, subject: &str, predicate: &str, objects: Value) -> Valu
 }
 
 fn split(ranges: &[(u32, u32)]) -> Value {
-    let distribution: Vec<_> = ranges.iter().map(|(start, end)| json!([[start, end]])).collect();
+    let distribution: Vec<_> = ranges
+        .iter()
+        .map(|(start, end)| json!([[start, end]]))
+        .collect();
     json!({ "split": { "distribution": distribution, "bucketBy": null, "salt": null } })
 }

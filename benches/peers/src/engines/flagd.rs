@@ -31,7 +31,8 @@ pub struct Flagd {
 impl Engine for Flagd {
     const NAME: &'static str = "flagd-evaluation-engine";
     const PACKAGE: &'static str = "flagd-evaluation-engine";
-    const CALL: &'static str = "`Operator::apply` on a flag borrowed from a map, the lock taken before the clock starts";
+    const CALL: &'static str =
+        "`Operator::apply` on a flag borrowed from a map, the lock taken before the clock starts";
     const PATTERNS: bool = false;
     type OnKey = String;
     type VariantKey = String;
@@ -44,7 +45,10 @@ impl Engine for Flagd {
     }
 
     fn load(document: &str) -> Result<Self> {
-        Ok(Self { flags: Arc::new(RwLock::new(parse(document)?)), operator: Operator::new() })
+        Ok(Self {
+            flags: Arc::new(RwLock::new(parse(document)?)),
+            operator: Operator::new(),
+        })
     }
 
     fn on_key(flag: &Flag) -> String {
@@ -76,8 +80,14 @@ impl Engine for Flagd {
     }
 
     #[inline]
-    fn variant<'a>(&'a self, (flags, context): &'a Self::Asker<'_>, key: &'a String) -> impl AsRef<str> + 'a {
-        self.value(flags, context, key).and_then(Value::as_str).unwrap_or_default()
+    fn variant<'a>(
+        &'a self,
+        (flags, context): &'a Self::Asker<'_>,
+        key: &'a String,
+    ) -> impl AsRef<str> + 'a {
+        self.value(flags, context, key)
+            .and_then(Value::as_str)
+            .unwrap_or_default()
     }
 
     fn live(documents: [String; 2]) -> Result<Option<Live<Self>>> {
@@ -98,7 +108,12 @@ impl Engine for Flagd {
 
 impl Flagd {
     /// Does what the provider does around the engine: state, default variant, the variant's value.
-    fn value<'f>(&self, flags: &'f Flags, context: &EvaluationContext, key: &str) -> Option<&'f Value> {
+    fn value<'f>(
+        &self,
+        flags: &'f Flags,
+        context: &EvaluationContext,
+        key: &str,
+    ) -> Option<&'f Value> {
         let held = flags.get(key)?;
         if held.flag.state != "ENABLED" {
             return None;
@@ -107,7 +122,9 @@ impl Flagd {
             Some(targeting) => self.operator.apply(key, targeting, context).ok()?,
             None => None,
         };
-        held.flag.variants.get(variant.as_deref().unwrap_or(&held.flag.default_variant))
+        held.flag
+            .variants
+            .get(variant.as_deref().unwrap_or(&held.flag.default_variant))
     }
 }
 

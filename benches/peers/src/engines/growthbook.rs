@@ -69,12 +69,16 @@ macro_rules! common {
 
 impl Engine for Below {
     const NAME: &'static str = "growthbook-rust, below its client";
-    const CALL: &'static str = "`GrowthBook::check`, the client's lock taken before the clock starts";
+    const CALL: &'static str =
+        "`GrowthBook::check`, the client's lock taken before the clock starts";
     type Asker<'a> = (RwLockReadGuard<'a, GrowthBook>, &'a Attributes);
     common!();
 
     fn asker<'a>(&'a self, user: &'a Attributes) -> Self::Asker<'a> {
-        (self.0.gb.read().unwrap_or_else(PoisonError::into_inner), user)
+        (
+            self.0.gb.read().unwrap_or_else(PoisonError::into_inner),
+            user,
+        )
     }
 
     #[inline]
@@ -83,7 +87,11 @@ impl Engine for Below {
     }
 
     #[inline]
-    fn variant<'a>(&'a self, (book, attributes): &'a Self::Asker<'_>, key: &'a String) -> impl AsRef<str> + 'a {
+    fn variant<'a>(
+        &'a self,
+        (book, attributes): &'a Self::Asker<'_>,
+        key: &'a String,
+    ) -> impl AsRef<str> + 'a {
         Evaluated(book.check(key, attributes))
     }
 
@@ -108,7 +116,7 @@ impl Engine for Client {
     }
 
     #[inline]
-    fn variant<'a>(&'a self, asker: &'a &Attributes, key: &'a String) -> impl AsRef<str> + 'a {
+    fn variant<'a>(&'a self, asker: &'a Self::Asker<'_>, key: &'a String) -> impl AsRef<str> + 'a {
         Evaluated(self.0.feature_result(key, (*asker).clone()))
     }
 
@@ -147,7 +155,8 @@ impl FeatureCache for Next {
 fn live<E>(documents: [String; 2], engine: fn(GrowthBookClient) -> E) -> Result<Live<E>> {
     let next = Arc::new(Next::default());
     let put = |next: &Next, document: &str| -> Result<()> {
-        *next.0.lock().unwrap_or_else(PoisonError::into_inner) = Some(serde_json::from_str(document)?);
+        *next.0.lock().unwrap_or_else(PoisonError::into_inner) =
+            Some(serde_json::from_str(document)?);
         Ok(())
     };
     put(&next, &documents[0])?;
@@ -185,19 +194,28 @@ fn feature(flag: &Flag) -> Value {
         Logic::List(_) => json!({
             "defaultValue": false,
             "rules": [ { "condition": { "id": { "$inGroup": flag.key } }, "force": true } ] }),
-        Logic::Rules { rules, pattern } => json!({ "defaultValue": "old", "rules": list(flag, rules, *pattern) }),
+        Logic::Rules { rules, pattern } => {
+            json!({ "defaultValue": "old", "rules": list(flag, rules, *pattern) })
+        }
     }
 }
 
 fn list(flag: &Flag, rules: &Rules, pattern: bool) -> Vec<Value> {
     let (from, below) = versions(rules);
-    let rule = |condition: Value, variant: &str| json!({ "condition": condition, "force": variant });
+    let rule =
+        |condition: Value, variant: &str| json!({ "condition": condition, "force": variant });
     let mut list = vec![
         rule(json!({ "country": { "$in": rules.countries } }), "a"),
         rule(json!({ "plan": rules.plan }), "b"),
-        rule(json!({ "app_version": { "$vgte": from, "$vlt": below } }), "c"),
+        rule(
+            json!({ "app_version": { "$vgte": from, "$vlt": below } }),
+            "c",
+        ),
         // There is no operator for a suffix.
-        rule(json!({ "user_email": { "$regex": suffix_pattern(rules) } }), "a"),
+        rule(
+            json!({ "user_email": { "$regex": suffix_pattern(rules) } }),
+            "a",
+        ),
     ];
     if pattern {
         list.push(rule(json!({ "device": { "$regex": rules.pattern } }), "b"));

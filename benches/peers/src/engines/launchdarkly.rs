@@ -47,7 +47,8 @@ impl AsRef<str> for Detailed<'_> {
 impl Engine for LaunchDarkly {
     const NAME: &'static str = "launchdarkly-server-sdk-evaluation";
     const PACKAGE: &'static str = "launchdarkly-server-sdk-evaluation";
-    const CALL: &'static str = "`evaluate` on a flag borrowed from a map, the lock taken before the clock starts";
+    const CALL: &'static str =
+        "`evaluate` on a flag borrowed from a map, the lock taken before the clock starts";
     type OnKey = String;
     type VariantKey = String;
     type User = Context;
@@ -87,8 +88,16 @@ impl Engine for LaunchDarkly {
 
     #[inline]
     fn is_on(&self, (flags, context): &Self::Asker<'_>, key: &String) -> bool {
-        let detail = flags.get(key).map(|flag| evaluate(&Nothing, flag, context, None));
-        matches!(detail, Some(Detail { value: Some(FlagValue::Bool(true)), .. }))
+        let detail = flags
+            .get(key)
+            .map(|flag| evaluate(&Nothing, flag, context, None));
+        matches!(
+            detail,
+            Some(Detail {
+                value: Some(FlagValue::Bool(true)),
+                ..
+            })
+        )
     }
 
     #[inline]
@@ -97,7 +106,11 @@ impl Engine for LaunchDarkly {
         (flags, context): &'a Self::Asker<'_>,
         key: &'a String,
     ) -> impl AsRef<str> + 'a {
-        Detailed(flags.get(key).map(|flag| evaluate(&Nothing, flag, context, None)))
+        Detailed(
+            flags
+                .get(key)
+                .map(|flag| evaluate(&Nothing, flag, context, None)),
+        )
     }
 
     fn live(documents: [String; 2]) -> Result<Option<Live<Self>>> {
@@ -121,12 +134,19 @@ fn parse(document: &str) -> Result<Flags> {
     struct All {
         flags: Flags,
     }
-    serde_json::from_str(document).map(|all: All| all.flags).map_err(Error::from)
+    serde_json::from_str(document)
+        .map(|all: All| all.flags)
+        .map_err(Error::from)
 }
 
 fn entry(flag: &Flag) -> Value {
     let (variations, fallthrough, targets, rules) = match &flag.logic {
-        Logic::Plain(on) => (json!([true, false]), json!({ "variation": i32::from(!on) }), json!([]), json!([])),
+        Logic::Plain(on) => (
+            json!([true, false]),
+            json!({ "variation": i32::from(!on) }),
+            json!([]),
+            json!([]),
+        ),
         Logic::Rollout(percent) => {
             let rollout = json!({ "rollout": { "variations": [
                 { "variation": 0, "weight": percent * 1_000 },
@@ -135,7 +155,12 @@ fn entry(flag: &Flag) -> Value {
         }
         Logic::List(ids) => {
             let targets = json!([ { "values": ids, "variation": 0 } ]);
-            (json!([true, false]), json!({ "variation": 1 }), targets, json!([]))
+            (
+                json!([true, false]),
+                json!({ "variation": 1 }),
+                targets,
+                json!([]),
+            )
         }
         Logic::Rules { rules, pattern } => {
             let mut number = 0;
@@ -144,7 +169,12 @@ fn entry(flag: &Flag) -> Value {
                 json!({ "variation": number, "weight": weight * 1_000 })
             });
             let split = json!({ "rollout": { "variations": split } });
-            (json!(["old", "a", "b", "c"]), split, json!([]), entries(rules, *pattern))
+            (
+                json!(["old", "a", "b", "c"]),
+                split,
+                json!([]),
+                entries(rules, *pattern),
+            )
         }
     };
     json!({
@@ -156,12 +186,18 @@ fn entry(flag: &Flag) -> Value {
 
 fn entries(rules: &Rules, pattern: bool) -> Value {
     let (from, below) = versions(rules);
-    let rule = |number: u32, clauses: Value, variation: u32| {
-        json!({ "id": format!("rule-{number}"), "clauses": clauses, "variation": variation, "trackEvents": false })
-    };
+    let rule = |number: u32, clauses: Value, variation: u32| json!({ "id": format!("rule-{number}"), "clauses": clauses, "variation": variation, "trackEvents": false });
     let mut list = vec![
-        rule(0, json!([ { "attribute": "country", "op": "in", "values": rules.countries } ]), 1),
-        rule(1, json!([ { "attribute": "plan", "op": "in", "values": [rules.plan] } ]), 2),
+        rule(
+            0,
+            json!([ { "attribute": "country", "op": "in", "values": rules.countries } ]),
+            1,
+        ),
+        rule(
+            1,
+            json!([ { "attribute": "plan", "op": "in", "values": [rules.plan] } ]),
+            2,
+        ),
         // There is no operator for "at least" a version: not below it.
         rule(
             2,
@@ -170,10 +206,18 @@ fn entries(rules: &Rules, pattern: bool) -> Value {
                 { "attribute": "app.version", "op": "semVerLessThan", "values": [below] } ]),
             3,
         ),
-        rule(3, json!([ { "attribute": "user.email", "op": "endsWith", "values": [rules.suffix] } ]), 1),
+        rule(
+            3,
+            json!([ { "attribute": "user.email", "op": "endsWith", "values": [rules.suffix] } ]),
+            1,
+        ),
     ];
     if pattern {
-        list.push(rule(4, json!([ { "attribute": "device", "op": "matches", "values": [rules.pattern] } ]), 2));
+        list.push(rule(
+            4,
+            json!([ { "attribute": "device", "op": "matches", "values": [rules.pattern] } ]),
+            2,
+        ));
     }
     Value::Array(list)
 }

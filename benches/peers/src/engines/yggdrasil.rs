@@ -82,7 +82,7 @@ impl Engine for Yggdrasil {
     }
 
     #[inline]
-    fn variant<'a>(&'a self, asker: &'a &Context, key: &'a String) -> impl AsRef<str> + 'a {
+    fn variant<'a>(&'a self, asker: &'a Self::Asker<'_>, key: &'a String) -> impl AsRef<str> + 'a {
         let context = EnrichedContext::from(asker, key, None);
         Named(self.0.check_variant(&context))
     }
@@ -110,11 +110,17 @@ fn feature(flag: &Flag) -> Value {
         Logic::Plain(on) => (*on, vec![json!({ "name": "default" })]),
         Logic::Rollout(percent) => {
             let parameters = json!({ "rollout": percent.to_string(), "stickiness": "userId", "groupId": flag.key });
-            (true, vec![json!({ "name": "flexibleRollout", "parameters": parameters })])
+            (
+                true,
+                vec![json!({ "name": "flexibleRollout", "parameters": parameters })],
+            )
         }
         Logic::List(ids) => {
             let constraint = json!({ "contextName": "userId", "operator": "IN", "values": ids });
-            (true, vec![json!({ "name": "default", "constraints": [constraint] })])
+            (
+                true,
+                vec![json!({ "name": "default", "constraints": [constraint] })],
+            )
         }
         Logic::Rules { rules, pattern } => (true, strategies(rules, *pattern)),
     };
@@ -123,24 +129,36 @@ fn feature(flag: &Flag) -> Value {
 
 fn strategies(rules: &Rules, pattern: bool) -> Vec<Value> {
     let (from, below) = versions(rules);
-    let rule = |constraints: Value, variant: &str| {
-        json!({ "name": "default", "constraints": constraints, "variants": [ { "name": variant, "weight": 1000 } ] })
-    };
+    let rule = |constraints: Value, variant: &str| json!({ "name": "default", "constraints": constraints, "variants": [ { "name": variant, "weight": 1000 } ] });
     let mut strategies = vec![
-        rule(json!([ { "contextName": "country", "operator": "IN", "values": rules.countries } ]), "a"),
-        rule(json!([ { "contextName": "plan", "operator": "IN", "values": [rules.plan] } ]), "b"),
+        rule(
+            json!([ { "contextName": "country", "operator": "IN", "values": rules.countries } ]),
+            "a",
+        ),
+        rule(
+            json!([ { "contextName": "plan", "operator": "IN", "values": [rules.plan] } ]),
+            "b",
+        ),
         rule(
             json!([
                 { "contextName": "app.version", "operator": "SEMVER_GTE", "value": from },
                 { "contextName": "app.version", "operator": "SEMVER_LT", "value": below } ]),
             "c",
         ),
-        rule(json!([ { "contextName": "user.email", "operator": "STR_ENDS_WITH", "values": [rules.suffix] } ]), "a"),
+        rule(
+            json!([ { "contextName": "user.email", "operator": "STR_ENDS_WITH", "values": [rules.suffix] } ]),
+            "a",
+        ),
     ];
     if pattern {
-        strategies.push(rule(json!([ { "contextName": "device", "operator": "REGEX", "value": rules.pattern } ]), "b"));
+        strategies.push(rule(
+            json!([ { "contextName": "device", "operator": "REGEX", "value": rules.pattern } ]),
+            "b",
+        ));
     }
     let split = Rules::SPLIT.map(|(name, weight)| json!({ "name": name, "weight": weight * 10 }));
-    strategies.push(json!({ "name": "default", "parameters": { "stickiness": "userId" }, "variants": split }));
+    strategies.push(
+        json!({ "name": "default", "parameters": { "stickiness": "userId" }, "variants": split }),
+    );
     strategies
 }

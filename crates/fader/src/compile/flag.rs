@@ -161,7 +161,7 @@ fn compile_rule<'t>(
     let draw = share.map(|share| {
         let by = unit_of(flag, model);
         let unit = match compiler.ambient(by) {
-            Some(value) => Unit::Constant(value.clone()),
+            Some(value) => Unit::Constant(Box::new(value.clone())),
             None => Unit::Attribute(compiler.attribute(by)),
         };
         DrawRule {

@@ -18,12 +18,12 @@ use crate::handle::scope::Scope;
 use crate::handle::status::Status;
 use crate::handle::swap::Swap;
 use crate::handle::writer::{Compiler, HistoryEntry, Loaded, RollbackError, Writer};
-use crate::key::{FlagKey, FlagValue, Key, VariantRef};
-use crate::memo::{NoMemo, ScopeMemo, StackMemo};
+use crate::key::{FlagKey, FlagValue, Key, NO_LINEAGE, VariantRef};
+use crate::memo::{Memo, NoMemo, ScopeMemo, StackMemo};
 use crate::overlay::Overlay;
 use crate::overrides::Overrides;
-use crate::ruleset::{FlagId, Recall, Slot, Unit};
-use crate::snapshot::{Live, Snapshot};
+use crate::ruleset::{FlagId, Recall, Unit};
+use crate::snapshot::{Entry, Live, Snapshot};
 use crate::source::{Delivery, Source};
 use crate::time::{Clock, Timestamp};
 
@@ -81,7 +81,7 @@ struct Inner {
     attachments: Mutex<Vec<Box<dyn Any + Send>>>,
 }
 
-/// The lineage of the next handle; 0 means none.
+/// The lineage of the next handle.
 static NEXT_LINEAGE: AtomicU32 = AtomicU32::new(1);
 
 impl Flags {
@@ -98,7 +98,7 @@ impl Flags {
         });
         let inner = Inner {
             // After four billion handles there are no numbers left, and keys look their names up each time.
-            lineage: next.unwrap_or(0),
+            lineage: next.unwrap_or(NO_LINEAGE),
             live: Swap::new(Arc::new(Live::empty())),
             clock: builder.clock,
             latest: AtomicI64::new(i64::MIN),
@@ -206,9 +206,10 @@ impl Flags {
             return use_it(forced);
         }
         self.inner.live.with(|live| {
-            let value = key.find(self.inner.lineage, &live.ruleset).and_then(|id| {
-                let variant = self.evaluate(live, id, attributes).variant()?;
-                T::read(VariantRef(live.ruleset.flag(id)?.variant(variant)?))
+            let id = key.find(self.inner.lineage, &live.ruleset);
+            let value = live.entry(id).and_then(|entry| {
+                let decision = self.evaluate(live, id, entry, attributes);
+                T::read(VariantRef(entry.variant(decision)?))
             });
             use_it(value.unwrap_or(key.default_value()))
         })
@@ -220,9 +221,13 @@ impl Flags {
         &self,
         live: &Live,
         id: FlagId,
+        entry: &Entry,
         attributes: &(impl Attributes + ?Sized),
     ) -> Decision {
-        evaluate_once(live, id, attributes, self.now_for(live))
+        match entry.fixed {
+            Some(fixed) => fixed,
+            None => evaluate_once(live, id, entry, attributes, self.now_for(live)),
+        }
     }
 
     /// Returns how a flag resolves: value, variant, reason, rule, version.
@@ -233,8 +238,8 @@ impl Flags {
         attributes: &(impl Attributes + ?Sized),
     ) -> Resolution {
         let live = self.inner.live.load();
-        let answer = live.resolve(flag.as_ref(), self.overrides.as_deref(), |id| {
-            self.evaluate(&live, id, attributes)
+        let answer = live.resolve(flag.as_ref(), self.overrides.as_deref(), |id, entry| {
+            self.evaluate(&live, id, entry, attributes)
         });
         Resolution { live, answer }
     }
@@ -449,11 +454,12 @@ impl Flags {
             });
         let units: Vec<&str> = units.chain([TARGETING_KEY]).collect();
         let id = ruleset.find(flag)?;
+        let entry = snapshot.live.entry(id)?;
         (0..1_000_000)
             .map(|number| format!("unit-{number}"))
             .find(|unit| {
                 let context: Context = units.iter().map(|name| (*name, unit.as_str())).collect();
-                let decision = evaluate_once(&snapshot.live, id, &context, snapshot.now);
+                let decision = evaluate_once(&snapshot.live, id, entry, &context, snapshot.now);
                 let found = decision
                     .variant()
                     .and_then(|variant| compiled.variant(variant));
@@ -514,43 +520,51 @@ impl Flags {
 fn evaluate_once(
     live: &Live,
     id: FlagId,
+    entry: &Entry,
     attributes: &(impl Attributes + ?Sized),
     now: Timestamp,
 ) -> Decision {
-    let observer = NoObserver;
-    let recall = match live.ruleset.slot(id) {
-        Slot::Flag { recall, .. } => *recall,
-        Slot::Vacant | Slot::SetAside => Recall::Nothing,
-    };
-    match recall {
-        Recall::Nothing => Evaluation {
-            live,
-            attributes,
-            now,
-            memo: &NoMemo,
-            observer,
-        }
-        .flag(id),
-        Recall::Few => Evaluation {
-            live,
-            attributes,
-            now,
-            memo: &StackMemo::new(),
-            observer,
-        }
-        .flag(id),
-        Recall::Many => {
-            let memo = &ScopeMemo::new(&live.ruleset);
-            Evaluation {
-                live,
-                attributes,
-                now,
-                memo,
-                observer,
-            }
-            .flag(id)
-        }
+    if entry.recall == Recall::Nothing {
+        return remembering(&NoMemo, live, id, entry, attributes, now);
     }
+    remember_once(live, id, entry, attributes, now)
+}
+
+/// As [`evaluate_once`], for a flag that comes to something twice. Apart from it, since it needs much of the stack.
+#[inline(never)]
+fn remember_once(
+    live: &Live,
+    id: FlagId,
+    entry: &Entry,
+    attributes: &(impl Attributes + ?Sized),
+    now: Timestamp,
+) -> Decision {
+    match entry.recall {
+        Recall::Many => {
+            let memo = ScopeMemo::new(&live.ruleset);
+            remembering(&memo, live, id, entry, attributes, now)
+        }
+        _ => remembering(&StackMemo::new(), live, id, entry, attributes, now),
+    }
+}
+
+#[inline]
+fn remembering(
+    memo: &impl Memo,
+    live: &Live,
+    id: FlagId,
+    entry: &Entry,
+    attributes: &(impl Attributes + ?Sized),
+    now: Timestamp,
+) -> Decision {
+    let mut evaluation = Evaluation {
+        live,
+        attributes,
+        now,
+        memo,
+        observer: NoObserver,
+    };
+    evaluation.entry(id, entry)
 }
 
 /// Recovers what a panic elsewhere left: every change here is made in one step.

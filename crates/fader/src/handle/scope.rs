@@ -11,7 +11,7 @@ use crate::key::{FlagKey, FlagValue, VariantRef};
 use crate::memo::ScopeMemo;
 use crate::overrides::Forced;
 use crate::ruleset::FlagId;
-use crate::snapshot::Snapshot;
+use crate::snapshot::{Entry, Snapshot};
 
 /// One snapshot with the attributes of one unit of work, usually a request.
 ///
@@ -52,17 +52,25 @@ impl<A: Attributes> Scope<A> {
     #[inline]
     #[must_use]
     pub fn get<'s, T: FlagValue + ?Sized>(&'s self, key: &'s FlagKey<T>) -> &'s T {
-        let ruleset = &self.snapshot.live.ruleset;
-        if let Some(forced) = self.forced(key.name()) {
-            key.find(self.snapshot.lineage, ruleset)
-                .map(|id| self.decide(id));
-            return forced.read().unwrap_or(key.default_value());
+        let live = &*self.snapshot.live;
+        if self.snapshot.overrides.is_some()
+            && let Some(value) = self.forced_value(key)
+        {
+            return value;
         }
-        let value = key.find(self.snapshot.lineage, ruleset).and_then(|id| {
-            let variant = self.decide(id).variant()?;
-            T::read(VariantRef(ruleset.flag(id)?.variant(variant)?))
-        });
+        let id = key.find(self.snapshot.lineage, &live.ruleset);
+        let value = live
+            .entry(id)
+            .and_then(|entry| T::read(VariantRef(entry.variant(self.decide(id, entry))?)));
         value.unwrap_or(key.default_value())
+    }
+
+    /// Returns a forced value, once the flag itself is decided, so that it counts as asked for.
+    #[cold]
+    fn forced_value<'s, T: FlagValue + ?Sized>(&'s self, key: &'s FlagKey<T>) -> Option<&'s T> {
+        let forced = self.forced(key.name())?;
+        self.decide_named(key.name());
+        Some(forced.read().unwrap_or(key.default_value()))
     }
 
     /// Returns how a flag resolves: value, variant, reason, rule, version.
@@ -70,10 +78,10 @@ impl<A: Attributes> Scope<A> {
     pub fn resolve(&self, flag: impl AsRef<str>) -> Resolution {
         let (flag, live) = (flag.as_ref(), &self.snapshot.live);
         if self.forced(flag).is_some() {
-            live.ruleset.find(flag).map(|id| self.decide(id));
+            self.decide_named(flag);
         }
-        let answer = live.resolve(flag, self.snapshot.overrides.as_deref(), |id| {
-            self.decide(id)
+        let answer = live.resolve(flag, self.snapshot.overrides.as_deref(), |id, entry| {
+            self.decide(id, entry)
         });
         Resolution {
             live: Arc::clone(live),
@@ -126,8 +134,16 @@ impl<A: Attributes> Scope<A> {
         self
     }
 
+    fn decide_named(&self, flag: &str) {
+        let live = &self.snapshot.live;
+        let found = live.ruleset.find(flag);
+        if let Some((id, entry)) = found.and_then(|id| Some((id, live.entry(id)?))) {
+            self.decide(id, entry);
+        }
+    }
+
     #[inline]
-    fn decide(&self, id: FlagId) -> Decision {
+    fn decide(&self, id: FlagId, entry: &Entry) -> Decision {
         self.memo.ask(id, || {
             let mut evaluation = Evaluation {
                 live: &self.snapshot.live,
@@ -136,7 +152,7 @@ impl<A: Attributes> Scope<A> {
                 memo: &self.memo,
                 observer: NoObserver,
             };
-            evaluation.flag(id)
+            evaluation.entry(id, entry)
         })
     }
 }

@@ -1,6 +1,6 @@
 //! A condition in its cheapest form.
 
-use crate::attributes::ValueRef;
+use crate::attributes::{Value, ValueRef};
 use crate::number::{Literal, Number};
 use crate::ruleset::list::IdList;
 use crate::ruleset::network::NetworkSet;
@@ -157,32 +157,42 @@ fn text(value: ValueRef<'_>) -> Option<&str> {
 
 impl Test {
     /// Tests an attribute that is present. Of a list one element has to pass: Kleene's `any` over them.
+    #[inline(always)]
     pub(crate) fn holds<'r>(
         &self,
         value: ValueRef<'_>,
         list: impl Fn(ListId) -> Option<&'r IdList>,
     ) -> Truth {
-        match (self, value) {
-            (Self::Exists(wanted), _) => (*wanted).into(),
-            (_, ValueRef::List(values)) => {
-                let mut any = Truth::False;
-                for value in values {
-                    any = any.max(self.holds_for_one(value.as_ref(), &list));
-                    if any == Truth::True {
-                        break;
-                    }
-                }
-                any
-            }
-            _ => self.holds_for_one(value, &list),
+        match value {
+            ValueRef::List(values) => self.holds_for_any(values, &list),
+            value => self.holds_for_one(value, &list),
         }
     }
 
-    #[inline]
+    #[cold]
+    fn holds_for_any<'r>(
+        &self,
+        values: &[Value],
+        list: &dyn Fn(ListId) -> Option<&'r IdList>,
+    ) -> Truth {
+        if let Self::Exists(wanted) = self {
+            return (*wanted).into();
+        }
+        let mut any = Truth::False;
+        for value in values {
+            any = any.max(self.holds_for_one(value.as_ref(), list));
+            if any == Truth::True {
+                break;
+            }
+        }
+        any
+    }
+
+    #[inline(always)]
     fn holds_for_one<'r>(
         &self,
         value: ValueRef<'_>,
-        list: impl Fn(ListId) -> Option<&'r IdList>,
+        list: &(impl Fn(ListId) -> Option<&'r IdList> + ?Sized),
     ) -> Truth {
         match self {
             Self::Exists(wanted) => (*wanted).into(),
@@ -226,7 +236,7 @@ impl Test {
 }
 
 /// Hands on the bytes of a value that can be a unit or an id: text as it is, an integer as its decimal digits.
-#[inline]
+#[inline(always)]
 pub(crate) fn with_unit<R>(value: ValueRef<'_>, use_it: impl FnOnce(&[u8]) -> R) -> Option<R> {
     match value {
         ValueRef::Text(text) | ValueRef::Untyped(text) => Some(use_it(text.as_bytes())),

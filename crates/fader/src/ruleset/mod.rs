@@ -6,7 +6,7 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use crate::attributes::AttributeName;
+use crate::attributes::{AttributeName, Value};
 use crate::hash::{NameHashing, Reach, Salt};
 use crate::key::{DecodedValue, Decoder};
 use crate::packed::Packed;
@@ -40,6 +40,11 @@ macro_rules! ids {
     };
 }
 ids!(FlagId SegmentId ListId AttributeId);
+
+impl FlagId {
+    /// The number of no flag.
+    pub(crate) const NOWHERE: Self = Self(u32::MAX);
+}
 
 /// Numbers for names, given out once: the same name has the same number in every ruleset of a handle.
 #[derive(Clone, Debug, Default)]
@@ -324,7 +329,7 @@ pub(crate) struct DrawRule {
 pub(crate) enum Unit {
     Attribute(AttributeId),
     /// The value of an ambient attribute.
-    Constant(crate::attributes::Value),
+    Constant(Box<Value>),
 }
 
 /// How many units a rule takes.
