@@ -107,6 +107,12 @@ pub(crate) fn attribute(name: &str) -> u64 {
     xxh3_64(name.as_bytes())
 }
 
+/// The hash of a name in tables that only loading fills: whoever writes documents has no need to aim collisions.
+#[inline]
+pub(crate) fn name(name: &str) -> u64 {
+    xxh3_64(name.as_bytes())
+}
+
 /// Hashes the names of flags for maps that only loading fills: whoever writes documents has no need to aim collisions.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct NameHasher(u64);

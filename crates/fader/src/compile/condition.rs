@@ -18,7 +18,7 @@ use crate::ruleset::text::{TextMatch, TextSet};
 use crate::ruleset::version::Requirement;
 use crate::ruleset::{
     self, AttributeId, Condition, FlagId, List, ListId, PatternKey, Registry, Segment, SegmentId,
-    Truth,
+    Truth, Variant,
 };
 
 /// What a document's names stand for.
@@ -67,6 +67,8 @@ pub(crate) struct Compiler<'c, 't> {
     pub(crate) report: &'c mut Report,
     /// Patterns compiled already: one document tends to repeat them.
     patterns: HashMap<PatternKey, Pattern>,
+    /// Variants compiled already, by the fingerprint of their text.
+    pub(crate) variants: HashMap<u128, Arc<[Variant]>>,
     references: Vec<Reference<'t>>,
     /// Whether all that known flags name is there.
     all_resolve: bool,
@@ -91,6 +93,7 @@ impl<'c, 't> Compiler<'c, 't> {
             lists,
             report,
             patterns,
+            variants: HashMap::new(),
             references,
             all_resolve: true,
             folded: Vec::new(),
@@ -100,7 +103,7 @@ impl<'c, 't> Compiler<'c, 't> {
 
     /// Returns the references of all that was compiled, and whether those of known flags lead somewhere.
     pub(crate) fn into_references(self) -> (Vec<Reference<'t>>, bool) {
-        self.registry.keep_patterns(self.patterns);
+        self.registry.keep(self.patterns, self.variants);
         (self.references, self.all_resolve)
     }
 

@@ -10,7 +10,7 @@ use crate::document::diagnostic::{DiagnosticKind, Report};
 use crate::document::model::{self, FlagSet, Serve, Share};
 use crate::document::slice;
 use crate::document::syntax::Lines;
-use crate::hash::{Reach, Salt};
+use crate::hash::{self, Reach, Salt};
 use crate::number::Number;
 use crate::percent::Percent;
 use crate::ruleset::{
@@ -40,11 +40,7 @@ pub(crate) fn compile_flag<'t>(
         .enumerate()
         .map(|(at, rule)| compile_rule(model, at, rule, compiler))
         .collect();
-    let variants = model
-        .variants
-        .iter()
-        .map(|variant| compile_variant(model, variant, compiler))
-        .collect();
+    let variants = compile_variants(model, text, compiler);
     let fingerprint = compiler.fingerprint(slice(text, model.span));
     let unchanged = compiler
         .input
@@ -57,16 +53,22 @@ pub(crate) fn compile_flag<'t>(
     let written = Written {
         references: compiler.references_since(mark),
         percents: written_percents(model),
-        depth: flag_nesting(model),
     };
     let flag = Flag {
-        name: model.name.value.into(),
+        name: compiler
+            .registry
+            .flags
+            .name(id.0)
+            .cloned()
+            .unwrap_or_default(),
         enabled: model.enabled,
         off: model.off.and_then(|name| variant_of(model, name.value)),
         default: model
             .default
             .and_then(|name| variant_of(model, name.value))
             .unwrap_or(0),
+        // A document nests 128 levels at the most.
+        depth: u8::try_from(flag_nesting(model)).unwrap_or(u8::MAX),
         variants,
         rules,
         fingerprint,
@@ -101,6 +103,34 @@ fn check_rule_names(flag: &model::Flag<'_>, report: &mut Report) {
                 .help("answers and overlays tell rules by their names");
         }
     }
+}
+
+/// Compiles a flag's variants, or shares those of a flag that writes them alike.
+fn compile_variants(
+    model: &model::Flag<'_>,
+    text: &str,
+    compiler: &mut Compiler<'_, '_>,
+) -> Arc<[Variant]> {
+    let compile = |compiler: &mut Compiler<'_, '_>| {
+        let variants = model.variants.iter();
+        variants
+            .map(|variant| compile_variant(model, variant, compiler))
+            .collect()
+    };
+    // A type of the service's own is decoded, and may fail, for each flag by itself. What is no flag at all has none.
+    let is_decoded = compiler.input.decoders.contains_key(model.name.value);
+    if is_decoded || model.variants.is_empty() {
+        return compile(compiler);
+    }
+    let written = model.variants_span.map_or("", |span| slice(text, span));
+    let fingerprint = hash::identity(written.as_bytes());
+    let known = match compiler.variants.get(&fingerprint) {
+        Some(known) => return Arc::clone(known),
+        None => compiler.registry.variants.remove(&fingerprint),
+    };
+    let variants = known.unwrap_or_else(|| compile(compiler));
+    compiler.variants.insert(fingerprint, Arc::clone(&variants));
+    variants
 }
 
 fn compile_variant(
@@ -176,17 +206,14 @@ fn compile_rule<'t>(
         Serve::Invalid => ruleset::Serve::One(0),
     };
     Rule {
-        label: label_of(at, model),
+        label: match model.name {
+            Some(name) => name.value.into(),
+            None => compiler.registry.place_label(at),
+        },
         condition,
         draw,
         serve,
     }
-}
-
-/// Returns the rule's name or, where it has none, its place.
-fn label_of(at: usize, rule: &model::Rule<'_>) -> Box<str> {
-    rule.name
-        .map_or_else(|| format!("rules[{at}]").into(), |name| name.value.into())
 }
 
 /// Sums weights up in document order; one of 0 gets nobody.

@@ -12,7 +12,7 @@ use crate::document::read;
 use crate::document::scan::scan;
 use crate::document::syntax::{self, Lines, Span, Syntax, SyntaxProblem};
 use crate::document::text::Text;
-use crate::hash;
+use crate::hash::{self, NameHashing};
 use crate::ruleset::{
     Attribute, Decoders, FlagId, ListId, Recall, Registry, Ruleset, Segment, SegmentId, Slot,
 };
@@ -172,6 +172,7 @@ fn compile_text(
     check_revision(&set, input, &mut report);
 
     let names = Names::of(&set);
+    registry.flags.reserve(set.flags.len());
     let mut lists = Vec::with_capacity(set.lists.len());
     for list in &set.lists {
         lists.push(list::compile_list(
@@ -195,7 +196,7 @@ fn compile_text(
         .collect();
     let (edges, all_resolve) = compiler.into_references();
 
-    let graph = Graph::of_document(&set, &edges);
+    let graph = Graph::of_document(&names, &edges);
     let cyclic = graph.report_cycles(&mut report);
     flag::check_guarded_ramps(&set, &mut report);
     warnings::check(&set, &edges, input.now, &mut report);
@@ -257,7 +258,7 @@ impl<'t> Broken<'t> {
     fn find(
         names: &Names<'_, 't>,
         root: &ast::Value<'_>,
-        graph: &Graph<'t>,
+        graph: &Graph<'_, 't>,
         cyclic: &[references::Node<'t>],
         report: &Report,
     ) -> Self {
@@ -393,13 +394,7 @@ fn assemble(
         version: version_of(set, input),
         revision: set.revision.map(|revision| revision.value),
         metadata: set.metadata.clone(),
-        names: order
-            .iter()
-            .filter_map(|id| Some((Arc::clone(registry.flags.name(id.0)?), *id)))
-            .collect(),
-        flag_names: (0..)
-            .map_while(|number| registry.flags.name(number).cloned())
-            .collect(),
+        names: registry.flags.clone(),
         flags: slots.into(),
         order: order.into(),
         segments: segment_slots.into(),
@@ -460,4 +455,4 @@ pub fn list_files(document: &[u8]) -> Vec<String> {
 }
 
 /// Names to indices.
-pub(crate) type Index<'t> = HashMap<&'t str, usize>;
+pub(crate) type Index<'t> = HashMap<&'t str, usize, NameHashing>;

@@ -65,6 +65,8 @@ pub(crate) struct Flag<'t> {
     pub(crate) span: Span,
     /// In the order of the text; `off` and `on` where omitted. Empty only after an error.
     pub(crate) variants: Vec<Variant<'t>>,
+    /// The place of all variants; none where they are omitted.
+    pub(crate) variants_span: Option<Span>,
     pub(crate) default: Option<Name<'t>>,
     pub(crate) enabled: bool,
     pub(crate) off: Option<Name<'t>>,

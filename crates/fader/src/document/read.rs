@@ -216,6 +216,7 @@ fn read_flag<'t>(
         name,
         span,
         variants: Vec::new(),
+        variants_span: None,
         default: Some(At { value: "off", span }),
         enabled: true,
         off: None,
@@ -274,6 +275,7 @@ fn read_flag_fields<'t>(flag: &mut Flag<'t>, object: &'t ast::Object<'t>, report
     flag.salt = fields.name("salt", report);
 
     if let Some(value) = fields.get("variants") {
+        flag.variants_span = Some(Span::of(value));
         flag.variants = fields::object(value, "variants", report)
             .map(|object| read_variants(object, report))
             .unwrap_or_default();
