@@ -51,8 +51,8 @@ fn page(results: &Results) -> Result<String> {
     );
     writeln!(
         page,
-        "Measured on {}, on {}, {} cores, {}, with {}. Medians of {} rounds in which all engines take turns. Before it\n\
-         began, the machine had a load of {}.\n",
+        "Measured on {}, on {}, {} cores,\n{}, with {}.\nMedians of {} rounds in which all engines take turns. \
+         Before it began, the machine had a load of {}.\n",
         machine.date,
         machine.cpu,
         machine.cores,

@@ -7,6 +7,7 @@ use jsonc_parser::ast;
 
 use crate::attributes::{AttributeName, Attributes, TARGETING_KEY, Value, ValueRef};
 use crate::document::syntax::{self, Syntax};
+use crate::hash;
 use crate::number::Literal;
 use crate::packed::Packed;
 
@@ -32,17 +33,9 @@ pub struct Context {
 
 #[derive(Clone)]
 struct Entry {
-    hash: u64,
     packed: Packed,
     name: Box<str>,
     value: Value,
-}
-
-impl Entry {
-    #[inline]
-    fn name(&self) -> AttributeName<'_> {
-        AttributeName::kept(&self.name, self.hash, self.packed)
-    }
 }
 
 /// Where an entry stands.
@@ -81,7 +74,7 @@ impl Index {
     fn insert(&mut self, at: usize, entry: &Entry) {
         match self {
             Self::Few(places) => {
-                let mut free = first_place(entry.hash);
+                let mut free = first_place(hash::attribute(&entry.name));
                 while places.get(free % PLACES).is_some_and(|number| *number != 0) {
                     free += 1;
                 }
@@ -131,12 +124,14 @@ impl Context {
     pub fn set(&mut self, name: &str, value: impl Into<Value>) {
         let name = AttributeName::new(name);
         let value = value.into();
-        if let Some(entry) = self.position(name).and_then(|at| self.entries.get_mut(at)) {
+        if let Some(entry) = self
+            .position(name.as_str())
+            .and_then(|at| self.entries.get_mut(at))
+        {
             entry.value = value;
             return;
         }
         let entry = Entry {
-            hash: name.hash(),
             packed: name.packed(),
             name: name.as_str().into(),
             value,
@@ -155,7 +150,7 @@ impl Context {
 
     /// Removes an attribute, so that it is missing.
     pub fn remove(&mut self, name: &str) {
-        if let Some(at) = self.position(AttributeName::new(name)) {
+        if let Some(at) = self.position(name) {
             self.entries.remove(at);
             self.index = Index::of(&self.entries);
         }
@@ -196,20 +191,36 @@ impl Context {
             .collect())
     }
 
+    /// Finds an entry. Most names are short and there are few of them: that needs no call.
     #[inline(always)]
-    fn position(&self, name: AttributeName<'_>) -> Option<usize> {
-        let places = match &self.index {
-            Index::Few(places) => places,
-            Index::Many(places) => return places.get(name.as_str()).copied(),
+    fn find(&self, name: AttributeName<'_>) -> Option<&Entry> {
+        let Index::Few(places) = &self.index else {
+            return self.find_by_bytes(name.as_str());
         };
+        if !name.packed().is_whole() {
+            return self.find_by_bytes(name.as_str());
+        }
         let mut place = first_place(name.hash());
         loop {
             // A free place wraps around to a number that no entry has.
             let at = usize::from(*places.get(place % PLACES)?).wrapping_sub(1);
-            if self.entries.get(at)?.name() == name {
-                return Some(at);
+            let entry = self.entries.get(at)?;
+            if entry.packed == name.packed() {
+                return Some(entry);
             }
             place += 1;
+        }
+    }
+
+    #[inline(never)]
+    fn find_by_bytes(&self, name: &str) -> Option<&Entry> {
+        self.entries.get(self.position(name)?)
+    }
+
+    fn position(&self, name: &str) -> Option<usize> {
+        match &self.index {
+            Index::Few(_) => self.entries.iter().position(|entry| *entry.name == *name),
+            Index::Many(places) => places.get(name).copied(),
         }
     }
 }
@@ -264,15 +275,24 @@ fn scalar(value: &ast::Value<'_>) -> Result<Value, ContextError> {
 impl Attributes for Context {
     #[inline(always)]
     fn get(&self, name: AttributeName<'_>) -> Option<ValueRef<'_>> {
-        let entry = self.entries.get(self.position(name)?)?;
-        Some(entry.value.as_ref())
+        self.find(name).map(|entry| entry.value.as_ref())
+    }
+
+    #[inline(always)]
+    fn text(&self, name: AttributeName<'_>) -> Option<&str> {
+        match &self.find(name)?.value {
+            Value::Text(text) | Value::Untyped(text) => Some(text),
+            _ => None,
+        }
     }
 }
 
 /// The order in which attributes were set makes no difference.
 impl PartialEq for Context {
     fn eq(&self, other: &Self) -> bool {
-        let value = |entry: &Entry| Some(entry.value.as_ref()) == other.get(entry.name());
+        let value = |entry: &Entry| {
+            Some(entry.value.as_ref()) == other.get(AttributeName::new(&entry.name))
+        };
         self.entries.len() == other.entries.len() && self.entries.iter().all(value)
     }
 }

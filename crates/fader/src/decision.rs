@@ -177,6 +177,12 @@ impl Decision {
         number.checked_sub(1)
     }
 
+    /// Returns the variant's number, or one that no variant has.
+    #[inline]
+    pub(crate) fn variant_index(self) -> usize {
+        ((self.to_word() >> VARIANT) as usize & 0xFFFF).wrapping_sub(1)
+    }
+
     #[inline]
     pub(crate) fn variant(self) -> Option<u16> {
         self.field(VARIANT)

@@ -6,16 +6,18 @@
 //! One evaluation serves all callers. What it may remember is a [`Memo`], what is told of it goes to an [`Observer`];
 //! both are type parameters, so that an answer without them costs nothing and an explanation can't differ from it.
 
+use std::hint::select_unpredictable;
+
 use crate::attributes::{Attributes, Value, ValueRef};
 use crate::decision::{Code, Decision, LastDraw};
 use crate::hash::Reach;
 use crate::memo::Memo;
-use crate::ruleset::condition::{Test, with_unit};
+use crate::ruleset::condition::{Test, unit as unit_of};
 use crate::ruleset::{
-    AttributeId, Condition, DrawRule, Flag, FlagId, Rule, SegmentId, Serve, Share, Truth, Unit,
+    Attribute, Condition, DrawRule, Flag, FlagId, Rule, SegmentId, Serve, Share, Truth, Unit,
 };
 use crate::ruleset::{Ruleset, ramp};
-use crate::snapshot::{Entry, Live};
+use crate::snapshot::{Course, Entry, Live};
 use crate::time::Timestamp;
 
 /// One evaluation over a snapshot.
@@ -51,10 +53,23 @@ impl<A: Attributes + ?Sized, M: Memo, O: Observer> Evaluation<'_, A, M, O> {
     /// Decides a flag of which the entry is at hand.
     #[inline]
     pub(crate) fn entry(&mut self, id: FlagId, entry: &Entry) -> Decision {
-        match (entry.fixed, &entry.flag) {
-            (None, Some(flag)) => self.by_rules(id, flag),
-            (fixed, _) => fixed.unwrap_or(Decision::of(Code::NotFound)),
+        match entry.course {
+            Course::Fixed(decision) => decision,
+            Course::OneDraw if !O::RECORDS => self.by_one_draw(id, &entry.flag),
+            _ => self.by_rules(id, &entry.flag),
         }
+    }
+
+    /// Decides a flag whose only rule draws, with nothing else to ask: the common rollout.
+    fn by_one_draw(&mut self, id: FlagId, flag: &Flag) -> Decision {
+        if let Some(draw) = &flag.one_draw
+            && let Some(unit) = ask_text(self.attributes, &draw.attribute)
+        {
+            let enrolled = draw.salt.position(unit.as_bytes()) < draw.below;
+            // No predictor can know who is enrolled.
+            return select_unpredictable(enrolled, draw.inside, draw.outside);
+        }
+        self.by_rules(id, flag)
     }
 
     fn by_rules(&mut self, id: FlagId, flag: &Flag) -> Decision {
@@ -94,41 +109,35 @@ impl<A: Attributes + ?Sized, M: Memo, O: Observer> Evaluation<'_, A, M, O> {
     /// Returns how far a draw reaches at this moment.
     fn reach(&self, draw: &DrawRule, overlay: Option<Reach>) -> Reach {
         match (&draw.share, overlay) {
-            (Share::Staged, _) => Reach::Below(0),
+            (Share::Staged, _) => Reach::NOBODY,
             (_, Some(reach)) => reach,
             (Share::Percent(reach), None) => *reach,
             (Share::Clock(ramp), None) => {
-                ramp::percent_at(ramp, self.now).map_or(Reach::Below(0), Reach::of)
+                ramp::percent_at(ramp, self.now).map_or(Reach::NOBODY, Reach::of)
             }
         }
     }
 
     #[inline(always)]
     fn draw(&mut self, rule: &Rule, draw: &DrawRule, reach: Reach) -> Drawn {
-        let (live, attributes) = (self.live, self.attributes);
-        let value = match &draw.unit {
-            Unit::Attribute(id) => ask(&live.ruleset, attributes, *id),
-            Unit::Constant(value) => Some(Value::as_ref(value)),
+        let mut digits = itoa::Buffer::new();
+        let Some(unit) = ask_unit(self.attributes, &draw.unit, &mut digits) else {
+            return Drawn::NoUnit;
         };
-        let drawn = value.and_then(|value| {
-            with_unit(value, |unit| {
-                let position = || draw.salt.position(unit);
-                let enrolled = reach == Reach::Everyone || reach.covers(position());
-                if O::RECORDS {
-                    self.observer.outcome(Outcome::Drew {
-                        enrolled,
-                        position: position(),
-                        reach,
-                    });
-                }
-                match &rule.serve {
-                    _ if !enrolled => Drawn::Outside,
-                    Serve::One(variant) => Drawn::Inside(*variant),
-                    Serve::Split(parts) => Drawn::Inside(split(parts, draw.salt.place(unit))),
-                }
-            })
-        });
-        drawn.unwrap_or(Drawn::NoUnit)
+        let position = || draw.salt.position(unit);
+        let enrolled = reach.everyone || reach.covers(position());
+        if O::RECORDS {
+            self.observer.outcome(Outcome::Drew {
+                enrolled,
+                position: position(),
+                reach,
+            });
+        }
+        match &rule.serve {
+            _ if !enrolled => Drawn::Outside,
+            Serve::One(variant) => Drawn::Inside(*variant),
+            Serve::Split(parts) => Drawn::Inside(split(parts, draw.salt.place(unit))),
+        }
     }
 
     #[inline(always)]
@@ -138,14 +147,12 @@ impl<A: Attributes + ?Sized, M: Memo, O: Observer> Evaluation<'_, A, M, O> {
         }
         let truth = match condition {
             Condition::Constant(truth) => *truth,
-            Condition::Attribute { attribute, test } => self.test(*attribute, test),
+            Condition::Attribute { attribute, test } => self.test(attribute, test),
             other => self.composed(other),
         };
         if O::RECORDS {
             let found = match condition {
-                Condition::Attribute { attribute, .. } => {
-                    ask(&self.live.ruleset, self.attributes, *attribute)
-                }
+                Condition::Attribute { attribute, .. } => self.attributes.get(attribute.as_name()),
                 _ => None,
             };
             self.observer
@@ -155,10 +162,23 @@ impl<A: Attributes + ?Sized, M: Memo, O: Observer> Evaluation<'_, A, M, O> {
     }
 
     #[inline(always)]
-    fn test(&self, attribute: AttributeId, test: &Test) -> Truth {
+    fn test(&self, attribute: &Attribute, test: &Test) -> Truth {
+        let ruleset = &*self.live.ruleset;
+        if let Some(text) = ask_text(self.attributes, attribute)
+            && let Some(truth) =
+                test.holds_for_text(text, |id| ruleset.list(id).map(|list| &list.ids))
+        {
+            return truth;
+        }
+        self.test_any(attribute, test)
+    }
+
+    /// Tests what is no text, or missing.
+    #[inline(never)]
+    fn test_any(&self, attribute: &Attribute, test: &Test) -> Truth {
         let ruleset = &self.live.ruleset;
-        match (ask(ruleset, self.attributes, attribute), test) {
-            (Some(value), test) => test.holds(value, |id| ruleset.list(id).map(|list| &list.ids)),
+        match (self.attributes.get(attribute.as_name()), test) {
+            (Some(value), test) => test.holds(value, &|id| ruleset.list(id).map(|list| &list.ids)),
             (None, Test::Exists(wanted)) => (!*wanted).into(),
             (None, _) => Truth::Unknown,
         }
@@ -226,13 +246,43 @@ impl<A: Attributes + ?Sized, M: Memo, O: Observer> Evaluation<'_, A, M, O> {
     }
 }
 
-#[inline(always)]
-fn ask<'a, A: Attributes + ?Sized>(
-    ruleset: &Ruleset,
+/// Returns an attribute that is a text. A function of its own, since it is all that most rules ask, and returns in
+/// registers.
+#[inline(never)]
+fn ask_text<'a, A: Attributes + ?Sized>(
     attributes: &'a A,
-    id: AttributeId,
-) -> Option<ValueRef<'a>> {
-    attributes.get(ruleset.attribute(id)?.as_name())
+    attribute: &Attribute,
+) -> Option<&'a str> {
+    attributes.text(attribute.as_name())
+}
+
+/// Returns the bytes of what a rule draws by.
+#[inline(always)]
+fn ask_unit<'a, A: Attributes + ?Sized>(
+    attributes: &'a A,
+    unit: &'a Unit,
+    digits: &'a mut itoa::Buffer,
+) -> Option<&'a [u8]> {
+    if let Unit::Attribute(attribute) = unit
+        && let Some(text) = ask_text(attributes, attribute)
+    {
+        return Some(text.as_bytes());
+    }
+    ask_any_unit(attributes, unit, digits)
+}
+
+/// Returns the bytes of a unit that is an integer, a constant or missing.
+#[inline(never)]
+fn ask_any_unit<'a, A: Attributes + ?Sized>(
+    attributes: &'a A,
+    unit: &'a Unit,
+    digits: &'a mut itoa::Buffer,
+) -> Option<&'a [u8]> {
+    let value = match unit {
+        Unit::Attribute(attribute) => attributes.get(attribute.as_name())?,
+        Unit::Constant(value) => Value::as_ref(value),
+    };
+    unit_of(value, digits)
 }
 
 #[inline]

@@ -187,8 +187,8 @@ impl Observer for Recorder {
                 #[expect(clippy::cast_precision_loss, reason = "shown to six decimals")]
                 let percent = |n: u64| n as f64 * 100.0 / 18_446_744_073_709_551_616.0;
                 let reach = match reach {
-                    Reach::Below(threshold) => percent(threshold),
-                    Reach::Everyone => 100.0,
+                    Reach { everyone: true, .. } => 100.0,
+                    Reach { below, .. } => percent(below),
                 };
                 let (verb, inside) = if enrolled {
                     ("decides", "inside")
@@ -318,10 +318,29 @@ fn describe(ruleset: &Ruleset, condition: &Condition) -> String {
             (None, None) => "any time".to_owned(),
         },
         Condition::Attribute { attribute, test } => {
-            let name = ruleset
-                .attribute(*attribute)
-                .map_or("", |attribute| &attribute.name);
-            format!("`{name}` {}", describe_test(ruleset, test))
+            format!("`{}` {}", attribute.name, describe_test(ruleset, test))
+        }
+    }
+}
+
+fn described(values: &[String], ignore_case: bool) -> String {
+    format!(
+        "in {}",
+        texts(values.iter().map(String::as_str), ignore_case)
+    )
+}
+
+fn describe_equals(equals: &Equals) -> String {
+    match equals {
+        Equals::Nothing => "in []".to_owned(),
+        Equals::Bools {
+            yes: true,
+            no: true,
+        } => "in [true, false]".to_owned(),
+        Equals::Bools { yes, .. } => format!("is {yes}"),
+        Equals::Texts(set) => described(&set.texts(), set.ignore_case()),
+        Equals::Numbers(numbers) => {
+            format!("in {}", list(numbers.iter().map(|value| number(*value))))
         }
     }
 }
@@ -330,20 +349,8 @@ fn describe_test(ruleset: &Ruleset, test: &Test) -> String {
     match test {
         Test::Exists(true) => "exists".to_owned(),
         Test::Exists(false) => "is missing".to_owned(),
-        Test::Equals(Equals::Nothing) => "in []".to_owned(),
-        Test::Equals(Equals::Bools { yes, no }) => match (yes, no) {
-            (true, true) => "in [true, false]".to_owned(),
-            (yes, _) => format!("is {yes}"),
-        },
-        Test::Equals(Equals::Texts(set)) => {
-            format!(
-                "in {}",
-                texts(set.values().iter().map(String::as_str), set.ignore_case())
-            )
-        }
-        Test::Equals(Equals::Numbers(numbers)) => {
-            format!("in {}", list(numbers.iter().map(|value| number(*value))))
-        }
+        Test::Words(words) => described(&words.texts(), false),
+        Test::Equals(equals) => describe_equals(equals),
         Test::InList(id) => match ruleset.list(*id) {
             Some(list) => format!("in list `{}` of {}", list.name, list.ids.len()),
             None => "in a list that is gone".to_owned(),

@@ -80,24 +80,36 @@ impl Salt {
 
 /// How far the enrolled reach in 0..2^64: a [`threshold`] that fits the comparison, 2^64 included.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub(crate) enum Reach {
-    /// Positions below this one; 0 is nobody.
-    Below(u64),
+pub(crate) struct Reach {
     /// Every position: 100 %.
-    Everyone,
+    pub(crate) everyone: bool,
+    /// Else the positions below this one; 0 is nobody.
+    pub(crate) below: u64,
 }
 
 impl Reach {
+    pub(crate) const NOBODY: Self = Self {
+        everyone: false,
+        below: 0,
+    };
+    pub(crate) const EVERYONE: Self = Self {
+        everyone: true,
+        below: 0,
+    };
+
     pub(crate) fn of(percent: Percent) -> Self {
-        u64::try_from(threshold(percent)).map_or(Self::Everyone, Self::Below)
+        match u64::try_from(threshold(percent)) {
+            Ok(below) => Self {
+                everyone: false,
+                below,
+            },
+            Err(_) => Self::EVERYONE,
+        }
     }
 
     #[inline]
     pub(crate) fn covers(self, position: u64) -> bool {
-        match self {
-            Self::Below(threshold) => position < threshold,
-            Self::Everyone => true,
-        }
+        self.everyone || position < self.below
     }
 }
 

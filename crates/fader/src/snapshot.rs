@@ -10,7 +10,7 @@ use crate::handle::Scope;
 use crate::hash::Reach;
 use crate::overlay::Overlay;
 use crate::overrides::Overrides;
-use crate::ruleset::{Flag, FlagId, Recall, Ruleset, Slot, Variant};
+use crate::ruleset::{Flag, FlagId, Recall, Ruleset, Slot};
 use crate::time::Timestamp;
 
 /// A ruleset and what the overlay says on top of it, swapped as one.
@@ -32,44 +32,46 @@ pub(crate) struct Live {
 /// What an evaluation asks of a flag first: ruleset and overlay in one.
 #[derive(Debug)]
 pub(crate) struct Entry {
-    /// The decision, where it is the same for everybody.
-    pub(crate) fixed: Option<Decision>,
-    /// The flag, unless there is none that could be evaluated.
-    pub(crate) flag: Option<Arc<Flag>>,
-    pub(crate) recall: Recall,
+    pub(crate) course: Course,
+    /// The flag; one without variants where there is none that could be evaluated.
+    pub(crate) flag: Arc<Flag>,
+}
+
+/// The shortest way to a decision.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Course {
+    /// It is the same for everybody.
+    Fixed(Decision),
+    /// One draw and nothing else, see [`OneDraw`](crate::ruleset::OneDraw).
+    OneDraw,
+    Rules(Recall),
 }
 
 impl Entry {
-    fn new(slot: &Slot, overlay: Option<&FlagOverlay>) -> Self {
+    fn new(slot: &Slot, overlay: Option<&FlagOverlay>, no_flag: &Arc<Flag>) -> Self {
         let failed = |code| Self {
-            fixed: Some(Decision::of(code)),
-            flag: None,
-            recall: Recall::Nothing,
+            course: Course::Fixed(Decision::of(code)),
+            flag: Arc::clone(no_flag),
         };
         let (flag, recall) = match slot {
             Slot::Flag { flag, recall, .. } => (flag, *recall),
             Slot::Vacant => return failed(Code::NotFound),
             Slot::SetAside => return failed(Code::SetAside),
         };
-        let fixed = if !flag.enabled || overlay.is_some_and(|overlay| overlay.killed) {
+        let course = if !flag.enabled || overlay.is_some_and(|overlay| overlay.killed) {
             let disabled = Decision::of(Code::Disabled);
-            Some(flag.off.map_or(disabled, |off| disabled.serving(off)))
+            Course::Fixed(flag.off.map_or(disabled, |off| disabled.serving(off)))
         } else if flag.rules.is_empty() {
-            Some(Decision::of(Code::Static).serving(flag.default))
+            Course::Fixed(Decision::of(Code::Static).serving(flag.default))
+        } else if flag.one_draw.is_some() && overlay.is_none() {
+            Course::OneDraw
         } else {
-            None
+            Course::Rules(recall)
         };
         Self {
-            fixed,
-            flag: Some(Arc::clone(flag)),
-            recall,
+            course,
+            flag: Arc::clone(flag),
         }
-    }
-
-    /// Returns the variant that a decision on this flag serves.
-    #[inline]
-    pub(crate) fn variant(&self, decision: Decision) -> Option<&Variant> {
-        self.flag.as_ref()?.variant(decision.variant()?)
     }
 }
 
@@ -120,10 +122,11 @@ impl Live {
             .iter()
             .map(Option::as_ref)
             .chain(std::iter::repeat(None));
+        let no_flag = Arc::new(Flag::default());
         let entries = ruleset.flags.iter().zip(overlaid);
         Self {
             entries: entries
-                .map(|(slot, overlay)| Entry::new(slot, overlay))
+                .map(|(slot, overlay)| Entry::new(slot, overlay, &no_flag))
                 .collect(),
             ruleset,
             overlay,
@@ -239,11 +242,7 @@ impl Snapshot {
     /// Returns the attributes that the rules can ask for, so that an adapter keeps only those at hand.
     pub fn wanted(&self) -> impl Iterator<Item = AttributeName<'_>> {
         let ruleset = &self.live.ruleset;
-        ruleset
-            .wanted
-            .iter()
-            .filter_map(|id| ruleset.attribute(*id))
-            .map(|attribute| attribute.as_name())
+        ruleset.wanted.iter().map(|attribute| attribute.as_name())
     }
 
     /// Makes a scope: this snapshot, and its time, with the attributes of one unit of work.

@@ -190,15 +190,20 @@ fn live<E>(documents: [String; 2], engine: fn(Flags) -> E) -> Result<Live<E>> {
 
 fn document(flags: &[Flag]) -> String {
     let entries = flags.iter().map(|flag| (flag.key.clone(), entry(flag)));
-    json!({ "flags": Value::Object(entries.collect()) }).to_string()
+    let lists = flags.iter().filter_map(|flag| match &flag.logic {
+        Logic::List(ids) => Some((flag.key.clone(), json!(ids))),
+        _ => None,
+    });
+    let (entries, lists) = (entries.collect(), lists.collect());
+    json!({ "lists": Value::Object(lists), "flags": Value::Object(entries) }).to_string()
 }
 
 fn entry(flag: &Flag) -> Value {
     match &flag.logic {
         Logic::Plain(on) => json!(on),
         Logic::Rollout(percent) => json!({ "rules": [ { "percent": percent, "serve": "on" } ] }),
-        Logic::List(ids) => json!({ "rules": [
-            { "if": { "attribute": "targetingKey", "in": ids }, "serve": "on" } ] }),
+        Logic::List(_) => json!({ "rules": [
+            { "if": { "attribute": "targetingKey", "in_list": flag.key }, "serve": "on" } ] }),
         Logic::Rules { rules, pattern } => {
             let (major, minor) = rules.version;
             let requirement = format!(">={major}.{minor}, <{}", major + 1);

@@ -14,10 +14,10 @@ use crate::hash;
 use crate::ruleset::condition::{Equals, Test};
 use crate::ruleset::network::NetworkSet;
 use crate::ruleset::pattern::Pattern;
-use crate::ruleset::text::{TextMatch, TextSet};
+use crate::ruleset::text::{TextMatch, TextSet, Words};
 use crate::ruleset::version::Requirement;
 use crate::ruleset::{
-    self, AttributeId, Condition, FlagId, List, ListId, PatternKey, Registry, Segment, SegmentId,
+    self, Attribute, Condition, FlagId, List, ListId, PatternKey, Registry, Segment, SegmentId,
     Truth, Variant,
 };
 
@@ -191,8 +191,8 @@ impl<'c, 't> Compiler<'c, 't> {
         )
     }
 
-    pub(crate) fn attribute(&mut self, name: &str) -> AttributeId {
-        AttributeId(self.registry.attributes.number(name))
+    pub(crate) fn attribute(&mut self, name: &str) -> Arc<Attribute> {
+        self.registry.attribute(name)
     }
 
     pub(crate) fn ambient(&self, name: &str) -> Option<&'c Value> {
@@ -347,7 +347,7 @@ impl<'c, 't> Compiler<'c, 't> {
             if let Test::InList(id) = test {
                 self.folded.extend(find(id).map(|list| list.fingerprint));
             }
-            return Condition::Constant(test.holds(value.as_ref(), list));
+            return Condition::Constant(test.holds(value.as_ref(), &list));
         }
         Condition::Attribute {
             attribute: self.attribute(name),
@@ -375,16 +375,21 @@ impl<'c, 't> Compiler<'c, 't> {
         }
         Some(match &test.value {
             model::Test::Exists(wanted) => Test::Exists(*wanted),
-            model::Test::InNothing => Test::Equals(Equals::Nothing),
-            model::Test::InBools(values) => Test::Equals(Equals::Bools {
+            model::Test::InNothing => Test::Equals(Box::new(Equals::Nothing)),
+            model::Test::InBools(values) => Test::Equals(Box::new(Equals::Bools {
                 yes: values.contains(&true),
                 no: values.contains(&false),
-            }),
+            })),
             model::Test::InText {
                 values,
                 ignore_case,
-            } => Test::Equals(Equals::Texts(TextSet::new(values, *ignore_case))),
-            model::Test::InNumbers(values) => Test::Equals(Equals::numbers(values.clone())),
+            } => match Words::new(values).filter(|_| !*ignore_case) {
+                Some(words) => Test::Words(words),
+                None => Test::Equals(Box::new(Equals::Texts(TextSet::new(values, *ignore_case)))),
+            },
+            model::Test::InNumbers(values) => {
+                Test::Equals(Box::new(Equals::numbers(values.clone())))
+            }
             model::Test::InList(name) => return self.list_test(*name),
             model::Test::Text {
                 operator,
@@ -400,7 +405,9 @@ impl<'c, 't> Compiler<'c, 't> {
             model::Test::Before(instant) => Test::Before(*instant),
             model::Test::After(instant) => Test::After(*instant),
             model::Test::Version(requirements) => Test::Version(requirements.as_slice().into()),
-            model::Test::InNetwork(networks) => Test::InNetwork(NetworkSet::new(networks)),
+            model::Test::InNetwork(networks) => {
+                Test::InNetwork(Box::new(NetworkSet::new(networks)))
+            }
         })
     }
 

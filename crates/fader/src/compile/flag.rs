@@ -14,8 +14,8 @@ use crate::hash::{self, Reach, Salt};
 use crate::number::Number;
 use crate::percent::Percent;
 use crate::ruleset::{
-    self, Condition, DrawRule, Flag, FlagId, PercentPlace, Rule, Truth, Unit, Variant, Written,
-    WrittenPercent,
+    self, Condition, DrawRule, Flag, FlagId, OneDraw, PercentPlace, Rule, Truth, Unit, Variant,
+    Written, WrittenPercent,
 };
 
 /// Compiles a flag, or shares its form of before where that is the same. After an error in it the result is not used.
@@ -34,7 +34,7 @@ pub(crate) fn compile_flag<'t>(
     compiler.check_count(model.rules.len(), "rules", model.span);
     check_rule_names(model, compiler.report);
     let mark = compiler.mark();
-    let rules = model
+    let rules: Box<[Rule]> = model
         .rules
         .iter()
         .enumerate()
@@ -54,6 +54,10 @@ pub(crate) fn compile_flag<'t>(
         references: compiler.references_since(mark),
         percents: written_percents(model),
     };
+    let default = model
+        .default
+        .and_then(|name| variant_of(model, name.value))
+        .unwrap_or(0);
     let flag = Flag {
         name: compiler
             .registry
@@ -63,13 +67,11 @@ pub(crate) fn compile_flag<'t>(
             .unwrap_or_default(),
         enabled: model.enabled,
         off: model.off.and_then(|name| variant_of(model, name.value)),
-        default: model
-            .default
-            .and_then(|name| variant_of(model, name.value))
-            .unwrap_or(0),
+        default,
         // A document nests 128 levels at the most.
         depth: u8::try_from(flag_nesting(model)).unwrap_or(u8::MAX),
         variants,
+        one_draw: OneDraw::of(&rules, default),
         rules,
         fingerprint,
         about: boxed(model.about.clone()),
@@ -184,7 +186,7 @@ fn compile_rule<'t>(
         Some(Share::Clock(ramp)) => Some(ruleset::Share::Clock(Box::new(*ramp))),
         Some(Share::Staged(_)) => Some(ruleset::Share::Staged),
         Some(Share::Invalid) | None => match model.serve.value {
-            Serve::Weights(_) => Some(ruleset::Share::Percent(Reach::Everyone)),
+            Serve::Weights(_) => Some(ruleset::Share::Percent(Reach::EVERYONE)),
             _ => None,
         },
     };
@@ -224,7 +226,7 @@ fn cumulate(flag: &model::Flag<'_>, weights: &[(model::Name<'_>, Percent)]) -> B
         .filter(|(_, weight)| *weight > Percent::ZERO)
         .map(|(name, weight)| {
             sum += weight.micros();
-            let reach = Percent::from_micros(sum).map_or(Reach::Everyone, Reach::of);
+            let reach = Percent::from_micros(sum).map_or(Reach::EVERYONE, Reach::of);
             (reach, variant_of(flag, name.value).unwrap_or(0))
         });
     parts.collect()

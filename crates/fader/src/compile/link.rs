@@ -1,12 +1,15 @@
 //! What follows from the references of a compiled ruleset.
 
-use std::collections::HashSet;
+use std::collections::{BTreeMap, HashSet};
+use std::sync::Arc;
 
 use crate::compile::graph::{self, Components, components, reached_from, recalls};
 use crate::compile::references::MAX_DEPTH;
 use crate::hash;
 use crate::ruleset::condition::Test;
-use crate::ruleset::{Condition, FlagId, ListId, Recall, Ruleset, SegmentId, Share, Slot, Unit};
+use crate::ruleset::{
+    Attribute, Condition, FlagId, ListId, Recall, Ruleset, SegmentId, Share, Slot, Unit,
+};
 
 /// What one compiled flag or segment asks for by itself.
 #[derive(Default)]
@@ -14,7 +17,7 @@ struct Asks {
     flags: Vec<FlagId>,
     segments: Vec<SegmentId>,
     lists: Vec<ListId>,
-    attributes: Vec<u32>,
+    attributes: Vec<Arc<Attribute>>,
     reads_time: bool,
     depth: usize,
 }
@@ -34,7 +37,7 @@ impl Asks {
             Condition::Flag { flag, .. } => self.flags.push(*flag),
             Condition::Time { .. } => self.reads_time = true,
             Condition::Attribute { attribute, test } => {
-                self.attributes.push(attribute.0);
+                self.attributes.push(Arc::clone(attribute));
                 if let Test::InList(list) = test {
                     self.lists.push(*list);
                 }
@@ -48,8 +51,8 @@ impl Asks {
             asks.of_condition(&rule.condition, 1);
             if let Some(draw) = &rule.draw {
                 asks.reads_time |= matches!(draw.share, Share::Clock(_));
-                if let Unit::Attribute(id) = draw.unit {
-                    asks.attributes.push(id.0);
+                if let Unit::Attribute(attribute) = &draw.unit {
+                    asks.attributes.push(Arc::clone(attribute));
                 }
             }
         }
@@ -137,17 +140,12 @@ pub(crate) fn link(ruleset: &mut Ruleset, kept: &[FlagId]) {
         }
     }
     ruleset.reads_time = asks.iter().any(|asks| asks.reads_time);
-    let mut wanted: Vec<u32> = asks
+    let wanted: BTreeMap<&str, &Arc<Attribute>> = asks
         .iter()
         .flat_map(|asks| &asks.attributes)
-        .copied()
+        .map(|attribute| (&*attribute.name, attribute))
         .collect();
-    wanted.sort_unstable();
-    wanted.dedup();
-    ruleset.wanted = wanted
-        .into_iter()
-        .map(crate::ruleset::AttributeId)
-        .collect();
+    ruleset.wanted = wanted.into_values().map(Arc::clone).collect();
 }
 
 /// Identifies what each flag means: its text, and all that it refers to.

@@ -14,7 +14,7 @@ use crate::document::syntax::{self, Lines, Span, Syntax, SyntaxProblem};
 use crate::document::text::Text;
 use crate::hash::{self, NameHashing};
 use crate::ruleset::{
-    Attribute, Decoders, FlagId, ListId, Recall, Registry, Ruleset, Segment, SegmentId, Slot,
+    Decoders, FlagId, ListId, Recall, Registry, Ruleset, Segment, SegmentId, Slot,
 };
 use crate::source::Source;
 use crate::time::Timestamp;
@@ -138,6 +138,19 @@ pub(crate) fn compile(
     registry: &mut Registry,
 ) -> Result<Compilation, Vec<Diagnostic>> {
     let mark = registry.mark();
+    let compilation = compile_known_or_whole(input, mark, registry);
+    if compilation.is_err() {
+        registry.forget(mark);
+    }
+    registry.forget_attributes();
+    compilation
+}
+
+fn compile_known_or_whole(
+    input: &Input<'_>,
+    mark: [usize; 3],
+    registry: &mut Registry,
+) -> Result<Compilation, Vec<Diagnostic>> {
     let text = text_of(input.document).map_err(|diagnostic| vec![diagnostic])?;
     let mut entries = Vec::new();
     let stray = scan(text, |entry| entries.push(entry));
@@ -151,11 +164,7 @@ pub(crate) fn compile(
             }
         }
     }
-    let compilation = compile_text(&Text::whole(text), stray, input, registry);
-    if compilation.is_err() {
-        registry.forget(mark);
-    }
-    compilation
+    compile_text(&Text::whole(text), stray, input, registry)
 }
 
 /// Compiles a text of which [`scan`] has found what is stray. An abridged one has to be free of errors.
@@ -399,18 +408,12 @@ fn assemble(
         order: order.into(),
         segments: segment_slots.into(),
         lists: list_slots.into(),
-        attributes: attributes(registry),
         wanted: Box::default(),
         reads_time: false,
         places: places.into(),
     };
     link::link(&mut ruleset, &kept);
     (ruleset, set_aside)
-}
-
-fn attributes(registry: &Registry) -> Box<[Attribute]> {
-    let names = (0..).map_while(|number| registry.attributes.name(number));
-    names.map(Attribute::new).collect()
 }
 
 /// The revision, or a hash of the document's bytes followed by those of its list files in document order.

@@ -23,7 +23,7 @@ use crate::memo::{Memo, NoMemo, ScopeMemo, StackMemo};
 use crate::overlay::Overlay;
 use crate::overrides::Overrides;
 use crate::ruleset::{FlagId, Recall, Unit};
-use crate::snapshot::{Entry, Live, Snapshot};
+use crate::snapshot::{Course, Entry, Live, Snapshot};
 use crate::source::{Delivery, Source};
 use crate::time::{Clock, Timestamp};
 
@@ -207,10 +207,11 @@ impl Flags {
         }
         self.inner.live.with(|live| {
             let id = key.find(self.inner.lineage, &live.ruleset);
-            let value = live.entry(id).and_then(|entry| {
+            let served = live.entry(id).and_then(|entry| {
                 let decision = self.evaluate(live, id, entry, attributes);
-                T::read(VariantRef(entry.variant(decision)?))
+                entry.flag.served(decision)
             });
+            let value = served.and_then(|variant| T::read(VariantRef(variant)));
             use_it(value.unwrap_or(key.default_value()))
         })
     }
@@ -224,9 +225,9 @@ impl Flags {
         entry: &Entry,
         attributes: &(impl Attributes + ?Sized),
     ) -> Decision {
-        match entry.fixed {
-            Some(fixed) => fixed,
-            None => evaluate_once(live, id, entry, attributes, self.now_for(live)),
+        match entry.course {
+            Course::Fixed(decision) => decision,
+            _ => evaluate_once(live, id, entry, attributes, self.now_for(live)),
         }
     }
 
@@ -448,8 +449,8 @@ impl Flags {
         let units = compiled
             .rules
             .iter()
-            .filter_map(|rule| match rule.draw.as_ref()?.unit {
-                Unit::Attribute(id) => ruleset.attribute(id).map(|attribute| &*attribute.name),
+            .filter_map(|rule| match &rule.draw.as_ref()?.unit {
+                Unit::Attribute(attribute) => Some(&*attribute.name),
                 Unit::Constant(_) => None,
             });
         let units: Vec<&str> = units.chain([TARGETING_KEY]).collect();
@@ -524,28 +525,26 @@ fn evaluate_once(
     attributes: &(impl Attributes + ?Sized),
     now: Timestamp,
 ) -> Decision {
-    if entry.recall == Recall::Nothing {
-        return remembering(&NoMemo, live, id, entry, attributes, now);
+    match entry.course {
+        Course::Rules(Recall::Few) => remembering_few(live, id, entry, attributes, now),
+        Course::Rules(Recall::Many) => {
+            let memo = ScopeMemo::new(&live.ruleset);
+            remembering(&memo, live, id, entry, attributes, now)
+        }
+        _ => remembering(&NoMemo, live, id, entry, attributes, now),
     }
-    remember_once(live, id, entry, attributes, now)
 }
 
-/// As [`evaluate_once`], for a flag that comes to something twice. Apart from it, since it needs much of the stack.
+/// Apart from the rest, since it needs much of the stack.
 #[inline(never)]
-fn remember_once(
+fn remembering_few(
     live: &Live,
     id: FlagId,
     entry: &Entry,
     attributes: &(impl Attributes + ?Sized),
     now: Timestamp,
 ) -> Decision {
-    match entry.recall {
-        Recall::Many => {
-            let memo = ScopeMemo::new(&live.ruleset);
-            remembering(&memo, live, id, entry, attributes, now)
-        }
-        _ => remembering(&StackMemo::new(), live, id, entry, attributes, now),
-    }
+    remembering(&StackMemo::new(), live, id, entry, attributes, now)
 }
 
 #[inline]

@@ -59,10 +59,13 @@ impl<A: Attributes> Scope<A> {
             return value;
         }
         let id = key.find(self.snapshot.lineage, &live.ruleset);
-        let value = live
-            .entry(id)
-            .and_then(|entry| T::read(VariantRef(entry.variant(self.decide(id, entry))?)));
-        value.unwrap_or(key.default_value())
+        let Some(entry) = live.entry(id) else {
+            return key.default_value();
+        };
+        match entry.flag.served(self.decide(id, entry)) {
+            Some(variant) => T::read(VariantRef(variant)).unwrap_or(key.default_value()),
+            None => key.default_value(),
+        }
     }
 
     /// Returns a forced value, once the flag itself is decided, so that it counts as asked for.

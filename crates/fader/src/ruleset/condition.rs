@@ -1,13 +1,15 @@
 //! A condition in its cheapest form.
 
-use crate::attributes::{Value, ValueRef};
+use std::sync::Arc;
+
+use crate::attributes::ValueRef;
 use crate::number::{Literal, Number};
 use crate::ruleset::list::IdList;
 use crate::ruleset::network::NetworkSet;
 use crate::ruleset::pattern::Pattern;
-use crate::ruleset::text::{TextMatch, TextSet};
+use crate::ruleset::text::{TextMatch, TextSet, Words};
 use crate::ruleset::version::Requirement;
-use crate::ruleset::{AttributeId, FlagId, ListId, SegmentId};
+use crate::ruleset::{Attribute, FlagId, ListId, SegmentId};
 use crate::time::Timestamp;
 
 /// Kleene's three values of truth, in the order that makes `all` a minimum and `any` a maximum.
@@ -51,6 +53,7 @@ impl From<Option<bool>> for Truth {
 }
 
 #[derive(Debug)]
+#[repr(u8)]
 pub(crate) enum Condition {
     Constant(Truth),
     All(Box<[Self]>),
@@ -68,7 +71,7 @@ pub(crate) enum Condition {
         until: Option<Timestamp>,
     },
     Attribute {
-        attribute: AttributeId,
+        attribute: Arc<Attribute>,
         test: Test,
     },
 }
@@ -82,10 +85,13 @@ pub(crate) enum OrderOperator {
 }
 
 #[derive(Debug)]
+#[repr(u8)]
 pub(crate) enum Test {
     Exists(bool),
+    /// Equal to one of these texts.
+    Words(Words),
     /// Equal to one of these; an empty set is of no type and false for any scalar.
-    Equals(Equals),
+    Equals(Box<Equals>),
     InList(ListId),
     Text(TextMatch),
     Matches(Pattern),
@@ -94,7 +100,7 @@ pub(crate) enum Test {
     Before(Timestamp),
     After(Timestamp),
     Version(Box<[Requirement]>),
-    InNetwork(NetworkSet),
+    InNetwork(Box<NetworkSet>),
 }
 
 #[derive(Debug)]
@@ -156,51 +162,64 @@ fn text(value: ValueRef<'_>) -> Option<&str> {
 }
 
 impl Test {
-    /// Tests an attribute that is present. Of a list one element has to pass: Kleene's `any` over them.
+    /// Tests a text, which most attributes are; `None` for the tests that are not about texts.
     #[inline(always)]
+    pub(crate) fn holds_for_text<'r>(
+        &self,
+        text: &str,
+        list: impl Fn(ListId) -> Option<&'r IdList>,
+    ) -> Option<Truth> {
+        Some(match self {
+            Self::Words(words) => words.contains(text).into(),
+            Self::Text(operator) => operator.holds(text).into(),
+            Self::Matches(pattern) => pattern.is_match(text).into(),
+            Self::Version(requirements) => super::version::matches(requirements, text).into(),
+            Self::InList(id) => match list(*id) {
+                Some(list) => list.contains(text.as_bytes()).into(),
+                None => Truth::Unknown,
+            },
+            _ => return None,
+        })
+    }
+
+    /// Tests an attribute that is present. Of a list one element has to pass: Kleene's `any` over them.
     pub(crate) fn holds<'r>(
         &self,
         value: ValueRef<'_>,
-        list: impl Fn(ListId) -> Option<&'r IdList>,
-    ) -> Truth {
-        match value {
-            ValueRef::List(values) => self.holds_for_any(values, &list),
-            value => self.holds_for_one(value, &list),
-        }
-    }
-
-    #[cold]
-    fn holds_for_any<'r>(
-        &self,
-        values: &[Value],
         list: &dyn Fn(ListId) -> Option<&'r IdList>,
     ) -> Truth {
-        if let Self::Exists(wanted) = self {
-            return (*wanted).into();
-        }
-        let mut any = Truth::False;
-        for value in values {
-            any = any.max(self.holds_for_one(value.as_ref(), list));
-            if any == Truth::True {
-                break;
+        match (self, value) {
+            (Self::Exists(wanted), _) => (*wanted).into(),
+            (_, ValueRef::List(values)) => {
+                let mut any = Truth::False;
+                for value in values {
+                    any = any.max(self.holds_for_one(value.as_ref(), list));
+                    if any == Truth::True {
+                        break;
+                    }
+                }
+                any
             }
+            _ => self.holds_for_one(value, list),
         }
-        any
     }
 
-    #[inline(always)]
     fn holds_for_one<'r>(
         &self,
         value: ValueRef<'_>,
-        list: &(impl Fn(ListId) -> Option<&'r IdList> + ?Sized),
+        list: &dyn Fn(ListId) -> Option<&'r IdList>,
     ) -> Truth {
         match self {
             Self::Exists(wanted) => (*wanted).into(),
+            Self::Words(words) => text(value).map(|text| words.contains(text)).into(),
             Self::Equals(equals) => equals.holds(value),
-            Self::InList(id) => match list(*id) {
-                Some(list) => with_unit(value, |unit| list.contains(unit)).into(),
-                None => Truth::Unknown,
-            },
+            Self::InList(id) => {
+                let mut digits = itoa::Buffer::new();
+                match (list(*id), unit(value, &mut digits)) {
+                    (Some(list), Some(id)) => list.contains(id).into(),
+                    _ => Truth::Unknown,
+                }
+            }
             Self::Text(operator) => text(value).map(|text| operator.holds(text)).into(),
             Self::Matches(pattern) => text(value).map(|text| pattern.is_match(text)).into(),
             Self::Order(operator, bound) => number(value)
@@ -235,12 +254,12 @@ impl Test {
     }
 }
 
-/// Hands on the bytes of a value that can be a unit or an id: text as it is, an integer as its decimal digits.
+/// Returns the bytes of a value that can be a unit or an id: text as it is, an integer as its decimal digits.
 #[inline(always)]
-pub(crate) fn with_unit<R>(value: ValueRef<'_>, use_it: impl FnOnce(&[u8]) -> R) -> Option<R> {
+pub(crate) fn unit<'a>(value: ValueRef<'a>, digits: &'a mut itoa::Buffer) -> Option<&'a [u8]> {
     match value {
-        ValueRef::Text(text) | ValueRef::Untyped(text) => Some(use_it(text.as_bytes())),
-        ValueRef::Integer(value) => Some(use_it(itoa::Buffer::new().format(value).as_bytes())),
+        ValueRef::Text(text) | ValueRef::Untyped(text) => Some(text.as_bytes()),
+        ValueRef::Integer(value) => Some(digits.format(value).as_bytes()),
         _ => None,
     }
 }

@@ -9,6 +9,7 @@ use std::sync::Arc;
 use hashbrown::HashTable;
 
 use crate::attributes::{AttributeName, Value};
+use crate::decision::{Code, Decision, LastDraw};
 use crate::hash::{self, Reach, Salt};
 use crate::key::{DecodedValue, Decoder};
 use crate::packed::Packed;
@@ -41,7 +42,7 @@ macro_rules! ids {
         })*
     };
 }
-ids!(FlagId SegmentId ListId AttributeId);
+ids!(FlagId SegmentId ListId);
 
 impl FlagId {
     /// The number of no flag.
@@ -54,7 +55,8 @@ pub(crate) struct Registry {
     pub(crate) flags: Names,
     pub(crate) segments: Names,
     pub(crate) lists: Names,
-    pub(crate) attributes: Names,
+    /// The attributes that compiled forms ask for.
+    attributes: HashMap<Arc<str>, Arc<Attribute>>,
     /// The patterns of live documents, which the next one tends to repeat: they take long to compile.
     pub(crate) patterns: HashMap<PatternKey, Pattern>,
     /// The variants of live documents, by the fingerprint of their text: most flags have the same as others.
@@ -68,8 +70,8 @@ pub(crate) type PatternKey = (Vec<String>, bool);
 
 impl Registry {
     /// Counts what has numbers now, for [`forget`](Self::forget).
-    pub(crate) fn mark(&self) -> [usize; 4] {
-        [&self.flags, &self.segments, &self.lists, &self.attributes].map(Names::len)
+    pub(crate) fn mark(&self) -> [usize; 3] {
+        [&self.flags, &self.segments, &self.lists].map(Names::len)
     }
 
     /// Finds the number that a flag's name has.
@@ -99,11 +101,27 @@ impl Registry {
     }
 
     /// Takes back the numbers given out since a mark, to names that no ruleset came to know.
-    pub(crate) fn forget(&mut self, [flags, segments, lists, attributes]: [usize; 4]) {
+    pub(crate) fn forget(&mut self, [flags, segments, lists]: [usize; 3]) {
         self.flags.truncate(flags);
         self.segments.truncate(segments);
         self.lists.truncate(lists);
-        self.attributes.truncate(attributes);
+    }
+
+    /// Returns an attribute, the same for each of its names.
+    pub(crate) fn attribute(&mut self, name: &str) -> Arc<Attribute> {
+        if let Some(attribute) = self.attributes.get(name) {
+            return Arc::clone(attribute);
+        }
+        let name: Arc<str> = name.into();
+        let attribute = Arc::new(Attribute::new(&name));
+        self.attributes.insert(name, Arc::clone(&attribute));
+        attribute
+    }
+
+    /// Forgets attributes that no compiled form asks for any more.
+    pub(crate) fn forget_attributes(&mut self) {
+        self.attributes
+            .retain(|_, attribute| Arc::strong_count(attribute) > 1);
     }
 }
 
@@ -203,10 +221,8 @@ pub(crate) struct Ruleset {
     pub(crate) segments: Box<[Option<Arc<Segment>>]>,
     /// By [`ListId`].
     pub(crate) lists: Box<[Option<Arc<List>>]>,
-    /// By [`AttributeId`].
-    pub(crate) attributes: Box<[Attribute]>,
-    /// What the rules of this document can ask for, by [`AttributeId`].
-    pub(crate) wanted: Box<[AttributeId]>,
+    /// What the rules of this document can ask for, by name.
+    pub(crate) wanted: Box<[Arc<Attribute>]>,
     /// Whether any answer depends on the time.
     pub(crate) reads_time: bool,
     /// Where the percents of rules stand in the document.
@@ -280,7 +296,8 @@ pub(crate) struct List {
     pub(crate) ids: IdList,
 }
 
-#[derive(Clone, Debug)]
+/// What an evaluation asks for, ready to be compared.
+#[derive(Debug)]
 pub(crate) struct Attribute {
     pub(crate) name: Arc<str>,
     hash: u64,
@@ -318,6 +335,7 @@ pub(crate) struct Flag {
     /// Shared with other flags that have the same ones.
     pub(crate) variants: Arc<[Variant]>,
     pub(crate) rules: Box<[Rule]>,
+    pub(crate) one_draw: Option<OneDraw>,
     /// Of the flag's text in the document, and of the lists that a constant was made of.
     pub(crate) fingerprint: u128,
     /// `None` where it says nothing.
@@ -348,6 +366,48 @@ pub(crate) struct WrittenPercent {
     pub(crate) rule: u16,
     pub(crate) percent: Percent,
     pub(crate) offset: u32,
+}
+
+/// All there is to know of a flag whose only rule draws a share of the units and asks nothing: the common rollout.
+#[derive(Debug)]
+pub(crate) struct OneDraw {
+    pub(crate) attribute: Arc<Attribute>,
+    pub(crate) salt: Salt,
+    pub(crate) below: u64,
+    pub(crate) inside: Decision,
+    pub(crate) outside: Decision,
+}
+
+impl OneDraw {
+    /// Takes the rules of a flag together, if they are no more than that.
+    pub(crate) fn of(rules: &[Rule], default: u16) -> Option<Self> {
+        let [
+            Rule {
+                condition: Condition::Constant(Truth::True),
+                draw: Some(draw),
+                serve: Serve::One(variant),
+                ..
+            },
+        ] = rules
+        else {
+            return None;
+        };
+        let (Unit::Attribute(attribute), Share::Percent(reach)) = (&draw.unit, &draw.share) else {
+            return None;
+        };
+        (!reach.everyone).then(|| Self {
+            attribute: Arc::clone(attribute),
+            salt: draw.salt,
+            below: reach.below,
+            inside: Decision::of(Code::Split)
+                .serving(*variant)
+                .by_rule(0)
+                .drawn(LastDraw::by_rule(0, true)),
+            outside: Decision::of(Code::Default)
+                .serving(default)
+                .drawn(LastDraw::by_rule(0, false)),
+        })
+    }
 }
 
 /// What a flag says of itself that no evaluation reads.
@@ -392,7 +452,7 @@ pub(crate) struct DrawRule {
 
 #[derive(Debug)]
 pub(crate) enum Unit {
-    Attribute(AttributeId),
+    Attribute(Arc<Attribute>),
     /// The value of an ambient attribute.
     Constant(Box<Value>),
 }
@@ -425,7 +485,6 @@ impl Ruleset {
             names: Names::default(),
             segments: Box::default(),
             lists: Box::default(),
-            attributes: Box::default(),
             wanted: Box::default(),
             reads_time: false,
             places: Box::default(),
@@ -454,11 +513,6 @@ impl Ruleset {
         self.lists.get(id.index())?.as_ref()
     }
 
-    #[inline]
-    pub(crate) fn attribute(&self, id: AttributeId) -> Option<&Attribute> {
-        self.attributes.get(id.index())
-    }
-
     /// Returns a flag's name.
     pub(crate) fn flag_name(&self, id: FlagId) -> Option<&str> {
         self.names.name(id.0).map(|name| &**name)
@@ -481,6 +535,12 @@ impl Flag {
     #[inline]
     pub(crate) fn variant(&self, index: u16) -> Option<&Variant> {
         self.variants.get(usize::from(index))
+    }
+
+    /// Returns the variant that a decision serves.
+    #[inline(always)]
+    pub(crate) fn served(&self, decision: Decision) -> Option<&Variant> {
+        self.variants.get(decision.variant_index())
     }
 
     /// Finds a rule by its name or place.

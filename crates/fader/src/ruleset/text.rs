@@ -16,60 +16,87 @@ fn stored(text: &str, ignore_case: bool) -> Box<str> {
     }
 }
 
-/// A set of whole texts.
+/// A few short texts, compared as numbers.
 ///
-/// Most sets are a few short words, and most texts are not among them. So a filter over a few bits of each word settles
-/// most questions, and short words are compared as numbers.
+/// Most sets are a few short words, and most texts are not among them: a filter over some bits of each word settles
+/// that at once.
 #[derive(Debug)]
-pub(crate) enum TextSet {
-    /// Up to [`FEW`] texts that can be packed.
-    Short { words: Box<[Packed]>, filter: u64 },
-    /// Whatever else is compared byte by byte: hashes lead to the text.
-    Long(IdList),
-    /// Sorted and mapped to lower case.
-    Folded(Box<[Box<str>]>),
+pub(crate) struct Words {
+    words: Box<[Packed]>,
+    filter: u64,
 }
 
-/// How many words are walked faster than hashed.
-const FEW: usize = 24;
+impl Words {
+    /// How many words are walked faster than hashed.
+    const MOST: usize = 24;
 
-/// The bit of a filter that stands for a word.
-#[inline]
-fn filter_bit(word: Packed) -> u64 {
-    1 << (word.mix() % 64)
-}
+    /// Makes a set; `None` if there are too many texts or one is too long.
+    pub(crate) fn new(texts: &[&str]) -> Option<Self> {
+        let words: Option<Box<[Packed]>> = texts
+            .iter()
+            .map(|text| Packed::new(text.as_bytes()))
+            .collect();
+        let words = words.filter(|words| words.len() <= Self::MOST)?;
+        let filter = words
+            .iter()
+            .fold(0, |bits, word| bits | Self::filter_bit(*word));
+        Some(Self { words, filter })
+    }
 
-impl TextSet {
-    pub(crate) fn new(values: &[&str], ignore_case: bool) -> Self {
-        let mut values: Vec<_> = values
-            .iter()
-            .map(|value| stored(value, ignore_case))
-            .collect();
-        values.sort_unstable();
-        values.dedup();
-        if ignore_case {
-            return Self::Folded(values.into());
-        }
-        let words: Option<Box<[_]>> = values
-            .iter()
-            .map(|value| Packed::new(value.as_bytes()))
-            .collect();
-        match words {
-            Some(words) if words.len() <= FEW => {
-                let filter = words.iter().fold(0, |bits, word| bits | filter_bit(*word));
-                Self::Short { words, filter }
-            }
-            // Whoever writes a document has no need to aim collisions, and the texts are compared anyway.
-            _ => Self::Long(IdList::new(values.iter().map(|value| &**value), true, 0)),
-        }
+    /// The bit of the filter that stands for a word.
+    #[inline]
+    fn filter_bit(word: Packed) -> u64 {
+        1 << (word.mix() % 64)
     }
 
     #[inline]
     pub(crate) fn contains(&self, text: &str) -> bool {
+        Packed::new(text.as_bytes()).is_some_and(|word| {
+            self.filter & Self::filter_bit(word) != 0 && self.words.contains(&word)
+        })
+    }
+
+    /// Returns the texts, sorted: for explanations.
+    pub(crate) fn texts(&self) -> Vec<String> {
+        let text = |word: &Packed| {
+            let (bytes, len) = word.bytes();
+            String::from_utf8_lossy(bytes.get(..len).unwrap_or_default()).into_owned()
+        };
+        sorted(self.words.iter().map(text))
+    }
+}
+
+fn sorted(texts: impl Iterator<Item = String>) -> Vec<String> {
+    let mut texts: Vec<String> = texts.collect();
+    texts.sort_unstable();
+    texts.dedup();
+    texts
+}
+
+/// A set of whole texts of any length and number.
+#[derive(Debug)]
+pub(crate) enum TextSet {
+    /// Hashes lead to the texts.
+    Exact(IdList),
+    /// Sorted and mapped to lower case.
+    Folded(Box<[Box<str>]>),
+}
+
+impl TextSet {
+    pub(crate) fn new(values: &[&str], ignore_case: bool) -> Self {
+        if !ignore_case {
+            // Whoever writes a document has no need to aim collisions, and the texts are compared anyway.
+            return Self::Exact(IdList::new(values.iter().copied(), true, 0));
+        }
+        let mut values: Vec<_> = values.iter().map(|value| stored(value, true)).collect();
+        values.sort_unstable();
+        values.dedup();
+        Self::Folded(values.into())
+    }
+
+    pub(crate) fn contains(&self, text: &str) -> bool {
         match self {
-            Self::Short { words, filter } => Packed::new(text.as_bytes())
-                .is_some_and(|word| filter & filter_bit(word) != 0 && words.contains(&word)),
-            Self::Long(ids) => ids.contains(text.as_bytes()),
+            Self::Exact(ids) => ids.contains(text.as_bytes()),
             // Characters sort as their UTF-8 bytes do, so the order of the set holds for them as well.
             Self::Folded(values) => values
                 .binary_search_by(|value| value.chars().cmp(fold(text)))
@@ -78,18 +105,11 @@ impl TextSet {
     }
 
     /// Returns the texts, sorted: for explanations.
-    pub(crate) fn values(&self) -> Vec<String> {
-        let text = |word: &Packed| {
-            let (bytes, len) = word.bytes();
-            String::from_utf8_lossy(bytes.get(..len).unwrap_or_default()).into_owned()
-        };
-        let mut values: Vec<String> = match self {
-            Self::Short { words, .. } => words.iter().map(text).collect(),
-            Self::Long(ids) => ids.texts().map(str::to_owned).collect(),
-            Self::Folded(values) => values.iter().map(ToString::to_string).collect(),
-        };
-        values.sort_unstable();
-        values
+    pub(crate) fn texts(&self) -> Vec<String> {
+        match self {
+            Self::Exact(ids) => sorted(ids.texts().map(str::to_owned)),
+            Self::Folded(values) => sorted(values.iter().map(ToString::to_string)),
+        }
     }
 
     pub(crate) fn ignore_case(&self) -> bool {
@@ -140,9 +160,12 @@ impl TextMatch {
 
     #[inline]
     pub(crate) fn holds(&self, text: &str) -> bool {
-        self.operands
-            .iter()
-            .any(|operand| self.operand_holds(operand, text))
+        match &*self.operands {
+            [one] => self.operand_holds(one, text),
+            several => several
+                .iter()
+                .any(|operand| self.operand_holds(operand, text)),
+        }
     }
 
     #[inline]
@@ -233,13 +256,18 @@ mod tests {
 
     #[test]
     fn sets_find_whole_texts() {
-        let set = TextSet::new(&["b", "a", "é", "b"], false);
-        assert!(set.contains("a") && set.contains("é") && !set.contains("A") && !set.contains(""));
+        let words = Words::new(&["b", "a", "é", "b"]).unwrap();
+        assert!(words.contains("a") && words.contains("é"));
+        assert!(!words.contains("A") && !words.contains(""));
+        assert_eq!(words.texts(), ["a", "b", "é"]);
         let long = "a text of more than fifteen bytes";
+        assert!(Words::new(&["b", long]).is_none());
         let set = TextSet::new(&["b", long], false);
         assert!(set.contains("b") && set.contains(long) && !set.contains("a text"));
         let many: Vec<String> = (0..100).map(|n| n.to_string()).collect();
-        let set = TextSet::new(&many.iter().map(String::as_str).collect::<Vec<_>>(), false);
+        let many: Vec<&str> = many.iter().map(String::as_str).collect();
+        assert!(Words::new(&many).is_none());
+        let set = TextSet::new(&many, false);
         assert!(set.contains("0") && set.contains("99") && !set.contains("100"));
         let set = TextSet::new(&["NL", "de", "Éa"], true);
         assert!(
