@@ -158,6 +158,24 @@ pub(crate) fn identity(content: &[u8]) -> u128 {
     xxh3_128(content)
 }
 
+/// An identity kept in words of eight bytes: a `u128` would align what it stands in to 16.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Fingerprint([u64; 2]);
+
+impl Fingerprint {
+    pub(crate) fn get(self) -> u128 {
+        let [high, low] = self.0.map(u128::from);
+        high << 64 | low
+    }
+}
+
+impl From<u128> for Fingerprint {
+    #[expect(clippy::cast_possible_truncation, reason = "the low half is meant")]
+    fn from(identity: u128) -> Self {
+        Self([(identity >> 64) as u64, identity as u64])
+    }
+}
+
 /// Tells pairs of contents apart.
 pub(crate) fn identity_of(first: &[u8], second: &[u8]) -> u128 {
     if second.is_empty() {

@@ -1,6 +1,6 @@
 //! Conditions to their cheapest form: names looked up, constants folded.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
 use crate::attributes::Value;
@@ -69,6 +69,7 @@ pub(crate) struct Compiler<'c, 't> {
     patterns: HashMap<PatternKey, Pattern>,
     /// Variants compiled already, by the fingerprint of their text.
     pub(crate) variants: HashMap<u128, Arc<[Variant]>>,
+    labels: HashSet<Arc<str>>,
     references: Vec<Reference<'t>>,
     /// Whether all that known flags name is there.
     all_resolve: bool,
@@ -94,6 +95,7 @@ impl<'c, 't> Compiler<'c, 't> {
             report,
             patterns,
             variants: HashMap::new(),
+            labels: HashSet::new(),
             references,
             all_resolve: true,
             folded: Vec::new(),
@@ -122,6 +124,16 @@ impl<'c, 't> Compiler<'c, 't> {
         let folded = self.folded.iter().chain([&of_text]);
         let bytes: Vec<u8> = folded.flat_map(|part| part.to_le_bytes()).collect();
         hash::identity(&bytes)
+    }
+
+    /// Returns a rule's name, shared with other flags: many ramps are named alike.
+    pub(crate) fn label(&mut self, name: &str) -> Arc<str> {
+        if let Some(label) = self.labels.get(name) {
+            return Arc::clone(label);
+        }
+        let label: Arc<str> = name.into();
+        self.labels.insert(Arc::clone(&label));
+        label
     }
 
     /// Returns how many references there are so far.

@@ -41,7 +41,7 @@ pub(crate) fn compile_flag<'t>(
         .map(|(at, rule)| compile_rule(model, at, rule, compiler))
         .collect();
     let variants = compile_variants(model, text, compiler);
-    let fingerprint = compiler.fingerprint(slice(text, model.span));
+    let fingerprint = compiler.fingerprint(slice(text, model.span)).into();
     let unchanged = compiler
         .input
         .previous
@@ -209,7 +209,7 @@ fn compile_rule<'t>(
     };
     Rule {
         label: match model.name {
-            Some(name) => name.value.into(),
+            Some(name) => compiler.label(name.value),
             None => compiler.registry.place_label(at),
         },
         condition,

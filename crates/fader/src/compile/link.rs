@@ -160,7 +160,7 @@ fn meanings(
     for node in components.nodes() {
         let own = match node.checked_sub(flags) {
             None => match ruleset.flags.get(node) {
-                Some(Slot::Flag { flag, .. }) => flag.fingerprint,
+                Some(Slot::Flag { flag, .. }) => flag.fingerprint.get(),
                 Some(Slot::SetAside) => 1,
                 _ => 0,
             },

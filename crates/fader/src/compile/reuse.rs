@@ -44,7 +44,9 @@ pub(super) fn known_flags(
         };
         let expires = flag.about.as_ref().and_then(|about| about.expires);
         let is_expired = expires.is_some_and(|expires| expires <= input.now);
-        if is_expired || flag.fingerprint != hash::identity(slice(text, entry.value).as_bytes()) {
+        if is_expired
+            || flag.fingerprint.get() != hash::identity(slice(text, entry.value).as_bytes())
+        {
             continue;
         }
         if let Some(is_same) = is_same.get_mut(id.index()) {

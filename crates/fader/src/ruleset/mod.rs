@@ -10,7 +10,7 @@ use hashbrown::HashTable;
 
 use crate::attributes::{AttributeName, Value};
 use crate::decision::{Code, Decision, LastDraw};
-use crate::hash::{self, Reach, Salt};
+use crate::hash::{self, Fingerprint, Reach, Salt};
 use crate::key::{DecodedValue, Decoder};
 use crate::packed::Packed;
 use crate::percent::Percent;
@@ -337,7 +337,7 @@ pub(crate) struct Flag {
     pub(crate) rules: Box<[Rule]>,
     pub(crate) one_draw: Option<OneDraw>,
     /// Of the flag's text in the document, and of the lists that a constant was made of.
-    pub(crate) fingerprint: u128,
+    pub(crate) fingerprint: Fingerprint,
     /// `None` where it says nothing.
     pub(crate) about: Option<Box<About>>,
     /// `None` where there is nothing to note.
