@@ -8,4 +8,5 @@ mod positions;
 mod properties;
 mod provider_file;
 mod public_api;
+mod reload;
 mod schema;

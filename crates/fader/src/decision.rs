@@ -358,7 +358,7 @@ impl Resolution {
     /// Returns the flag's free-form metadata.
     #[must_use]
     pub fn metadata(&self) -> Option<&serde_json::Value> {
-        self.flag()?.about.metadata.as_ref()
+        self.flag()?.about.as_ref()?.metadata.as_ref()
     }
 
     fn label(&self, rule: u16) -> Option<&str> {

@@ -119,6 +119,12 @@ pub(crate) fn attribute(name: &str) -> u64 {
     xxh3_64(name.as_bytes())
 }
 
+/// The hash of a name in tables that only loading fills: whoever writes documents has no need to aim collisions.
+#[inline]
+pub(crate) fn name(name: &str) -> u64 {
+    xxh3_64(name.as_bytes())
+}
+
 /// Hashes the names of flags for maps that only loading fills: whoever writes documents has no need to aim collisions.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct NameHasher(u64);
@@ -150,6 +156,24 @@ pub(crate) fn list_key(id: &[u8], seed: u64) -> u64 {
 /// Tells contents apart: equal only for equal bytes, for any purpose of ours.
 pub(crate) fn identity(content: &[u8]) -> u128 {
     xxh3_128(content)
+}
+
+/// An identity kept in words of eight bytes: a `u128` would align what it stands in to 16.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Fingerprint([u64; 2]);
+
+impl Fingerprint {
+    pub(crate) fn get(self) -> u128 {
+        let [high, low] = self.0.map(u128::from);
+        high << 64 | low
+    }
+}
+
+impl From<u128> for Fingerprint {
+    #[expect(clippy::cast_possible_truncation, reason = "the low half is meant")]
+    fn from(identity: u128) -> Self {
+        Self([(identity >> 64) as u64, identity as u64])
+    }
 }
 
 /// Tells pairs of contents apart.

@@ -1,6 +1,6 @@
 //! Conditions to their cheapest form: names looked up, constants folded.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
 use crate::attributes::Value;
@@ -9,6 +9,7 @@ use crate::decision::MAX_ITEMS;
 use crate::document::diagnostic::{DiagnosticKind, Report};
 use crate::document::model::{self, ConditionKind, FlagSet, Name};
 use crate::document::slice;
+use crate::document::syntax::Span;
 use crate::hash;
 use crate::ruleset::condition::{Equals, Test};
 use crate::ruleset::network::NetworkSet;
@@ -16,7 +17,8 @@ use crate::ruleset::pattern::Pattern;
 use crate::ruleset::text::{TextMatch, TextSet, Words};
 use crate::ruleset::version::Requirement;
 use crate::ruleset::{
-    Attribute, Condition, FlagId, List, ListId, PatternKey, Registry, Segment, SegmentId, Truth,
+    self, Attribute, Condition, FlagId, List, ListId, PatternKey, Registry, Segment, SegmentId,
+    Truth, Variant,
 };
 
 /// What a document's names stand for.
@@ -46,7 +48,7 @@ impl<'p, 't> Names<'p, 't> {
 pub(crate) struct Reference<'t> {
     pub(crate) from: Part<'t>,
     pub(crate) to: Part<'t>,
-    pub(crate) at: crate::document::syntax::Span,
+    pub(crate) at: Span,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -65,7 +67,14 @@ pub(crate) struct Compiler<'c, 't> {
     pub(crate) report: &'c mut Report,
     /// Patterns compiled already: one document tends to repeat them.
     patterns: HashMap<PatternKey, Pattern>,
+    /// Variants compiled already, by the fingerprint of their text.
+    pub(crate) variants: HashMap<u128, Arc<[Variant]>>,
+    labels: HashSet<Arc<str>>,
     references: Vec<Reference<'t>>,
+    /// Whether all that known flags name is there.
+    all_resolve: bool,
+    /// The lists that a constant of the part being compiled was made of, by fingerprint.
+    folded: Vec<u128>,
     inside: Part<'t>,
 }
 
@@ -85,18 +94,94 @@ impl<'c, 't> Compiler<'c, 't> {
             lists,
             report,
             patterns,
+            variants: HashMap::new(),
+            labels: HashSet::new(),
             references,
+            all_resolve: true,
+            folded: Vec::new(),
             inside: Part::Flag(""),
         }
     }
 
-    pub(crate) fn into_references(self) -> Vec<Reference<'t>> {
-        self.registry.patterns = self.patterns;
-        self.references
+    /// Returns the references of all that was compiled, and whether those of known flags lead somewhere.
+    pub(crate) fn into_references(self) -> (Vec<Reference<'t>>, bool) {
+        self.registry.keep(self.patterns, self.variants);
+        (self.references, self.all_resolve)
     }
 
+    /// Begins a part of the document.
     pub(crate) fn enter(&mut self, part: Part<'t>) {
         self.inside = part;
+        self.folded.clear();
+    }
+
+    /// Tells the part's compiled form from others: by its text, and by what else was made a constant of it.
+    pub(crate) fn fingerprint(&self, text: &str) -> u128 {
+        let of_text = hash::identity(text.as_bytes());
+        if self.folded.is_empty() {
+            return of_text;
+        }
+        let folded = self.folded.iter().chain([&of_text]);
+        let bytes: Vec<u8> = folded.flat_map(|part| part.to_le_bytes()).collect();
+        hash::identity(&bytes)
+    }
+
+    /// Returns a rule's name, shared with other flags: many ramps are named alike.
+    pub(crate) fn label(&mut self, name: &str) -> Arc<str> {
+        if let Some(label) = self.labels.get(name) {
+            return Arc::clone(label);
+        }
+        let label: Arc<str> = name.into();
+        self.labels.insert(Arc::clone(&label));
+        label
+    }
+
+    /// Returns how many references there are so far.
+    pub(crate) fn mark(&self) -> usize {
+        self.references.len()
+    }
+
+    /// Returns the references since a mark, as a compiled flag keeps them.
+    pub(crate) fn references_since(&mut self, mark: usize) -> Box<[ruleset::Reference]> {
+        let since = self.references.iter().skip(mark);
+        let registry = &mut *self.registry;
+        since
+            .map(|reference| match reference.to {
+                Part::Flag(name) => ruleset::Reference::Flag(FlagId(registry.flags.number(name))),
+                Part::Segment(name) => {
+                    ruleset::Reference::Segment(SegmentId(registry.segments.number(name)))
+                }
+                Part::List(name) => ruleset::Reference::List(ListId(registry.lists.number(name))),
+            })
+            .collect()
+    }
+
+    /// Notes the references of a flag that is known already. Their places in its text are not: where one of them is at
+    /// fault the whole text is read.
+    pub(crate) fn refer_again(&mut self, flag: &ruleset::Flag, at: Span) {
+        fn key<'t>(names: &Index<'t>, name: Option<&Arc<str>>) -> Option<&'t str> {
+            Some(*names.get_key_value(&**name?)?.0)
+        }
+        let names = self.names;
+        for reference in flag.references() {
+            let registry = &*self.registry;
+            let to = match reference {
+                ruleset::Reference::Flag(id) => {
+                    key(&names.flags, registry.flags.name(id.0)).map(Part::Flag)
+                }
+                ruleset::Reference::Segment(id) => {
+                    key(&names.segments, registry.segments.name(id.0)).map(Part::Segment)
+                }
+                ruleset::Reference::List(id) => {
+                    key(&names.lists, registry.lists.name(id.0)).map(Part::List)
+                }
+            };
+            let from = self.inside;
+            match to {
+                Some(to) => self.references.push(Reference { from, to, at }),
+                None => self.all_resolve = false,
+            }
+        }
     }
 
     pub(crate) fn segment(
@@ -107,7 +192,7 @@ impl<'c, 't> Compiler<'c, 't> {
         self.enter(Part::Segment(model.name.value));
         let id = SegmentId(self.registry.segments.number(model.name.value));
         let condition = self.condition(&model.condition);
-        let fingerprint = hash::identity(slice(text, model.span).as_bytes());
+        let fingerprint = self.fingerprint(slice(text, model.span));
         (
             id,
             Segment {
@@ -227,24 +312,17 @@ impl<'c, 't> Compiler<'c, 't> {
             return Condition::Constant(Truth::Unknown);
         };
         self.refer(Part::Flag(name.value), name);
+        let known = flag.variant_names();
         for variant in &variants.value {
             // A flag without readable variants has its own mistake.
-            if !flag.variants.is_empty()
-                && !flag
-                    .variants
-                    .iter()
-                    .any(|known| known.name == variant.value)
-            {
+            if !known.is_empty() && !known.contains(&variant.value) {
                 let message = format!(
                     "unknown variant `{}` of the flag `{}`",
                     variant.value, name.value
                 );
                 self.report
                     .error(DiagnosticKind::UnknownVariant, variant.span, message)
-                    .suggest(
-                        variant.value,
-                        flag.variants.iter().map(|variant| variant.name),
-                    );
+                    .suggest(variant.value, known.iter().copied());
             }
         }
         if variants.value.is_empty() {
@@ -273,10 +351,14 @@ impl<'c, 't> Compiler<'c, 't> {
         };
         // An ambient attribute is a constant of the process.
         if let Some(value) = self.ambient(name) {
-            let list = |id| {
+            let find = |id| {
                 let (_, list) = self.lists.iter().find(|(known, _)| *known == id)?;
-                list.as_deref().map(|list| &list.ids)
+                list.as_deref()
             };
+            let list = |id| find(id).map(|list| &list.ids);
+            if let Test::InList(id) = test {
+                self.folded.extend(find(id).map(|list| list.fingerprint));
+            }
             return Condition::Constant(test.holds(value.as_ref(), &list));
         }
         Condition::Attribute {
@@ -371,12 +453,7 @@ impl<'c, 't> Compiler<'c, 't> {
         }
     }
 
-    fn pattern(
-        &mut self,
-        patterns: &[Name<'t>],
-        ignore_case: bool,
-        span: crate::document::syntax::Span,
-    ) -> Option<Pattern> {
+    fn pattern(&mut self, patterns: &[Name<'t>], ignore_case: bool, span: Span) -> Option<Pattern> {
         let sources: Vec<&str> = patterns.iter().map(|pattern| pattern.value).collect();
         let key = (
             sources.iter().map(|source| (*source).to_owned()).collect(),
@@ -424,12 +501,7 @@ impl<'c, 't> Compiler<'c, 't> {
     }
 
     /// Reports what does not fit a decision's fields.
-    pub(crate) fn check_count(
-        &mut self,
-        count: usize,
-        what: &str,
-        span: crate::document::syntax::Span,
-    ) {
+    pub(crate) fn check_count(&mut self, count: usize, what: &str, span: Span) {
         if count > MAX_ITEMS {
             let message = format!("{count} {what}: a flag has at most {MAX_ITEMS}");
             self.report

@@ -1,9 +1,11 @@
 //! Flags and their rules.
 
 use std::collections::HashMap;
+use std::sync::Arc;
 
 use crate::attributes::TARGETING_KEY;
 use crate::compile::condition::{Compiler, Part};
+use crate::compile::references::flag_nesting;
 use crate::document::diagnostic::{DiagnosticKind, Report};
 use crate::document::model::{self, FlagSet, Serve, Share};
 use crate::document::slice;
@@ -13,45 +15,74 @@ use crate::number::Number;
 use crate::percent::Percent;
 use crate::ruleset::{
     self, Condition, DrawRule, Flag, FlagId, OneDraw, PercentPlace, Rule, Truth, Unit, Variant,
+    Written, WrittenPercent,
 };
 
-/// Compiles a flag. After an error in it the result is not used.
+/// Compiles a flag, or shares its form of before where that is the same. After an error in it the result is not used.
 pub(crate) fn compile_flag<'t>(
     model: &model::Flag<'t>,
     text: &str,
     compiler: &mut Compiler<'_, 't>,
-) -> (FlagId, Flag) {
+) -> (FlagId, Arc<Flag>) {
     compiler.enter(Part::Flag(model.name.value));
     let id = FlagId(compiler.registry.flags.number(model.name.value));
+    if let Some(known) = &model.known {
+        compiler.refer_again(known, model.span);
+        return (id, Arc::clone(known));
+    }
     compiler.check_count(model.variants.len(), "variants", model.span);
     compiler.check_count(model.rules.len(), "rules", model.span);
     check_rule_names(model, compiler.report);
+    let mark = compiler.mark();
     let rules: Box<[Rule]> = model
         .rules
         .iter()
         .enumerate()
         .map(|(at, rule)| compile_rule(model, at, rule, compiler))
         .collect();
+    let variants = compile_variants(model, text, compiler);
+    let fingerprint = compiler.fingerprint(slice(text, model.span)).into();
+    let unchanged = compiler
+        .input
+        .previous
+        .flag(id)
+        .filter(|old| old.fingerprint == fingerprint);
+    if let Some(unchanged) = unchanged {
+        return (id, Arc::clone(unchanged));
+    }
+    let written = Written {
+        references: compiler.references_since(mark),
+        percents: written_percents(model),
+    };
     let default = model
         .default
         .and_then(|name| variant_of(model, name.value))
         .unwrap_or(0);
     let flag = Flag {
-        name: model.name.value.into(),
+        name: compiler
+            .registry
+            .flags
+            .name(id.0)
+            .cloned()
+            .unwrap_or_default(),
         enabled: model.enabled,
         off: model.off.and_then(|name| variant_of(model, name.value)),
         default,
-        variants: model
-            .variants
-            .iter()
-            .map(|variant| compile_variant(model, variant, compiler))
-            .collect(),
+        // A document nests 128 levels at the most.
+        depth: u8::try_from(flag_nesting(model)).unwrap_or(u8::MAX),
+        variants,
         one_draw: OneDraw::of(&rules, default),
         rules,
-        fingerprint: hash::identity(slice(text, model.span).as_bytes()),
-        about: Box::new(model.about.clone()),
+        fingerprint,
+        about: boxed(model.about.clone()),
+        written: boxed(written),
     };
-    (id, flag)
+    (id, Arc::new(flag))
+}
+
+/// Keeps what is not empty.
+fn boxed<T: Default + PartialEq>(value: T) -> Option<Box<T>> {
+    (value != T::default()).then(|| Box::new(value))
 }
 
 fn variant_of(flag: &model::Flag<'_>, name: &str) -> Option<u16> {
@@ -74,6 +105,34 @@ fn check_rule_names(flag: &model::Flag<'_>, report: &mut Report) {
                 .help("answers and overlays tell rules by their names");
         }
     }
+}
+
+/// Compiles a flag's variants, or shares those of a flag that writes them alike.
+fn compile_variants(
+    model: &model::Flag<'_>,
+    text: &str,
+    compiler: &mut Compiler<'_, '_>,
+) -> Arc<[Variant]> {
+    let compile = |compiler: &mut Compiler<'_, '_>| {
+        let variants = model.variants.iter();
+        variants
+            .map(|variant| compile_variant(model, variant, compiler))
+            .collect()
+    };
+    // A type of the service's own is decoded, and may fail, for each flag by itself. What is no flag at all has none.
+    let is_decoded = compiler.input.decoders.contains_key(model.name.value);
+    if is_decoded || model.variants.is_empty() {
+        return compile(compiler);
+    }
+    let written = model.variants_span.map_or("", |span| slice(text, span));
+    let fingerprint = hash::identity(written.as_bytes());
+    let known = match compiler.variants.get(&fingerprint) {
+        Some(known) => return Arc::clone(known),
+        None => compiler.registry.variants.remove(&fingerprint),
+    };
+    let variants = known.unwrap_or_else(|| compile(compiler));
+    compiler.variants.insert(fingerprint, Arc::clone(&variants));
+    variants
 }
 
 fn compile_variant(
@@ -149,17 +208,14 @@ fn compile_rule<'t>(
         Serve::Invalid => ruleset::Serve::One(0),
     };
     Rule {
-        label: label_of(at, model),
+        label: match model.name {
+            Some(name) => compiler.label(name.value),
+            None => compiler.registry.place_label(at),
+        },
         condition,
         draw,
         serve,
     }
-}
-
-/// Returns the rule's name or, where it has none, its place.
-fn label_of(at: usize, rule: &model::Rule<'_>) -> Box<str> {
-    rule.name
-        .map_or_else(|| format!("rules[{at}]").into(), |name| name.value.into())
 }
 
 /// Sums weights up in document order; one of 0 gets nobody.
@@ -251,31 +307,38 @@ pub(crate) fn check_guarded_ramps(set: &FlagSet<'_>, report: &mut Report) {
     }
 }
 
+/// Returns the percents of a flag's rules as its text has them.
+fn written_percents(flag: &model::Flag<'_>) -> Box<[WrittenPercent]> {
+    let percent = |(at, rule): (usize, &model::Rule<'_>)| match rule.share {
+        Some(model::At {
+            value: Share::Percent(percent),
+            span,
+        }) => Some(WrittenPercent {
+            rule: u16::try_from(at).ok()?,
+            percent,
+            offset: u32::try_from(span.start - flag.span.start).ok()?,
+        }),
+        _ => None,
+    };
+    flag.rules.iter().enumerate().filter_map(percent).collect()
+}
+
 /// Returns where the percents of a flag's rules stand, so that an overlay which hides one can be shown there.
 pub(crate) fn percent_places(
     id: FlagId,
-    flag: &model::Flag<'_>,
+    flag: &Flag,
+    start: usize,
     lines: &Lines<'_>,
-) -> Vec<PercentPlace> {
-    let places = flag
-        .rules
-        .iter()
-        .enumerate()
-        .filter_map(|(at, rule)| match rule.share {
-            Some(model::At {
-                value: Share::Percent(percent),
-                span,
-            }) => {
-                let (line, column) = lines.place(span.start);
-                Some(PercentPlace {
-                    flag: id,
-                    rule: u16::try_from(at).ok()?,
-                    percent,
-                    line,
-                    column,
-                })
-            }
-            _ => None,
-        });
-    places.collect()
+) -> impl Iterator<Item = PercentPlace> {
+    let percents = flag.written.as_ref().map_or(&[][..], |it| &it.percents);
+    percents.iter().map(move |written| {
+        let (line, column) = lines.place(start + written.offset as usize);
+        PercentPlace {
+            flag: id,
+            rule: written.rule,
+            percent: written.percent,
+            line,
+            column,
+        }
+    })
 }

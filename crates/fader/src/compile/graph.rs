@@ -10,20 +10,46 @@ use crate::ruleset::Recall;
 /// How many steps an evaluation may take without remembering any.
 const FEW_WALKS: u64 = 1_000;
 
+/// Groups of nodes, each after those that it refers to. Most have one member, so that none is a vector of its own.
+#[derive(Default)]
+pub(super) struct Components {
+    nodes: Vec<usize>,
+    /// Where each group ends among the nodes.
+    ends: Vec<usize>,
+}
+
+impl Components {
+    pub(super) fn get(&self, number: usize) -> Option<&[usize]> {
+        let before = number.checked_sub(1).and_then(|at| self.ends.get(at));
+        let start = before.copied().unwrap_or(0);
+        self.nodes.get(start..*self.ends.get(number)?)
+    }
+
+    pub(super) fn iter(&self) -> impl Iterator<Item = &[usize]> {
+        (0..self.ends.len()).filter_map(|number| self.get(number))
+    }
+
+    /// Returns the nodes of all groups.
+    pub(super) fn nodes(&self) -> impl Iterator<Item = usize> {
+        self.nodes.iter().copied()
+    }
+}
+
 /// Finds the strongly connected components by Tarjan's algorithm (SIAM J. Comput. 1, 1972), each after those that it
 /// refers to.
-pub(super) fn components(edges: &[Vec<usize>]) -> Vec<Vec<usize>> {
+pub(super) fn components(edges: &[Vec<usize>]) -> Components {
     const UNSEEN: usize = usize::MAX;
     let count = edges.len();
     let (mut index, mut low, mut on_stack) =
         (vec![UNSEEN; count], vec![0; count], vec![false; count]);
-    let (mut next, mut stack, mut found) = (0, Vec::new(), Vec::new());
+    let (mut next, mut stack, mut walk) = (0, Vec::new(), Vec::new());
+    let mut found = Components::default();
     for root in 0..count {
         if index.get(root) != Some(&UNSEEN) {
             continue;
         }
         // Each entry is a node and how many of its edges were followed.
-        let mut walk = vec![(root, 0)];
+        walk.push((root, 0));
         while let Some((node, followed)) = walk.last_mut() {
             let node = *node;
             let (Some(own), Some(own_low)) = (index.get_mut(node), low.get_mut(node)) else {
@@ -57,13 +83,13 @@ pub(super) fn components(edges: &[Vec<usize>]) -> Vec<Vec<usize>> {
             }
             if index.get(node) == Some(&own_low) {
                 let start = stack.iter().rposition(|at| *at == node).unwrap_or(0);
-                let component = stack.split_off(start);
-                for member in &component {
-                    if let Some(on_stack) = on_stack.get_mut(*member) {
+                for member in stack.drain(start..) {
+                    if let Some(on_stack) = on_stack.get_mut(member) {
                         *on_stack = false;
                     }
+                    found.nodes.push(member);
                 }
-                found.push(component);
+                found.ends.push(found.nodes.len());
             }
         }
     }
@@ -79,19 +105,19 @@ fn lower(low: &mut [usize], node: usize, to: usize) {
 /// Computes how deep each node reaches, its own depth included; nodes of a circle count as one.
 pub(super) fn depths(
     edges: &[Vec<usize>],
-    components: &[Vec<usize>],
+    components: &Components,
     own: impl Fn(usize) -> usize,
 ) -> Vec<usize> {
     let mut depths = vec![0; edges.len()];
-    for node in components.iter().flatten() {
+    for node in components.nodes() {
         let below = edges
-            .get(*node)
+            .get(node)
             .into_iter()
             .flatten()
             .filter_map(|to| depths.get(*to))
             .max();
-        let depth = own(*node) + below.copied().unwrap_or(0);
-        if let Some(slot) = depths.get_mut(*node) {
+        let depth = own(node) + below.copied().unwrap_or(0);
+        if let Some(slot) = depths.get_mut(node) {
             *slot = depth;
         }
     }
@@ -116,10 +142,10 @@ pub(super) fn reached_from(edges: &[Vec<usize>], starts: impl Fn(usize) -> bool)
 }
 
 /// Tells for each node what a walk from it has to remember: nothing if it comes to each place by one way, as in a tree.
-pub(super) fn recalls(edges: &[Vec<usize>], components: &[Vec<usize>]) -> Vec<Recall> {
+pub(super) fn recalls(edges: &[Vec<usize>], components: &Components) -> Vec<Recall> {
     let mut walks = vec![1_u64; edges.len()];
     let mut recalls = vec![Recall::Nothing; edges.len()];
-    for node in components.iter().flatten().copied() {
+    for node in components.nodes() {
         let targets = edges.get(node).map_or(&[][..], Vec::as_slice);
         let counts = targets.iter().filter_map(|to| walks.get(*to));
         let count = counts.fold(1_u64, |sum, walks| sum.saturating_add(*walks));
@@ -164,7 +190,8 @@ mod tests {
     fn components_come_after_what_they_refer_to() {
         // 0 → 1 → 2 → 1, 3 → 3, 4 alone
         let edges = [vec![1], vec![2], vec![1], vec![3], vec![]];
-        let mut found = components(&edges);
+        let components = components(&edges);
+        let mut found: Vec<_> = components.iter().map(<[usize]>::to_vec).collect();
         found
             .iter_mut()
             .for_each(|component| component.sort_unstable());

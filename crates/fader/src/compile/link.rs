@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, HashSet};
 use std::sync::Arc;
 
-use crate::compile::graph::{self, components, reached_from, recalls};
+use crate::compile::graph::{self, Components, components, reached_from, recalls};
 use crate::compile::references::MAX_DEPTH;
 use crate::hash;
 use crate::ruleset::condition::Test;
@@ -97,7 +97,7 @@ pub(crate) fn link(ruleset: &mut Ruleset, kept: &[FlagId]) {
         let depths = graph::depths(&edges, &components_found, own);
         let circular: HashSet<usize> = components_found
             .iter()
-            .filter(|component| match component.as_slice() {
+            .filter(|component| match component {
                 [one] => edges.get(*one).is_some_and(|edges| edges.contains(one)),
                 _ => true,
             })
@@ -153,14 +153,14 @@ fn meanings(
     ruleset: &Ruleset,
     asks: &[Asks],
     edges: &[Vec<usize>],
-    components: &[Vec<usize>],
+    components: &Components,
 ) -> Vec<u128> {
     let flags = ruleset.flags.len();
     let mut meanings = vec![0_u128; edges.len()];
-    for node in components.iter().flatten().copied() {
+    for node in components.nodes() {
         let own = match node.checked_sub(flags) {
             None => match ruleset.flags.get(node) {
-                Some(Slot::Flag { flag, .. }) => flag.fingerprint,
+                Some(Slot::Flag { flag, .. }) => flag.fingerprint.get(),
                 Some(Slot::SetAside) => 1,
                 _ => 0,
             },
@@ -170,22 +170,20 @@ fn meanings(
                 .and_then(Option::as_ref)
                 .map_or(0, |segment| segment.fingerprint),
         };
-        let mut bytes = own.to_le_bytes().to_vec();
-        for to in edges.get(node).into_iter().flatten() {
-            bytes.extend(meanings.get(*to).copied().unwrap_or(0).to_le_bytes());
-        }
-        for list in asks.get(node).into_iter().flat_map(|asks| &asks.lists) {
-            bytes.extend(
-                ruleset
-                    .list(*list)
-                    .map_or(0, |list| list.fingerprint)
-                    .to_le_bytes(),
-            );
-        }
+        let to = edges.get(node).map_or(&[][..], Vec::as_slice);
+        let lists = asks.get(node).map_or(&[][..], |asks| &asks.lists);
         // Most flags refer to nothing: their text is their meaning.
-        let meaning = if bytes.len() == 16 {
+        let meaning = if to.is_empty() && lists.is_empty() {
             own
         } else {
+            let to = to.iter().map(|to| meanings.get(*to).copied());
+            let lists = lists
+                .iter()
+                .map(|list| ruleset.list(*list).map(|list| list.fingerprint));
+            let all = std::iter::once(Some(own)).chain(to).chain(lists);
+            let bytes: Vec<u8> = all
+                .flat_map(|part| part.unwrap_or(0).to_le_bytes())
+                .collect();
             hash::identity(&bytes)
         };
         if let Some(slot) = meanings.get_mut(node) {

@@ -7,11 +7,12 @@ use jsonc_parser::ast;
 
 use crate::attributes::Value;
 use crate::document::diagnostic::{Diagnostic, DiagnosticKind, Problem, Report, Severity};
-use crate::document::model::{FlagSet, Ids, List};
-use crate::document::syntax::{self, Lines, Span, Syntax};
-use crate::document::{read, slice};
-use crate::hash;
-use crate::ruleset::list::{IdList, ids_of_file};
+use crate::document::model::{FlagSet, Ids};
+use crate::document::read;
+use crate::document::scan::scan;
+use crate::document::syntax::{self, Lines, Span, Syntax, SyntaxProblem};
+use crate::document::text::Text;
+use crate::hash::{self, NameHashing};
 use crate::ruleset::{
     Decoders, FlagId, ListId, Recall, Registry, Ruleset, Segment, SegmentId, Slot,
 };
@@ -22,11 +23,14 @@ mod condition;
 mod flag;
 mod graph;
 mod link;
+mod list;
 mod references;
+mod reuse;
 mod warnings;
 
 use condition::Names;
 use references::Graph;
+use reuse::Unsettled;
 
 /// What a compilation reads.
 pub(crate) struct Input<'i> {
@@ -68,13 +72,14 @@ pub(crate) fn text_of(document: &[u8]) -> Result<&str, Diagnostic> {
                 message: "the text is not UTF-8 here".to_owned(),
                 help: Some("save the file as UTF-8".to_owned()),
             };
-            Err(place(&problem, &Lines::new(good), String::new()))
+            let lines = Lines::new(good);
+            Err(place(&problem, good.len(), &lines, String::new()))
         }
     }
 }
 
 /// Words a syntax problem as the diagnostic that comes alone.
-pub(crate) fn syntax_diagnostic(problem: syntax::SyntaxProblem, text: &str) -> Diagnostic {
+pub(crate) fn syntax_diagnostic(problem: SyntaxProblem, text: &str) -> Diagnostic {
     let help = problem.help.map(str::to_owned);
     let problem = Problem {
         severity: Severity::Error,
@@ -83,11 +88,17 @@ pub(crate) fn syntax_diagnostic(problem: syntax::SyntaxProblem, text: &str) -> D
         message: problem.message,
         help,
     };
-    place(&problem, &Lines::new(text), String::new())
+    place(
+        &problem,
+        problem.span.start,
+        &Lines::new(text),
+        String::new(),
+    )
 }
 
-fn place(problem: &Problem, lines: &Lines<'_>, path: String) -> Diagnostic {
-    let (line, column) = lines.place(problem.span.start);
+/// Words a problem that stands at a place of the whole text.
+fn place(problem: &Problem, at: usize, lines: &Lines<'_>, path: String) -> Diagnostic {
+    let (line, column) = lines.place(at);
     Diagnostic {
         severity: problem.severity,
         kind: problem.kind,
@@ -103,26 +114,31 @@ fn place(problem: &Problem, lines: &Lines<'_>, path: String) -> Diagnostic {
 pub(crate) fn diagnostics(
     mut problems: Vec<Problem>,
     root: &ast::Value<'_>,
-    text: &str,
+    text: &Text<'_>,
 ) -> Vec<Diagnostic> {
     if problems.is_empty() {
         return Vec::new();
     }
     problems.sort_by_key(|problem| (problem.span.start, problem.severity));
-    let lines = Lines::new(text);
-    problems
-        .iter()
-        .map(|problem| place(problem, &lines, syntax::path(root, problem.span.start)))
-        .collect()
+    let lines = Lines::new(text.all());
+    let place = |problem: &Problem| {
+        let at = problem.span.start;
+        place(problem, text.in_whole(at), &lines, syntax::path(root, at))
+    };
+    problems.iter().map(place).collect()
 }
 
 /// Compiles a document; on an error that can't be set aside returns everything found.
+///
+/// Where flags are those of the document before, only the others are read. If that finds any error, or anything else out
+/// of the ordinary, the whole text is read as if nothing were known: what is told of a document never depends on the one
+/// before it.
 pub(crate) fn compile(
     input: &Input<'_>,
     registry: &mut Registry,
 ) -> Result<Compilation, Vec<Diagnostic>> {
     let mark = registry.mark();
-    let compilation = compile_or_refuse(input, registry);
+    let compilation = compile_known_or_whole(input, mark, registry);
     if compilation.is_err() {
         registry.forget(mark);
     }
@@ -130,54 +146,91 @@ pub(crate) fn compile(
     compilation
 }
 
-fn compile_or_refuse(
+fn compile_known_or_whole(
     input: &Input<'_>,
+    mark: [usize; 3],
     registry: &mut Registry,
 ) -> Result<Compilation, Vec<Diagnostic>> {
     let text = text_of(input.document).map_err(|diagnostic| vec![diagnostic])?;
-    let root = syntax::parse(text, Syntax::Document)
-        .map_err(|problem| vec![syntax_diagnostic(problem, text)])?;
+    let mut entries = Vec::new();
+    let stray = scan(text, |entry| entries.push(entry));
+    if stray.is_none() {
+        let known = reuse::known_flags(&entries, text, input, registry);
+        if !known.is_empty() {
+            let text = Text::abridged(text, known);
+            match compile_text(&text, None, input, registry) {
+                Ok(compilation) => return Ok(compilation),
+                Err(_) => registry.forget(mark),
+            }
+        }
+    }
+    compile_text(&Text::whole(text), stray, input, registry)
+}
+
+/// Compiles a text of which [`scan`] has found what is stray. An abridged one has to be free of errors.
+fn compile_text(
+    text: &Text<'_>,
+    stray: Option<SyntaxProblem>,
+    input: &Input<'_>,
+    registry: &mut Registry,
+) -> Result<Compilation, Vec<Diagnostic>> {
+    let root = syntax::parse_scanned(text.read(), Syntax::Document, stray)
+        .map_err(|problem| vec![syntax_diagnostic(problem, text.read())])?;
     let mut report = Report::default();
-    let set = read(&root, &mut report);
+    let set = read(&root, text, &mut report);
     check_revision(&set, input, &mut report);
 
     let names = Names::of(&set);
+    registry.flags.reserve(set.flags.len());
     let mut lists = Vec::with_capacity(set.lists.len());
     for list in &set.lists {
-        lists.push(compile_list(list, input, text, registry, &mut report));
+        lists.push(list::compile_list(
+            list,
+            input,
+            text.read(),
+            registry,
+            &mut report,
+        ));
     }
     let mut compiler = condition::Compiler::new(&names, registry, input, &lists, &mut report);
     let segments: Vec<_> = set
         .segments
         .iter()
-        .map(|segment| compiler.segment(segment, text))
+        .map(|segment| compiler.segment(segment, text.read()))
         .collect();
     let flags: Vec<_> = set
         .flags
         .iter()
-        .map(|flag| flag::compile_flag(flag, text, &mut compiler))
+        .map(|flag| flag::compile_flag(flag, text.read(), &mut compiler))
         .collect();
-    let edges = compiler.into_references();
+    let (edges, all_resolve) = compiler.into_references();
 
-    let graph = Graph::of_document(&set, &edges);
+    let graph = Graph::of_document(&names, &edges);
     let cyclic = graph.report_cycles(&mut report);
     flag::check_guarded_ramps(&set, &mut report);
     warnings::check(&set, &edges, input.now, &mut report);
 
+    let any_errors = report.errors().next().is_some();
+    let known = set.flags.iter().filter(|flag| flag.known.is_some()).count();
+    let out_of_the_ordinary = any_errors || !all_resolve || known < text.cuts();
+    if text.cuts() > 0 && out_of_the_ordinary {
+        return Err(Vec::new());
+    }
     let broken = Broken::find(&names, &root, &graph, &cyclic, &report);
-    let fatal = broken.document || (input.source.is_strict() && report.errors().next().is_some());
+    let fatal = broken.document || (input.source.is_strict() && any_errors);
     let parts = Parts {
         set: &set,
         lists,
         segments,
         flags,
+        unsettled: Unsettled::of(&report),
     };
     let problems = std::mem::take(&mut report.problems);
     let diagnostics = diagnostics(problems, &root, text);
     if fatal {
         return Err(diagnostics);
     }
-    let (ruleset, set_aside) = assemble(parts, &broken, input, registry, &Lines::new(text));
+    let (ruleset, set_aside) = assemble(parts, &broken, input, registry, text);
     Ok(Compilation {
         ruleset,
         diagnostics,
@@ -201,70 +254,6 @@ fn check_revision(set: &FlagSet<'_>, input: &Input<'_>, report: &mut Report) {
     }
 }
 
-fn compile_list(
-    model: &List<'_>,
-    input: &Input<'_>,
-    text: &str,
-    registry: &mut Registry,
-    report: &mut Report,
-) -> (ListId, Option<Arc<crate::ruleset::List>>) {
-    let id = ListId(registry.lists.number(model.name.value));
-    let written = slice(text, model.span);
-    let file = match &model.ids {
-        Ids::File(path) => match input.lists.get(path.value) {
-            Some(Ok(content)) => Some((path, content)),
-            failed => {
-                let reason = match failed {
-                    Some(Err(reason)) => reason,
-                    _ => "it was not delivered with the document",
-                };
-                let message = format!("the list file `{}` can't be read: {reason}", path.value);
-                report
-                    .error(DiagnosticKind::ListFile, path.span, message)
-                    .help("the path is relative to the document's directory");
-                return (id, None);
-            }
-        },
-        Ids::Inline(_) => None,
-        Ids::Invalid => return (id, None),
-    };
-    let identity = hash::identity_of(
-        written.as_bytes(),
-        file.map_or(&[], |(_, content)| content.as_slice()),
-    );
-    if let Some(list) = input
-        .previous
-        .list(id)
-        .filter(|list| list.fingerprint == identity)
-    {
-        return (id, Some(Arc::clone(list)));
-    }
-    let ids = match (&model.ids, file) {
-        (_, Some((path, content))) => match ids_of_file(content) {
-            Ok(ids) => IdList::new(ids, model.exact, input.list_seed),
-            Err(line) => {
-                let message = format!("the list file `{}` is not UTF-8 in line {line}", path.value);
-                report
-                    .error(DiagnosticKind::ListFile, path.span, message)
-                    .help("save the file as UTF-8");
-                return (id, None);
-            }
-        },
-        (Ids::Inline(ids), _) => {
-            IdList::new(ids.iter().map(|id| &**id), model.exact, input.list_seed)
-        }
-        _ => return (id, None),
-    };
-    (
-        id,
-        Some(Arc::new(crate::ruleset::List {
-            name: model.name.value.into(),
-            fingerprint: identity,
-            ids,
-        })),
-    )
-}
-
 /// What has errors and is to be set aside.
 struct Broken<'t> {
     /// An error outside flags, segments and lists.
@@ -278,7 +267,7 @@ impl<'t> Broken<'t> {
     fn find(
         names: &Names<'_, 't>,
         root: &ast::Value<'_>,
-        graph: &Graph<'t>,
+        graph: &Graph<'_, 't>,
         cyclic: &[references::Node<'t>],
         report: &Report,
     ) -> Self {
@@ -325,7 +314,8 @@ struct Parts<'p, 't> {
     set: &'p FlagSet<'t>,
     lists: Vec<(ListId, Option<Arc<crate::ruleset::List>>)>,
     segments: Vec<(SegmentId, Segment)>,
-    flags: Vec<(FlagId, crate::ruleset::Flag)>,
+    flags: Vec<(FlagId, Arc<crate::ruleset::Flag>)>,
+    unsettled: Unsettled,
 }
 
 /// Puts a ruleset together. What is broken keeps its last good form: a flag its rules, a segment its condition, a list
@@ -335,14 +325,16 @@ fn assemble(
     broken: &Broken<'_>,
     input: &Input<'_>,
     registry: &Registry,
-    lines: &Lines<'_>,
+    text: &Text<'_>,
 ) -> (Ruleset, Vec<String>) {
     let Parts {
         set,
         lists,
         segments,
         flags,
+        unsettled,
     } = parts;
+    let lines = Lines::new(text.all());
     let previous = input.previous;
     let any_kept = !broken.flags.is_empty();
 
@@ -388,17 +380,15 @@ fn assemble(
         let slot = if broken.flags.contains(model.name.value) {
             kept.push(id);
             set_aside.push(model.name.value.to_owned());
-            previous.slot(id).clone()
+            previous.slot(id).kept()
         } else {
-            places.extend(flag::percent_places(id, model, lines));
-            let unchanged = previous
-                .flag(id)
-                .filter(|old| old.fingerprint == flag.fingerprint);
-            let flag = unchanged.map_or_else(|| Arc::new(flag), Arc::clone);
+            let start = text.in_whole(model.span.start);
+            places.extend(flag::percent_places(id, &flag, start, &lines));
             Slot::Flag {
                 flag,
                 recall: Recall::Nothing,
                 meaning: 0,
+                settled: !unsettled.any_in(model.span),
             }
         };
         if let Some(place) = slots.get_mut(id.index()) {
@@ -413,13 +403,7 @@ fn assemble(
         version: version_of(set, input),
         revision: set.revision.map(|revision| revision.value),
         metadata: set.metadata.clone(),
-        names: order
-            .iter()
-            .filter_map(|id| Some((Arc::clone(registry.flags.name(id.0)?), *id)))
-            .collect(),
-        flag_names: (0..)
-            .map_while(|number| registry.flags.name(number).cloned())
-            .collect(),
+        names: registry.flags.clone(),
         flags: slots.into(),
         order: order.into(),
         segments: segment_slots.into(),
@@ -474,4 +458,4 @@ pub fn list_files(document: &[u8]) -> Vec<String> {
 }
 
 /// Names to indices.
-pub(crate) type Index<'t> = HashMap<&'t str, usize>;
+pub(crate) type Index<'t> = HashMap<&'t str, usize, NameHashing>;

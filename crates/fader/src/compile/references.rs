@@ -1,11 +1,11 @@
 //! What refers to what in a document: circles, chains that are too long, and whom a mistake sets aside.
 
-use std::collections::{BTreeMap, HashMap, HashSet};
+use std::collections::{BTreeMap, HashSet};
 
-use crate::compile::condition::{Part, Reference};
-use crate::compile::graph::{components, depths, recalls};
+use crate::compile::condition::{Names, Part, Reference};
+use crate::compile::graph::{Components, components, depths, recalls};
 use crate::document::diagnostic::{DiagnosticKind, Report};
-use crate::document::model::{self, ConditionKind, FlagSet};
+use crate::document::model::{self, ConditionKind};
 use crate::document::syntax::Span;
 use crate::memo::StackMemo;
 use crate::ruleset::Recall;
@@ -30,9 +30,9 @@ impl Node<'_> {
 }
 
 /// The references of a document as written.
-pub(crate) struct Graph<'t> {
+pub(crate) struct Graph<'p, 't> {
+    names_of: &'p Names<'p, 't>,
     nodes: Vec<Node<'t>>,
-    numbers: HashMap<Node<'t>, usize>,
     names: Vec<Span>,
     edges: Vec<Vec<usize>>,
     places: Vec<(usize, usize, Span)>,
@@ -41,8 +41,9 @@ pub(crate) struct Graph<'t> {
     depths: Vec<usize>,
 }
 
-impl<'t> Graph<'t> {
-    pub(crate) fn of_document(set: &FlagSet<'t>, references: &[Reference<'t>]) -> Self {
+impl<'p, 't> Graph<'p, 't> {
+    pub(crate) fn of_document(names_of: &'p Names<'p, 't>, references: &[Reference<'t>]) -> Self {
+        let set = names_of.set;
         let flags = set
             .flags
             .iter()
@@ -52,19 +53,7 @@ impl<'t> Graph<'t> {
             .iter()
             .map(|segment| (Node::Segment(segment.name.value), segment.name.span));
         let (nodes, names): (Vec<_>, Vec<_>) = flags.chain(segments).unzip();
-        let numbers: HashMap<_, _> = nodes
-            .iter()
-            .enumerate()
-            .map(|(at, node)| (*node, at))
-            .collect();
-        let of_flags = set.flags.iter().map(|flag| {
-            flag.rules
-                .iter()
-                .filter_map(|rule| rule.condition.as_ref())
-                .map(nesting)
-                .max()
-                .unwrap_or(0)
-        });
+        let of_flags = set.flags.iter().map(flag_nesting);
         let depths = of_flags
             .chain(
                 set.segments
@@ -74,9 +63,9 @@ impl<'t> Graph<'t> {
             .collect();
         let edges = vec![Vec::new(); nodes.len()];
         let mut graph = Self {
+            names_of,
             edges,
             nodes,
-            numbers,
             names,
             places: Vec::new(),
             lists: Vec::new(),
@@ -101,12 +90,12 @@ impl<'t> Graph<'t> {
     }
 
     fn number(&self, part: Part<'t>) -> Option<usize> {
-        let node = match part {
-            Part::Flag(name) => Node::Flag(name),
-            Part::Segment(name) => Node::Segment(name),
-            Part::List(_) => return None,
-        };
-        self.numbers.get(&node).copied()
+        let names = self.names_of;
+        match part {
+            Part::Flag(name) => names.flags.get(name).copied(),
+            Part::Segment(name) => Some(names.set.flags.len() + names.segments.get(name)?),
+            Part::List(_) => None,
+        }
     }
 
     /// Reports each circle once, at the last reference in it, and chains that are too long; returns their members.
@@ -187,7 +176,7 @@ impl<'t> Graph<'t> {
     }
 
     /// A flag that comes to many places by many ways needs more memory than the stack gives.
-    fn warn_of_meshes(&self, components: &[Vec<usize>], report: &mut Report) {
+    fn warn_of_meshes(&self, components: &Components, report: &mut Report) {
         let recalls = recalls(&self.edges, components);
         for ((node, name), recall) in self.nodes.iter().zip(&self.names).zip(recalls) {
             if let (Node::Flag(flag), Recall::Many) = (node, recall) {
@@ -243,7 +232,7 @@ impl<'t> Graph<'t> {
         }
         let broken = segments
             .iter()
-            .filter_map(|name| self.numbers.get(&Node::Segment(name)).copied());
+            .filter_map(|name| self.number(Part::Segment(name)));
         let by_list = self
             .lists
             .iter()
@@ -271,6 +260,15 @@ impl<'t> Graph<'t> {
             );
         }
     }
+}
+
+/// Returns how deep a flag's conditions nest.
+pub(super) fn flag_nesting(flag: &model::Flag<'_>) -> usize {
+    if let Some(known) = &flag.known {
+        return known.depth.into();
+    }
+    let conditions = flag.rules.iter().filter_map(|rule| rule.condition.as_ref());
+    conditions.map(nesting).max().unwrap_or(0)
 }
 
 fn nesting(condition: &model::Condition<'_>) -> usize {

@@ -3,6 +3,8 @@
 //! The tables are the one place that says which fields exist: the reader refuses others by them, and a test holds
 //! `schema/flags.schema.json` to them.
 
+use std::collections::HashSet;
+
 use jsonc_parser::ast;
 
 use crate::document::diagnostic::{DiagnosticKind, Report, Reported};
@@ -83,6 +85,34 @@ pub(crate) const OPERATORS: &[&str] = &[
     "version",
     "in_network",
     "exists",
+];
+/// All that a condition may have.
+pub(crate) const CONDITION: &[&str] = &[
+    "attribute",
+    "segment",
+    "flag",
+    "time",
+    "all",
+    "any",
+    "not",
+    "is",
+    "in",
+    "in_list",
+    "starts_with",
+    "ends_with",
+    "contains",
+    "matches",
+    "lt",
+    "lte",
+    "gt",
+    "gte",
+    "between",
+    "before",
+    "after",
+    "version",
+    "in_network",
+    "exists",
+    "ignore_case",
 ];
 pub(crate) const OVERLAY: &[&str] = &["version", "flags", "commands"];
 pub(crate) const OVERLAY_FLAG: &[&str] = &["rules", "killed", "by", "reason", "at"];
@@ -276,7 +306,7 @@ pub(crate) fn object<'t>(
 pub(crate) fn entries<'t>(
     object: &'t ast::Object<'t>,
 ) -> impl Iterator<Item = (Name<'t>, &'t ast::Value<'t>)> {
-    let mut seen = std::collections::HashSet::with_capacity(object.properties.len());
+    let mut seen = Seen::default();
     object.properties.iter().filter_map(move |property| {
         let name = property.name.as_str();
         seen.insert(name).then(|| {
@@ -291,11 +321,35 @@ pub(crate) fn entries<'t>(
     })
 }
 
+/// Tells which names came before: by a look at each while they are few, which most objects keep them.
+#[derive(Default)]
+struct Seen<'t> {
+    few: [&'t str; 8],
+    count: usize,
+    many: HashSet<&'t str>,
+}
+
+impl<'t> Seen<'t> {
+    /// Notes a name; returns whether it is new.
+    fn insert(&mut self, name: &'t str) -> bool {
+        let few = self.few.get(..self.count).unwrap_or(&self.few);
+        if few.contains(&name) {
+            return false;
+        }
+        match self.few.get_mut(self.count) {
+            Some(free) => *free = name,
+            None => return self.many.insert(name),
+        }
+        self.count += 1;
+        true
+    }
+}
+
 /// Reports every key that comes twice in one object, at any depth, at its second place.
 pub(crate) fn duplicates(value: &ast::Value<'_>, report: &mut Report) {
     match value {
         ast::Value::Object(object) => {
-            let mut seen = std::collections::HashSet::with_capacity(object.properties.len());
+            let mut seen = Seen::default();
             for property in &object.properties {
                 let name = property.name.as_str();
                 if !seen.insert(name) {
@@ -378,6 +432,20 @@ mod tests {
         ("anyCondition", &[&["any"]]),
         ("notCondition", &[&["not"]]),
     ];
+
+    #[test]
+    fn a_condition_has_its_kinds_operators_and_ignore_case() {
+        let all = [CONDITION_KINDS, OPERATORS, &["ignore_case"]].concat();
+        assert_eq!(CONDITION, all);
+    }
+
+    #[test]
+    fn tells_which_names_came_before_however_many() {
+        let names: Vec<String> = (0..40).map(|number| number.to_string()).collect();
+        let mut seen = Seen::default();
+        assert!(names.iter().all(|name| seen.insert(name)));
+        assert!(!names.iter().any(|name| seen.insert(name)));
+    }
 
     #[test]
     fn the_schema_has_the_fields_of_the_reader_and_no_others() {

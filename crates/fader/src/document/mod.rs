@@ -9,8 +9,10 @@ pub(crate) mod overlay;
 mod read;
 mod read_condition;
 mod read_ramp;
+pub(crate) mod scan;
 pub(crate) mod suggest;
 pub(crate) mod syntax;
+pub(crate) mod text;
 
 pub(crate) use fields::slice;
 pub(crate) use read::read;

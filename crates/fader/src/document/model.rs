@@ -1,14 +1,16 @@
 //! A document as written, typed: every field with its place, names not yet looked up.
 
+use std::sync::Arc;
+
 use crate::document::syntax::Span;
 use crate::number::Number;
 use crate::percent::Percent;
-use crate::ruleset::About;
 use crate::ruleset::condition::OrderOperator;
 use crate::ruleset::network::Network;
 use crate::ruleset::ramp::ClockRamp;
 use crate::ruleset::text::TextOperator;
 use crate::ruleset::version::Requirement;
+use crate::ruleset::{self, About};
 use crate::time::Timestamp;
 
 /// A value and where it stands.
@@ -63,6 +65,8 @@ pub(crate) struct Flag<'t> {
     pub(crate) span: Span,
     /// In the order of the text; `off` and `on` where omitted. Empty only after an error.
     pub(crate) variants: Vec<Variant<'t>>,
+    /// The place of all variants; none where they are omitted.
+    pub(crate) variants_span: Option<Span>,
     pub(crate) default: Option<Name<'t>>,
     pub(crate) enabled: bool,
     pub(crate) off: Option<Name<'t>>,
@@ -71,6 +75,22 @@ pub(crate) struct Flag<'t> {
     pub(crate) rules: Vec<Rule<'t>>,
     pub(crate) expires: Option<At<Timestamp>>,
     pub(crate) about: About,
+    /// The compiled form of before, where it is known to be that of this text: then nothing but the name was read.
+    pub(crate) known: Option<Arc<ruleset::Flag>>,
+}
+
+impl Flag<'_> {
+    /// Returns the names of the flag's variants; none where it has no readable ones.
+    pub(crate) fn variant_names(&self) -> Vec<&str> {
+        match &self.known {
+            Some(known) => known
+                .variants
+                .iter()
+                .map(|variant| &*variant.name)
+                .collect(),
+            None => self.variants.iter().map(|variant| variant.name).collect(),
+        }
+    }
 }
 
 pub(crate) struct Variant<'t> {

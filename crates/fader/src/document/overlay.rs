@@ -7,6 +7,7 @@ use crate::document::diagnostic::{Diagnostic, DiagnosticKind, Report};
 use crate::document::fields::{self, Fields, entries};
 use crate::document::read::{integer, json, read_percent};
 use crate::document::syntax::{self, Syntax};
+use crate::document::text::Text;
 use crate::overlay::{Overlay, OverlayEntry};
 
 /// Reads an overlay's bytes.
@@ -20,7 +21,7 @@ pub(crate) fn read_overlay(content: &[u8]) -> Result<Overlay, Vec<Diagnostic>> {
         fields::object(&root, "an overlay", &mut report).map(|object| read(object, &mut report));
     match overlay {
         Some(overlay) if report.problems.is_empty() => Ok(overlay),
-        _ => Err(diagnostics(report.problems, &root, text)),
+        _ => Err(diagnostics(report.problems, &root, &Text::whole(text))),
     }
 }
 

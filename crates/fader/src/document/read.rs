@@ -15,13 +15,18 @@ use crate::document::model::{
 use crate::document::read_condition::{read_condition, read_condition_or_all};
 use crate::document::read_ramp::read_ramp;
 use crate::document::syntax::Span;
+use crate::document::text::Text;
 use crate::number::Literal;
 use crate::percent::{ParsePercentError, Percent};
 use crate::ruleset::About;
 use crate::time::Timestamp;
 
-/// Reads a whole document.
-pub(crate) fn read<'t>(root: &'t ast::Value<'t>, report: &mut Report) -> FlagSet<'t> {
+/// Reads a document.
+pub(crate) fn read<'t>(
+    root: &'t ast::Value<'t>,
+    text: &Text<'_>,
+    report: &mut Report,
+) -> FlagSet<'t> {
     fields::duplicates(root, report);
     let mut set = FlagSet::default();
     let ast::Value::Object(object) = root else {
@@ -58,7 +63,7 @@ pub(crate) fn read<'t>(root: &'t ast::Value<'t>, report: &mut Report) -> FlagSet
         .and_then(|value| fields::object(value, "flags", report))
     {
         set.flags = entries(object)
-            .map(|(name, value)| read_flag(name, value, report))
+            .map(|(name, value)| read_flag(name, value, text, report))
             .collect();
     }
     set
@@ -200,23 +205,18 @@ fn read_id<'t>(value: &'t ast::Value<'t>, report: &mut Report) -> Option<Cow<'t,
     None
 }
 
-fn read_flag<'t>(name: Name<'t>, value: &'t ast::Value<'t>, report: &mut Report) -> Flag<'t> {
+fn read_flag<'t>(
+    name: Name<'t>,
+    value: &'t ast::Value<'t>,
+    text: &Text<'_>,
+    report: &mut Report,
+) -> Flag<'t> {
     let span = Span::of(value);
     let mut flag = Flag {
         name,
         span,
-        variants: vec![
-            Variant {
-                name: "off",
-                value: false.into(),
-                span,
-            },
-            Variant {
-                name: "on",
-                value: true.into(),
-                span,
-            },
-        ],
+        variants: Vec::new(),
+        variants_span: None,
         default: Some(At { value: "off", span }),
         enabled: true,
         off: None,
@@ -225,7 +225,20 @@ fn read_flag<'t>(name: Name<'t>, value: &'t ast::Value<'t>, report: &mut Report)
         rules: Vec::new(),
         expires: None,
         about: About::default(),
+        known: text
+            .known(span.start)
+            .filter(|known| *known.name == *name.value)
+            .cloned(),
     };
+    if flag.known.is_some() {
+        return flag;
+    }
+    let omitted = [("off", false), ("on", true)].map(|(name, value)| Variant {
+        name,
+        value: value.into(),
+        span,
+    });
+    flag.variants.extend(omitted);
     match value {
         ast::Value::BooleanLit(on) => {
             flag.default = Some(At {
@@ -249,17 +262,20 @@ fn read_flag_fields<'t>(flag: &mut Flag<'t>, object: &'t ast::Object<'t>, report
             .string("description", report)
             .map(|text| text.value.into()),
         owner: fields.string("owner", report).map(|text| text.value.into()),
+        expires: None,
         tags: read_tags(&fields, report),
         metadata: read_metadata(&fields, report),
     };
     flag.expires = fields
         .string("expires", report)
         .and_then(|text| read_expires(text, report));
+    flag.about.expires = flag.expires.map(|expires| expires.value);
     flag.enabled = fields.boolean("enabled", report).unwrap_or(true);
     flag.by = fields.name("by", report);
     flag.salt = fields.name("salt", report);
 
     if let Some(value) = fields.get("variants") {
+        flag.variants_span = Some(Span::of(value));
         flag.variants = fields::object(value, "variants", report)
             .map(|object| read_variants(object, report))
             .unwrap_or_default();

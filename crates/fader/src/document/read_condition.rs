@@ -4,7 +4,7 @@ use jsonc_parser::ast;
 
 use crate::document::diagnostic::{DiagnosticKind, Report};
 use crate::document::fields::{
-    self, CONDITION_KINDS, Fields, OPERATORS, number_beyond, wrong_type,
+    self, CONDITION, CONDITION_KINDS, Fields, OPERATORS, number_beyond, wrong_type,
 };
 use crate::document::model::{At, Condition, ConditionKind, Name, Test};
 use crate::document::read::read_conditions;
@@ -50,13 +50,7 @@ pub(crate) fn read_condition_or_all<'t>(
 /// Reads one condition.
 pub(crate) fn read_condition<'t>(value: &'t ast::Value<'t>, report: &mut Report) -> Condition<'t> {
     let kind = fields::object(value, "a condition", report).and_then(|object| {
-        let known: Vec<_> = CONDITION_KINDS
-            .iter()
-            .chain(OPERATORS)
-            .chain(&["ignore_case"])
-            .copied()
-            .collect();
-        let fields = Fields::new(object, &known, "a condition", report);
+        let fields = Fields::new(object, CONDITION, "a condition", report);
         read_kind(&fields, report)
     });
     Condition {

@@ -1,7 +1,7 @@
 //! Text to syntax tree: `jsonc-parser`, held to what a document may be.
 //!
 //! The parser accepts more than JSON with comments and trailing commas, some of it whatever its options: other white
-//! space and raw control characters in strings. [`stray`] finds those, and the nesting, in one pass over the bytes.
+//! space and raw control characters in strings. [`scan`] finds those, and the nesting, in one pass over the bytes.
 
 use std::cell::Cell;
 
@@ -11,6 +11,7 @@ use jsonc_parser::errors::ParseErrorKind;
 use jsonc_parser::{CollectOptions, ParseOptions, parse_to_ast};
 
 use crate::document::diagnostic::DiagnosticKind;
+use crate::document::scan::scan;
 
 /// How deep a document may nest.
 pub(crate) const MAX_NESTING: usize = 128;
@@ -55,6 +56,15 @@ pub(crate) enum Syntax {
 
 /// Parses a text without a BOM.
 pub(crate) fn parse(text: &str, syntax: Syntax) -> Result<ast::Value<'_>, SyntaxProblem> {
+    parse_scanned(text, syntax, scan(text, |_| {}))
+}
+
+/// Parses a text of which it is known already what [`scan`] finds in it.
+pub(crate) fn parse_scanned(
+    text: &str,
+    syntax: Syntax,
+    stray: Option<SyntaxProblem>,
+) -> Result<ast::Value<'_>, SyntaxProblem> {
     let relaxed = syntax == Syntax::Document;
     let options = ParseOptions {
         allow_comments: relaxed,
@@ -77,7 +87,7 @@ pub(crate) fn parse(text: &str, syntax: Syntax) -> Result<ast::Value<'_>, Syntax
         }),
         Err(error) => Err(refusal(&error, text)),
     };
-    match (parsed, stray(text)) {
+    match (parsed, stray) {
         (Ok(value), None) => Ok(value),
         (Err(problem), Some(stray)) if problem.span.start < stray.span.start => Err(problem),
         (_, Some(stray)) => Err(stray),
@@ -211,88 +221,13 @@ fn next_token(text: &str, mut at: usize) -> usize {
     }
 }
 
-fn too_deep(at: usize) -> SyntaxProblem {
+pub(crate) fn too_deep(at: usize) -> SyntaxProblem {
     SyntaxProblem {
         kind: DiagnosticKind::TooDeep,
         span: Span::point(at),
         message: format!("nested deeper than {MAX_NESTING} levels"),
         help: Some("flatten the structure; conditions can share segments"),
     }
-}
-
-/// Finds the first byte that JSON does not allow where it stands, or the bracket that nests too deep.
-fn stray(text: &str) -> Option<SyntaxProblem> {
-    let problem = |at: usize, message: String, help| {
-        Some(SyntaxProblem {
-            kind: DiagnosticKind::Syntax,
-            span: Span::point(at),
-            message,
-            help,
-        })
-    };
-    let mut depth = 0_usize;
-    let mut bytes = text.bytes().enumerate();
-    while let Some((at, byte)) = bytes.next() {
-        match byte {
-            b'"' => loop {
-                match bytes.next() {
-                    None | Some((_, b'"')) => break,
-                    Some((_, b'\\')) => {
-                        bytes.next();
-                    }
-                    Some((at, byte @ 0..0x20)) => {
-                        let message = format!("a raw control character (U+{byte:04X}) in a string");
-                        return problem(
-                            at,
-                            message,
-                            Some("write it as an escape, such as \\n or \\t"),
-                        );
-                    }
-                    Some(_) => {}
-                }
-            },
-            // A comment may hold anything; a lone slash is the parser's to refuse.
-            b'/' => match text.as_bytes().get(at + 1) {
-                Some(b'/') => while !matches!(bytes.next(), None | Some((_, b'\n' | b'\r'))) {},
-                Some(b'*') => {
-                    bytes.next();
-                    let mut last = 0;
-                    for (_, byte) in bytes.by_ref() {
-                        if last == b'*' && byte == b'/' {
-                            break;
-                        }
-                        last = byte;
-                    }
-                }
-                _ => {}
-            },
-            b'{' | b'[' => {
-                depth += 1;
-                if depth > MAX_NESTING {
-                    return Some(too_deep(at));
-                }
-            }
-            b'}' | b']' => depth = depth.saturating_sub(1),
-            0x0B | 0x0C | 0x80.. => {
-                let found = text
-                    .get(at..)
-                    .and_then(|rest| rest.chars().next())
-                    .unwrap_or_default();
-                let message = format!(
-                    "unexpected character `{}` (U+{:04X})",
-                    found.escape_debug(),
-                    u32::from(found)
-                );
-                return problem(
-                    at,
-                    message,
-                    Some("outside strings JSON has only its own signs and white space"),
-                );
-            }
-            _ => {}
-        }
-    }
-    None
 }
 
 /// Returns the entries of an object, of each key the last.
@@ -334,17 +269,25 @@ impl<'t> Lines<'t> {
     pub(crate) fn place(&self, at: usize) -> (u32, u32) {
         let start = (0, 1, 1);
         let last = self.last.get();
-        let (from, mut line, mut column) = if last.0 <= at { last } else { start };
-        for character in self.text.get(from..at).unwrap_or_default().chars() {
-            if character == '\n' {
-                (line, column) = (line.saturating_add(1), 1);
-            } else {
-                column = column.saturating_add(1);
-            }
-        }
+        let (from, line, column) = if last.0 <= at { last } else { start };
+        let passed = self.text.as_bytes().get(from..at).unwrap_or_default();
+        let lines = count(passed, |byte| byte == b'\n');
+        let last_line = passed.rsplit(|byte| *byte == b'\n').next();
+        // A character has one byte that does not continue another.
+        let columns = count(last_line.unwrap_or_default(), |byte| byte & 0xC0 != 0x80);
+        let column = if lines == 0 { column } else { 1 };
+        let (line, column) = (line.saturating_add(lines), column.saturating_add(columns));
         self.last.set((at, line, column));
         (line, column)
     }
+}
+
+/// Counts bytes, chunk by chunk in eight bits each, which the compiler turns into a few wide instructions.
+fn count(bytes: &[u8], counts: impl Fn(u8) -> bool) -> u32 {
+    bytes
+        .chunks(255)
+        .map(|chunk| u32::from(chunk.iter().map(|byte| u8::from(counts(*byte))).sum::<u8>()))
+        .fold(0, u32::saturating_add)
 }
 
 /// Writes the path of the node at a place, such as `flags.checkout.rules[2].serve`; the root is empty.

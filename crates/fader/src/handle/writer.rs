@@ -584,7 +584,7 @@ fn changed_keys(old: &Live, new: &Live) -> Vec<Arc<str>> {
     for id in in_new.chain(gone) {
         let names = [&new.ruleset, &old.ruleset]
             .into_iter()
-            .find_map(|ruleset| ruleset.flag_names.get(id.index()));
+            .find_map(|ruleset| ruleset.names.name(id.0));
         let Some(name) = names else {
             continue;
         };

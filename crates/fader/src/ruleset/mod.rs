@@ -6,12 +6,15 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
+use hashbrown::HashTable;
+
 use crate::attributes::{AttributeName, Value};
 use crate::decision::{Code, Decision, LastDraw};
-use crate::hash::{NameHashing, Reach, Salt};
+use crate::hash::{self, Fingerprint, Reach, Salt};
 use crate::key::{DecodedValue, Decoder};
 use crate::packed::Packed;
 use crate::percent::Percent;
+use crate::time::Timestamp;
 
 pub(crate) mod condition;
 pub(crate) mod list;
@@ -54,8 +57,12 @@ pub(crate) struct Registry {
     pub(crate) lists: Names,
     /// The attributes that compiled forms ask for.
     attributes: HashMap<Arc<str>, Arc<Attribute>>,
-    /// The patterns of the latest document, which the next one tends to repeat: they take long to compile.
+    /// The patterns of live documents, which the next one tends to repeat: they take long to compile.
     pub(crate) patterns: HashMap<PatternKey, Pattern>,
+    /// The variants of live documents, by the fingerprint of their text: most flags have the same as others.
+    pub(crate) variants: HashMap<u128, Arc<[Variant]>>,
+    /// The places of rules, such as `rules[2]`, which are the labels of those without a name.
+    places: Vec<Arc<str>>,
 }
 
 /// The sources of a pattern, and whether it ignores case.
@@ -65,6 +72,32 @@ impl Registry {
     /// Counts what has numbers now, for [`forget`](Self::forget).
     pub(crate) fn mark(&self) -> [usize; 3] {
         [&self.flags, &self.segments, &self.lists].map(Names::len)
+    }
+
+    /// Finds the number that a flag's name has.
+    pub(crate) fn find_flag(&self, name: &str) -> Option<FlagId> {
+        self.flags.find(name).map(FlagId)
+    }
+
+    /// Keeps parts for the next document, beside those that a ruleset still uses.
+    pub(crate) fn keep(
+        &mut self,
+        patterns: HashMap<PatternKey, Pattern>,
+        variants: HashMap<u128, Arc<[Variant]>>,
+    ) {
+        self.patterns.retain(|_, pattern| pattern.is_shared());
+        self.patterns.extend(patterns);
+        self.variants
+            .retain(|_, variants| Arc::strong_count(variants) > 1);
+        self.variants.extend(variants);
+    }
+
+    /// Returns the label of a flag's rule that has no name.
+    pub(crate) fn place_label(&mut self, at: usize) -> Arc<str> {
+        let labels = self.places.len()..=at;
+        self.places
+            .extend(labels.map(|at| Arc::from(format!("rules[{at}]"))));
+        self.places.get(at).map_or_else(Arc::default, Arc::clone)
     }
 
     /// Takes back the numbers given out since a mark, to names that no ruleset came to know.
@@ -92,41 +125,85 @@ impl Registry {
     }
 }
 
+/// Names with their numbers, shared between the registry and the rulesets until the next new name.
 #[derive(Clone, Debug, Default)]
-pub(crate) struct Names {
-    numbers: HashMap<Arc<str>, u32>,
+pub(crate) struct Names(Arc<NameTable>);
+
+#[derive(Clone, Debug, Default)]
+struct NameTable {
+    /// Numbers by the hash of their name: 4 bytes each, where a map with the names in it would take 24.
+    numbers: HashTable<u32>,
     names: Vec<Arc<str>>,
+}
+
+impl NameTable {
+    #[inline]
+    fn name(&self, number: u32) -> Option<&Arc<str>> {
+        self.names.get(number as usize)
+    }
+
+    #[inline]
+    fn find(&self, name: &str) -> Option<u32> {
+        let is_name = |number: &u32| self.name(*number).is_some_and(|known| **known == *name);
+        self.numbers.find(hash::name(name), is_name).copied()
+    }
 }
 
 impl Names {
     pub(crate) fn number(&mut self, name: &str) -> u32 {
-        if let Some(number) = self.numbers.get(name) {
-            return *number;
+        if let Some(number) = self.find(name) {
+            return number;
         }
-        let name: Arc<str> = name.into();
-        let number = u32::try_from(self.names.len()).unwrap_or(u32::MAX);
-        self.names.push(Arc::clone(&name));
-        self.numbers.insert(name, number);
+        let table = Arc::make_mut(&mut self.0);
+        let number = u32::try_from(table.names.len()).unwrap_or(u32::MAX);
+        table.names.push(name.into());
+        let names = &table.names;
+        let hash_of = |number: &u32| {
+            let name = names.get(*number as usize);
+            name.map_or(0, |name| hash::name(name))
+        };
+        table
+            .numbers
+            .insert_unique(hash::name(name), number, hash_of);
         number
     }
 
+    /// Makes room for so many names in all.
+    pub(crate) fn reserve(&mut self, count: usize) {
+        let more = count.saturating_sub(self.len());
+        if more > 0 {
+            Arc::make_mut(&mut self.0).names.reserve_exact(more);
+        }
+    }
+
+    /// Finds the number that a name has.
+    #[inline]
+    pub(crate) fn find(&self, name: &str) -> Option<u32> {
+        self.0.find(name)
+    }
+
     pub(crate) fn name(&self, number: u32) -> Option<&Arc<str>> {
-        self.names.get(number as usize)
+        self.0.name(number)
     }
 
     pub(crate) fn len(&self) -> usize {
-        self.names.len()
+        self.0.names.len()
     }
 
     fn truncate(&mut self, len: usize) {
-        for name in self.names.drain(len.min(self.names.len())..) {
-            self.numbers.remove(&name);
+        while self.len() > len {
+            let table = Arc::make_mut(&mut self.0);
+            let Some(name) = table.names.pop() else {
+                return;
+            };
+            let number = table.names.len();
+            let is_last = |known: &u32| *known as usize == number;
+            if let Ok(entry) = table.numbers.find_entry(hash::name(&name), is_last) {
+                entry.remove();
+            }
         }
     }
 }
-
-/// A map from names, for look-ups on the path of a request.
-pub(crate) type NameMap<V> = HashMap<Arc<str>, V, NameHashing>;
 
 /// A compiled document.
 #[derive(Debug)]
@@ -138,9 +215,8 @@ pub(crate) struct Ruleset {
     pub(crate) flags: Box<[Slot]>,
     /// The flags of the document, in its order.
     pub(crate) order: Box<[FlagId]>,
-    pub(crate) names: NameMap<FlagId>,
-    /// By [`FlagId`].
-    pub(crate) flag_names: Box<[Arc<str>]>,
+    /// Of all flags that ever had a number, also those that this document lacks.
+    pub(crate) names: Names,
     /// By [`SegmentId`].
     pub(crate) segments: Box<[Option<Arc<Segment>>]>,
     /// By [`ListId`].
@@ -186,9 +262,22 @@ pub(crate) enum Slot {
         recall: Recall,
         /// The fingerprint of the flag's text and of everything that it refers to.
         meaning: u128,
+        /// Whether this is the flag's form in the document, and its text gave no cause for a warning.
+        settled: bool,
     },
     /// The flag has errors and never had a good form.
     SetAside,
+}
+
+impl Slot {
+    /// The same for a document whose own form of the flag has errors.
+    pub(crate) fn kept(&self) -> Self {
+        let mut kept = self.clone();
+        if let Self::Flag { settled, .. } = &mut kept {
+            *settled = false;
+        }
+        kept
+    }
 }
 
 #[derive(Debug)]
@@ -241,12 +330,42 @@ pub(crate) struct Flag {
     pub(crate) enabled: bool,
     pub(crate) off: Option<u16>,
     pub(crate) default: u16,
-    pub(crate) variants: Box<[Variant]>,
+    /// How deep its conditions nest in the document.
+    pub(crate) depth: u8,
+    /// Shared with other flags that have the same ones.
+    pub(crate) variants: Arc<[Variant]>,
     pub(crate) rules: Box<[Rule]>,
     pub(crate) one_draw: Option<OneDraw>,
-    /// Of the flag's text in the document.
-    pub(crate) fingerprint: u128,
-    pub(crate) about: Box<About>,
+    /// Of the flag's text in the document, and of the lists that a constant was made of.
+    pub(crate) fingerprint: Fingerprint,
+    /// `None` where it says nothing.
+    pub(crate) about: Option<Box<About>>,
+    /// `None` where there is nothing to note.
+    pub(crate) written: Option<Box<Written>>,
+}
+
+/// What has to be known of a flag's text so that the same text need not be read again.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub(crate) struct Written {
+    /// What its rules name, as often as they do.
+    pub(crate) references: Box<[Reference]>,
+    pub(crate) percents: Box<[WrittenPercent]>,
+}
+
+/// A part of the document that a flag's rules name.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Reference {
+    Flag(FlagId),
+    Segment(SegmentId),
+    List(ListId),
+}
+
+/// A rule's percent, and where it stands in the flag's text.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct WrittenPercent {
+    pub(crate) rule: u16,
+    pub(crate) percent: Percent,
+    pub(crate) offset: u32,
 }
 
 /// All there is to know of a flag whose only rule draws a share of the units and asks nothing: the common rollout.
@@ -296,6 +415,7 @@ impl OneDraw {
 pub(crate) struct About {
     pub(crate) description: Option<Box<str>>,
     pub(crate) owner: Option<Box<str>>,
+    pub(crate) expires: Option<Timestamp>,
     pub(crate) tags: Box<[Box<str>]>,
     pub(crate) metadata: Option<serde_json::Value>,
 }
@@ -316,7 +436,7 @@ pub(crate) struct Variant {
 #[derive(Debug)]
 pub(crate) struct Rule {
     /// The rule's name, or its place, such as `rules[2]`.
-    pub(crate) label: Box<str>,
+    pub(crate) label: Arc<str>,
     pub(crate) condition: Condition,
     pub(crate) draw: Option<DrawRule>,
     pub(crate) serve: Serve,
@@ -362,8 +482,7 @@ impl Ruleset {
             metadata: None,
             flags: Box::default(),
             order: Box::default(),
-            names: NameMap::default(),
-            flag_names: Box::default(),
+            names: Names::default(),
             segments: Box::default(),
             lists: Box::default(),
             wanted: Box::default(),
@@ -396,17 +515,23 @@ impl Ruleset {
 
     /// Returns a flag's name.
     pub(crate) fn flag_name(&self, id: FlagId) -> Option<&str> {
-        self.flag_names.get(id.index()).map(|name| &**name)
+        self.names.name(id.0).map(|name| &**name)
     }
 
     /// Finds a flag of the document by name.
     #[inline]
     pub(crate) fn find(&self, name: &str) -> Option<FlagId> {
-        self.names.get(name).copied()
+        let id = FlagId(self.names.find(name)?);
+        (!matches!(self.slot(id), Slot::Vacant)).then_some(id)
     }
 }
 
 impl Flag {
+    /// Returns what the flag's rules name, as often as they do.
+    pub(crate) fn references(&self) -> &[Reference] {
+        self.written.as_ref().map_or(&[], |it| &it.references)
+    }
+
     #[inline]
     pub(crate) fn variant(&self, index: u16) -> Option<&Variant> {
         self.variants.get(usize::from(index))

@@ -117,6 +117,11 @@ impl Pattern {
         }
     }
 
+    /// Returns whether another copy of it is in use.
+    pub(crate) fn is_shared(&self) -> bool {
+        Arc::strong_count(&self.0) > 1
+    }
+
     /// Returns whether matching may lock or allocate.
     pub(crate) fn is_slow(&self) -> bool {
         matches!(self.0.matcher, Matcher::Regex(_))
