@@ -26,7 +26,7 @@ impl Rollout {
         }
     }
 
-    #[inline]
+    #[inline(always)]
     #[must_use]
     pub fn holds(&self, user: &User) -> bool {
         xxh3_64_with_seed(user.id.as_bytes(), self.seed) < self.threshold
@@ -87,7 +87,7 @@ impl FiveRules {
         }
     }
 
-    #[inline]
+    #[inline(always)]
     #[must_use]
     pub fn variant(&self, user: &User) -> u8 {
         if self.countries.contains(&pack(user.country)) {
@@ -169,7 +169,7 @@ impl List {
         }
     }
 
-    #[inline]
+    #[inline(always)]
     #[must_use]
     pub fn contains(&self, id: &str) -> bool {
         let key = xxh3_64_with_seed(id.as_bytes(), 1);
@@ -191,7 +191,7 @@ pub enum Flag {
 }
 
 impl Flag {
-    #[inline]
+    #[inline(always)]
     #[must_use]
     pub fn variant(&self, user: &User) -> u8 {
         match self {

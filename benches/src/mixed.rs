@@ -12,7 +12,7 @@ pub enum Logic {
     /// On for so many percent of the users.
     Rollout(u32),
     /// Variants `old`, `a`, `b` and `c`.
-    Rules(Rules),
+    Rules(Box<Rules>),
 }
 
 /// Five rules, then a split of everybody else.
@@ -117,7 +117,7 @@ fn flag(number: usize, random: &mut Random) -> Flag {
     let logic = match random.below(10) {
         0..5 => Logic::Plain(random.below(2) == 0),
         5..8 => Logic::Rollout(random.pick(&[1, 5, 10, 25, 50, 75])),
-        _ => Logic::Rules(Rules::random(random)),
+        _ => Logic::Rules(Box::new(Rules::random(random))),
     };
     // Rules are long enough by themselves; together it comes to about 450 bytes a flag.
     let words = match logic {

@@ -22,7 +22,7 @@ impl Random {
 
     /// Returns a number below `end`, which is above 0; the bias is below 2⁻⁵⁰ for what is asked here.
     pub fn below(&mut self, end: usize) -> usize {
-        (u128::from(self.bits()) * end as u128 >> 64) as usize
+        ((u128::from(self.bits()) * end as u128) >> 64) as usize
     }
 
     /// Picks one of several.

@@ -121,22 +121,23 @@ impl Report {
         name: &str,
         mut task: Task<impl FnMut(usize) -> T, impl FnMut(&mut T) -> R>,
     ) -> (f64, f64) {
-        let mut at = 0;
-        let mut prepared = |count: usize, task: &mut dyn FnMut(usize) -> T| {
-            (0..count)
-                .map(|_| {
-                    at += 1;
-                    task(at)
-                })
-                .collect::<Vec<T>>()
-        };
         let chunk = if task.per > 1 { 1 } else { CHUNK };
-        let mut some = prepared(chunk, &mut task.prepare);
-        let ((), counts) = counted(|| {
-            for item in &mut some {
-                black_box((task.work)(black_box(item)));
-            }
-        });
+        let mut at = 0;
+        // The one place that does the work, so that it is compiled once and the same for all.
+        let mut run = |count: usize| {
+            let mut items: Vec<T> = (at + 1..=at + count).map(&mut task.prepare).collect();
+            at += count;
+            counted(|| {
+                let start = Instant::now();
+                for item in &mut items {
+                    black_box((task.work)(black_box(item)));
+                }
+                start.elapsed()
+            })
+        };
+        // The first time may do what is done once.
+        run(chunk);
+        let (_, counts) = run(chunk);
         let evaluations = (chunk * task.per) as f64;
         let (group, function) = name.rsplit_once('/').unwrap_or(("", name));
         let mut group_of_one = self.criterion.benchmark_group(group);
@@ -146,12 +147,7 @@ impl Report {
                 let mut left = usize::try_from(iterations).unwrap_or(usize::MAX);
                 while left > 0 {
                     let count = left.min(chunk);
-                    let mut items = prepared(count, &mut task.prepare);
-                    let start = Instant::now();
-                    for item in &mut items {
-                        black_box((task.work)(black_box(item)));
-                    }
-                    spent += start.elapsed();
+                    spent += run(count).0;
                     left -= count;
                 }
                 spent
@@ -185,6 +181,7 @@ impl Report {
         if let Some(path) = std::env::var_os("FADER_BENCH_REPORT") {
             let text = serde_json::to_string_pretty(&works).expect("plain data");
             std::fs::write(&path, text).expect("the report can be written");
+            return;
         }
         eprintln!(
             "\n{:<28} {:>12} {:>12} {:>7} {:>11}",

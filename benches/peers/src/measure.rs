@@ -16,7 +16,7 @@ use crate::results::median;
 /// of each, few enough that what was prepared is still in the first-level cache.
 const CHUNK: usize = 64;
 /// How long an engine is measured before it is the next one's turn.
-const ROUND: Duration = Duration::from_millis(4);
+const ROUND: Duration = Duration::from_millis(1);
 
 /// How often all users are copied.
 const COPIES: usize = 41;
@@ -128,7 +128,7 @@ impl<E: Engine> Loaded<E> {
         }
         let nanos = spent.as_nanos() as f64 / count as f64;
         let most = if work == Work::All { MIXED } else { CHUNK };
-        self.chunks[work as usize] = ((ROUND.as_nanos() as f64 / nanos) as usize).clamp(4, most);
+        self.chunks[work as usize] = ((ROUND.as_nanos() as f64 / nanos) as usize).clamp(2, most);
         Some(nanos)
     }
 

@@ -210,16 +210,6 @@ impl<T: Into<Self> + Clone> From<&[T]> for Value {
 pub trait Attributes {
     /// Returns the attribute's value, `None` where it is missing.
     fn get(&self, name: AttributeName<'_>) -> Option<ValueRef<'_>>;
-
-    /// Returns the attribute's value where it is a text, of either kind, else `None`: all that most rules ask for. The
-    /// default asks [`get`](Self::get); an implementation that has something faster answers alike.
-    #[inline]
-    fn text(&self, name: AttributeName<'_>) -> Option<&str> {
-        match self.get(name) {
-            Some(ValueRef::Text(text) | ValueRef::Untyped(text)) => Some(text),
-            _ => None,
-        }
-    }
 }
 
 impl<A: Attributes + ?Sized> Attributes for &A {
@@ -227,32 +217,17 @@ impl<A: Attributes + ?Sized> Attributes for &A {
     fn get(&self, name: AttributeName<'_>) -> Option<ValueRef<'_>> {
         (**self).get(name)
     }
-
-    #[inline]
-    fn text(&self, name: AttributeName<'_>) -> Option<&str> {
-        (**self).text(name)
-    }
 }
 
 impl<A: Attributes + ?Sized> Attributes for Box<A> {
     fn get(&self, name: AttributeName<'_>) -> Option<ValueRef<'_>> {
         (**self).get(name)
     }
-
-    #[inline]
-    fn text(&self, name: AttributeName<'_>) -> Option<&str> {
-        (**self).text(name)
-    }
 }
 
 impl<A: Attributes + ?Sized> Attributes for std::sync::Arc<A> {
     fn get(&self, name: AttributeName<'_>) -> Option<ValueRef<'_>> {
         (**self).get(name)
-    }
-
-    #[inline]
-    fn text(&self, name: AttributeName<'_>) -> Option<&str> {
-        (**self).text(name)
     }
 }
 

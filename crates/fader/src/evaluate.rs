@@ -241,7 +241,7 @@ pub(crate) fn shortest<A: Attributes + ?Sized>(entry: &Entry, attributes: &A) ->
 /// Decides a flag whose only rule draws, with nothing else to ask; `None` if its unit is no text.
 #[inline(never)]
 fn one_draw<A: Attributes + ?Sized>(draw: &OneDraw, attributes: &A) -> Option<Decision> {
-    let (Some(ValueRef::Text(unit)) | Some(ValueRef::Untyped(unit))) =
+    let Some(ValueRef::Text(unit) | ValueRef::Untyped(unit)) =
         attributes.get(draw.attribute.as_name())
     else {
         return None;
