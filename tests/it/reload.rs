@@ -306,3 +306,44 @@ fn a_changed_list_changes_what_was_made_constant_of_it() {
         }
     }
 }
+
+/// A flag set aside is not taken for good because its text is that of its last good form.
+#[test]
+fn a_flag_stays_set_aside_while_what_it_names_lacks_a_variant() {
+    let document = |variants: &str, other: bool| {
+        format!(
+            r#"{{ "flags": {{
+                "base": {{ "variants": {{ {variants} }}, "default": "a" }},
+                "above": {{ "rules": [ {{ "if": {{ "flag": "base", "is": "b" }}, "serve": "on" }} ] }},
+                "other": {other} }} }}"#
+        )
+    };
+    let flags = Flags::builder().build();
+    let source = Source::new("document").quarantine();
+    for (variants, other, set_aside) in [
+        (r#""a": 1, "b": 2"#, true, 0),
+        (r#""a": 1"#, true, 1),
+        (r#""a": 1"#, false, 1),
+        (r#""a": 1, "b": 3"#, false, 0),
+    ] {
+        flags.load(document(variants, other), &source).unwrap();
+        assert_eq!(flags.status().set_aside().len(), set_aside, "{variants}");
+    }
+}
+
+/// A flag that expires while the service runs is warned of at the next document, also if that left it as it was.
+#[test]
+fn a_flag_expires_between_two_documents() {
+    let clock = Arc::new(ManualClock::at("2030-01-01T12:00:00Z").unwrap());
+    let flags = Flags::builder().clock(Arc::clone(&clock)).build();
+    let warnings = |other: bool| {
+        let document = format!(
+            r#"{{ "flags": {{ "f": {{ "expires": "2030-01-02" }}, "g": {{ "enabled": {other} }} }} }}"#
+        );
+        let loaded = flags.load(document, &Source::new("document")).unwrap();
+        loaded.warnings().len()
+    };
+    assert_eq!(warnings(true), 0);
+    clock.set(Timestamp::parse("2030-01-03T00:00:00Z").unwrap());
+    assert_eq!(warnings(false), 1);
+}
