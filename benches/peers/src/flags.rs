@@ -83,7 +83,7 @@ pub fn many(more: u32, patterns: bool) -> Vec<Flag> {
         Mixed::Plain(on) => Logic::Plain(on),
         Mixed::Rollout(percent) => Logic::Rollout(percent + more),
         Mixed::Rules(rules) => Logic::Rules {
-            rules: Box::new(rules),
+            rules,
             pattern: patterns,
         },
     };

@@ -16,7 +16,9 @@ use crate::results::median;
 /// of each, few enough that what was prepared is still in the first-level cache.
 const CHUNK: usize = 64;
 /// How long an engine is measured before it is the next one's turn.
-const ROUND: Duration = Duration::from_millis(1);
+const ROUND: Duration = Duration::from_millis(2);
+/// How long it is asked before that: what was measured last left the caches and the branch predictor to others.
+const WARM_UP: Duration = Duration::from_micros(500);
 
 /// How often all users are copied.
 const COPIES: usize = 41;
@@ -118,14 +120,8 @@ impl<E: Engine> Loaded<E> {
         if !self.can(work) {
             return None;
         }
-        // What was measured last left the caches and the branch predictor to others.
-        self.chunk(work);
-        let (mut spent, mut count) = (Duration::ZERO, 0);
-        while spent < ROUND {
-            let (time, evaluations) = self.chunk(work);
-            spent += time;
-            count += evaluations;
-        }
+        self.ask_for(WARM_UP, work);
+        let (spent, count) = self.ask_for(ROUND, work);
         let nanos = spent.as_nanos() as f64 / count as f64;
         let most = if work == Work::All { MIXED } else { CHUNK };
         self.chunks[work as usize] = ((ROUND.as_nanos() as f64 / nanos) as usize).clamp(2, most);
@@ -199,6 +195,17 @@ impl<E: Engine> Loaded<E> {
             Work::List => &self.list,
             Work::All => &self.mixed,
         }
+    }
+
+    /// Asks for so long; returns how long it took, and how many evaluations it came to.
+    fn ask_for(&mut self, time: Duration, work: Work) -> (Duration, usize) {
+        let (mut spent, mut count) = (Duration::ZERO, 0);
+        while spent < time {
+            let (time, evaluations) = self.chunk(work);
+            spent += time;
+            count += evaluations;
+        }
+        (spent, count)
     }
 
     /// Measures a few evaluations: of one flag by many users, or of many flags by one user.

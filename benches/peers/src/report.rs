@@ -89,12 +89,12 @@ fn page(results: &Results) -> Result<String> {
     Ok(page)
 }
 
-/// Writes figures into a text: `{copy NAME}` is what a copy of an engine's user costs.
+/// Writes figures into a text: `{copy:NAME}` is what a copy of an engine's user costs.
 fn filled(text: &str, results: &Results) -> Result<String> {
     let mut text = text.replace("{block_on}", &number(results.block_on));
     for engine in &results.engines {
         if let Some(copy) = engine.copy {
-            text = text.replace(&format!("{{copy {}}}", engine.package), &number(copy));
+            text = text.replace(&format!("{{copy:{}}}", engine.package), &number(copy));
         }
     }
     anyhow::ensure!(

@@ -18,7 +18,7 @@ use crate::swap::{self, Runs, Swapped};
 use crate::verify;
 
 /// How often each engine has its turn, work by work.
-const ROUNDS: usize = 151;
+const ROUNDS: usize = 101;
 /// How often each engine's mixed set is built.
 const BUILDS: usize = 11;
 /// How often each engine is swapped.

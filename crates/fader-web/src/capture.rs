@@ -2,14 +2,20 @@
 //!
 //! A request is gone when the handler has taken its body, a scope lives on, so the attributes are owned. Copying all
 //! headers would cost more than the evaluation; the ruleset knows which names its rules can ask, and mostly these are
-//! few. Names and texts lie one behind the other in one buffer: no attribute is allocated by itself.
+//! few. So they lie within the scope itself, names and texts one behind the other, and a request with more than
+//! [`ENTRIES`] of them or [`TEXT`] bytes of text pays with an allocation.
 
 use std::fmt::{self, Write as _};
-use std::ops::Range;
 
+use arrayvec::{ArrayString, ArrayVec};
 use fader::{AttributeName, Attributes, Snapshot, Value, ValueRef};
 
 use crate::view::RequestView;
+
+/// Attributes that need no allocation.
+const ENTRIES: usize = 8;
+/// Bytes of names and texts that need no allocation.
+const TEXT: usize = 192;
 
 const HEADER_PREFIX: &str = "request.header.";
 
@@ -47,8 +53,7 @@ impl<'a> Capture<'a> {
     /// be worked out.
     #[must_use]
     pub fn is_wanted(&self, name: &str) -> bool {
-        let name = AttributeName::new(name);
-        self.snapshot.wanted().any(|wanted| wanted == name)
+        self.wanted(name).is_some()
     }
 
     /// Sets an attribute, replacing an earlier one of the same name, also one of the request itself: a service behind
@@ -57,18 +62,31 @@ impl<'a> Capture<'a> {
     /// Text set so is a string and is never compared with a number; for text that came with the request use
     /// [`Capture::set_untyped`].
     pub fn set(&mut self, name: &str, value: impl Into<Value>) {
-        if self.is_wanted(name) {
-            self.attributes
-                .set(AttributeName::new(name), Stored::Value(value.into()));
+        if let Some(name) = self.wanted(name) {
+            let value = match value.into() {
+                Value::Bool(value) => Some(Stored::Bool(value)),
+                Value::Integer(value) => Some(Stored::Integer(value)),
+                Value::Float(value) => Some(Stored::Float(value)),
+                Value::Text(text) => self.attributes.texts.keep(&text).map(Stored::Text),
+                Value::Untyped(text) => self.attributes.texts.keep(&text).map(Stored::Untyped),
+                other => Some(Stored::Other(Box::new(other))),
+            };
+            self.attributes.set(name, value);
         }
     }
 
     /// Sets an attribute to text that came with the request and has no type of its own: numeric, date and version
     /// operators parse it. It replaces an earlier one of the same name.
     pub fn set_untyped(&mut self, name: &str, text: &str) {
-        if self.is_wanted(name) {
-            self.attributes.set_untyped(AttributeName::new(name), text);
+        if let Some(name) = self.wanted(name) {
+            self.attributes.set_untyped(name, text);
         }
+    }
+
+    /// Finds a name among those that the rules can ask for.
+    fn wanted(&self, name: &str) -> Option<AttributeName<'a>> {
+        let name = AttributeName::new(name);
+        self.snapshot.wanted().find(|wanted| *wanted == name)
     }
 
     /// Returns what was captured.
@@ -91,23 +109,27 @@ impl fmt::Debug for Capture<'_> {
 /// Its `Debug` form has the names alone: what a request says of a person is not for logs.
 #[derive(Clone, Default)]
 pub struct RequestAttributes {
-    /// Names and untyped texts, one behind the other.
-    buffer: String,
-    entries: Vec<Entry>,
+    few: ArrayVec<Entry, ENTRIES>,
+    /// Those beyond.
+    more: Vec<Entry>,
+    texts: Texts,
 }
 
 #[derive(Clone)]
 struct Entry {
     hash: u64,
-    name: Range<usize>,
+    name: Place,
     value: Stored,
 }
 
 #[derive(Clone)]
 enum Stored {
-    /// Untyped text, in the buffer.
-    Untyped(Range<usize>),
-    Value(Value),
+    Untyped(Place),
+    Text(Place),
+    Bool(bool),
+    Integer(i64),
+    Float(f64),
+    Other(Box<Value>),
 }
 
 impl RequestAttributes {
@@ -117,22 +139,19 @@ impl RequestAttributes {
             "request.path" => self.set_untyped(name, request.path()),
             "request.host" => {
                 if let Some(host) = host(request) {
-                    self.set_written(name, |buffer| {
-                        let start = buffer.len();
-                        buffer.push_str(host);
-                        if let Some(host) = buffer.get_mut(start..) {
-                            host.make_ascii_lowercase();
-                        }
+                    let value = self.texts.keep(host).map(|place| {
+                        self.texts.lower(place);
+                        Stored::Untyped(place)
                     });
+                    self.set(name, value);
                 }
             }
             "client.ip" => {
                 if let Some(peer) = request.peer() {
-                    let peer = peer.to_canonical();
-                    // Writing to a `String` never fails.
-                    self.set_written(name, |buffer| {
-                        let _ = write!(buffer, "{peer}");
-                    });
+                    let mut text = ArrayString::<64>::new();
+                    // The longest address takes 45 bytes.
+                    let _ = write!(text, "{}", peer.to_canonical());
+                    self.set_untyped(name, &text);
                 }
             }
             other => {
@@ -145,62 +164,112 @@ impl RequestAttributes {
     }
 
     fn set_untyped(&mut self, name: AttributeName<'_>, text: &str) {
-        self.set_written(name, |buffer| buffer.push_str(text));
+        let value = self.texts.keep(text).map(Stored::Untyped);
+        self.set(name, value);
     }
 
-    /// Sets an attribute to the text that `write` appends to the buffer.
-    fn set_written(&mut self, name: AttributeName<'_>, write: impl FnOnce(&mut String)) {
-        let start = self.buffer.len();
-        write(&mut self.buffer);
-        self.set(name, Stored::Untyped(start..self.buffer.len()));
-    }
-
-    fn set(&mut self, name: AttributeName<'_>, value: Stored) {
-        if let Some(at) = self.position(name) {
-            if let Some(entry) = self.entries.get_mut(at) {
-                entry.value = value;
-            }
+    /// Sets an attribute; a value that could not be kept leaves it as it is.
+    fn set(&mut self, name: AttributeName<'_>, value: Option<Stored>) {
+        let Some(value) = value else {
             return;
-        }
-        let entry = Entry {
-            hash: name.hash(),
-            name: self.keep(name.as_str()),
-            value,
         };
-        self.entries.push(entry);
+        let (texts, hash) = (&self.texts, name.hash());
+        let same =
+            |entry: &&mut Entry| entry.hash == hash && texts.get(entry.name) == Some(name.as_str());
+        let known = self.few.iter_mut().chain(&mut self.more).find(same);
+        if let Some(entry) = known {
+            entry.value = value;
+        } else if let Some(name) = self.texts.keep(name.as_str()) {
+            let entry = Entry { hash, name, value };
+            if let Err(full) = self.few.try_push(entry) {
+                self.more.push(full.element());
+            }
+        }
     }
 
-    /// Puts text into the buffer and returns its place.
-    fn keep(&mut self, text: &str) -> Range<usize> {
-        let start = self.buffer.len();
-        self.buffer.push_str(text);
-        start..self.buffer.len()
-    }
-
-    fn name(&self, entry: &Entry) -> Option<&str> {
-        self.buffer.get(entry.name.clone())
-    }
-
-    fn position(&self, name: AttributeName<'_>) -> Option<usize> {
-        self.entries
-            .iter()
-            .position(|entry| entry.hash == name.hash() && self.name(entry) == Some(name.as_str()))
+    fn entries(&self) -> impl Iterator<Item = &Entry> {
+        self.few.iter().chain(&self.more)
     }
 }
 
 impl Attributes for RequestAttributes {
+    #[inline]
     fn get(&self, name: AttributeName<'_>) -> Option<ValueRef<'_>> {
-        match &self.entries.get(self.position(name)?)?.value {
-            Stored::Untyped(text) => self.buffer.get(text.clone()).map(ValueRef::Untyped),
-            Stored::Value(value) => Some(value.as_ref()),
+        let is_it = |entry: &&Entry| {
+            entry.hash == name.hash() && self.texts.get(entry.name) == Some(name.as_str())
+        };
+        Some(match &self.entries().find(is_it)?.value {
+            Stored::Untyped(text) => ValueRef::Untyped(self.texts.get(*text)?),
+            Stored::Text(text) => ValueRef::Text(self.texts.get(*text)?),
+            Stored::Bool(value) => ValueRef::Bool(*value),
+            Stored::Integer(value) => ValueRef::Integer(*value),
+            Stored::Float(value) => ValueRef::Float(*value),
+            Stored::Other(value) => Value::as_ref(value),
+        })
+    }
+}
+
+/// Texts, one behind the other.
+#[derive(Clone, Default)]
+struct Texts {
+    few: ArrayString<TEXT>,
+    /// What does not fit there.
+    more: String,
+}
+
+/// Where a text lies.
+#[derive(Clone, Copy)]
+struct Place {
+    is_few: bool,
+    start: u32,
+    end: u32,
+}
+
+impl Texts {
+    /// Puts a text behind the others; `None` beyond four gigabytes.
+    fn keep(&mut self, text: &str) -> Option<Place> {
+        let start = self.few.len();
+        let (is_few, start) = match self.few.try_push_str(text) {
+            Ok(()) => (true, start),
+            Err(_) => {
+                let start = self.more.len();
+                self.more.push_str(text);
+                (false, start)
+            }
+        };
+        Some(Place {
+            is_few,
+            start: u32::try_from(start).ok()?,
+            end: u32::try_from(start + text.len()).ok()?,
+        })
+    }
+
+    /// Maps the ASCII letters of a text to lower case.
+    fn lower(&mut self, place: Place) {
+        let texts: &mut str = if place.is_few {
+            &mut self.few
+        } else {
+            &mut self.more
+        };
+        if let Some(text) = texts.get_mut(place.start as usize..place.end as usize) {
+            text.make_ascii_lowercase();
         }
+    }
+
+    #[inline]
+    fn get(&self, place: Place) -> Option<&str> {
+        let texts: &str = if place.is_few { &self.few } else { &self.more };
+        texts.get(place.start as usize..place.end as usize)
     }
 }
 
 impl fmt::Debug for RequestAttributes {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_set()
-            .entries(self.entries.iter().filter_map(|entry| self.name(entry)))
+            .entries(
+                self.entries()
+                    .filter_map(|entry| self.texts.get(entry.name)),
+            )
             .finish()
     }
 }

@@ -209,3 +209,32 @@ fn debug_text_names_attributes_and_hides_their_values() {
         "{shown}"
     );
 }
+
+#[test]
+fn more_than_a_request_usually_has_is_kept_too() {
+    let names: Vec<String> = (0..40)
+        .map(|number| format!("attribute-{number}"))
+        .collect();
+    let snapshot = snapshot_wanting(&names.iter().map(String::as_str).collect::<Vec<_>>());
+    let request = Request::default();
+    let mut capture = Capture::new(&snapshot, &request);
+    for round in 0..2 {
+        for (number, name) in names.iter().enumerate() {
+            match number % 3 {
+                0 => capture.set_untyped(name, &format!("{round}{}", "x".repeat(number))),
+                1 => capture.set(name, format!("{round}-{number}")),
+                _ => capture.set(name, vec![round, number]),
+            }
+        }
+    }
+    let attributes = capture.finish();
+    for (number, name) in names.iter().enumerate() {
+        let expected = match number % 3 {
+            0 => Value::untyped(format!("1{}", "x".repeat(number))),
+            1 => Value::from(format!("1-{number}")),
+            _ => Value::from(vec![1, number]),
+        };
+        assert_eq!(value(&attributes, name), Some(expected.as_ref()), "{name}");
+        assert_eq!(value(&attributes.clone(), name), Some(expected.as_ref()));
+    }
+}
