@@ -675,6 +675,7 @@ fn ambient_attributes_are_constants_of_the_process() {
         flags
             .snapshot()
             .wanted()
+            .iter()
             .map(|name| name.as_str().to_owned())
             .collect::<Vec<_>>(),
         ["country"]

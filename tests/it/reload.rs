@@ -269,7 +269,7 @@ proptest! {
                     prop_assert_eq!(&now, &answers(&fresh), "{}", &text);
                     let wanted = |flags: &Flags| {
                         let snapshot = flags.snapshot();
-                        let mut wanted: Vec<_> = snapshot.wanted().map(|name| name.as_str().to_owned()).collect();
+                        let mut wanted: Vec<_> = snapshot.wanted().iter().map(|name| name.as_str().to_owned()).collect();
                         wanted.sort();
                         wanted
                     };

@@ -2,19 +2,19 @@
 //!
 //! A request is gone when the handler has taken its body, a scope lives on, so the attributes are owned. Copying all
 //! headers would cost more than the evaluation; the ruleset knows which names its rules can ask, and mostly these are
-//! few. So they lie within the scope itself, names and texts one behind the other, and a request with more than
-//! [`ENTRIES`] of them or [`TEXT`] bytes of text pays with an allocation.
+//! few. So they lie within the scope itself, by the numbers that [`Wanted`] gives them, texts one behind the other; rules
+//! that ask for more than [`VALUES`] attributes, or a request with more than [`TEXT`] bytes of them, cost an allocation.
 
 use std::fmt::{self, Write as _};
 
-use arrayvec::{ArrayString, ArrayVec};
-use fader::{AttributeName, Attributes, Snapshot, Value, ValueRef};
+use arrayvec::ArrayString;
+use fader::{AttributeName, Attributes, Snapshot, Value, ValueRef, Wanted};
 
 use crate::view::RequestView;
 
 /// Attributes that need no allocation.
-const ENTRIES: usize = 8;
-/// Bytes of names and texts that need no allocation.
+const VALUES: usize = 12;
+/// Bytes of text that need no allocation.
 const TEXT: usize = 192;
 
 const HEADER_PREFIX: &str = "request.header.";
@@ -23,7 +23,6 @@ const HEADER_PREFIX: &str = "request.header.";
 ///
 /// It starts with what the request itself answers (see the [crate's page](crate)); the service adds its own.
 pub struct Capture<'a> {
-    snapshot: &'a Snapshot,
     request: &'a dyn RequestView,
     attributes: RequestAttributes,
 }
@@ -31,13 +30,13 @@ pub struct Capture<'a> {
 impl<'a> Capture<'a> {
     /// Captures what the request answers itself.
     #[must_use]
-    pub fn new(snapshot: &'a Snapshot, request: &'a dyn RequestView) -> Self {
-        let mut attributes = RequestAttributes::default();
-        for name in snapshot.wanted() {
-            attributes.capture(name, request);
+    pub fn new(snapshot: &Snapshot, request: &'a dyn RequestView) -> Self {
+        let wanted = snapshot.wanted();
+        let mut attributes = RequestAttributes::new(wanted.clone());
+        for (at, name) in wanted.iter().enumerate() {
+            attributes.capture(at, name.as_str(), request);
         }
         Self {
-            snapshot,
             request,
             attributes,
         }
@@ -53,7 +52,7 @@ impl<'a> Capture<'a> {
     /// be worked out.
     #[must_use]
     pub fn is_wanted(&self, name: &str) -> bool {
-        self.wanted(name).is_some()
+        self.attributes.position(name).is_some()
     }
 
     /// Sets an attribute, replacing an earlier one of the same name, also one of the request itself: a service behind
@@ -62,31 +61,17 @@ impl<'a> Capture<'a> {
     /// Text set so is a string and is never compared with a number; for text that came with the request use
     /// [`Capture::set_untyped`].
     pub fn set(&mut self, name: &str, value: impl Into<Value>) {
-        if let Some(name) = self.wanted(name) {
-            let value = match value.into() {
-                Value::Bool(value) => Some(Stored::Bool(value)),
-                Value::Integer(value) => Some(Stored::Integer(value)),
-                Value::Float(value) => Some(Stored::Float(value)),
-                Value::Text(text) => self.attributes.texts.keep(&text).map(Stored::Text),
-                Value::Untyped(text) => self.attributes.texts.keep(&text).map(Stored::Untyped),
-                other => Some(Stored::Other(Box::new(other))),
-            };
-            self.attributes.set(name, value);
+        if let Some(at) = self.attributes.position(name) {
+            self.attributes.set(at, value.into());
         }
     }
 
     /// Sets an attribute to text that came with the request and has no type of its own: numeric, date and version
     /// operators parse it. It replaces an earlier one of the same name.
     pub fn set_untyped(&mut self, name: &str, text: &str) {
-        if let Some(name) = self.wanted(name) {
-            self.attributes.set_untyped(name, text);
+        if let Some(at) = self.attributes.position(name) {
+            self.attributes.set_untyped(at, text);
         }
-    }
-
-    /// Finds a name among those that the rules can ask for.
-    fn wanted(&self, name: &str) -> Option<AttributeName<'a>> {
-        let name = AttributeName::new(name);
-        self.snapshot.wanted().find(|wanted| *wanted == name)
     }
 
     /// Returns what was captured.
@@ -109,21 +94,18 @@ impl fmt::Debug for Capture<'_> {
 /// Its `Debug` form has the names alone: what a request says of a person is not for logs.
 #[derive(Clone, Default)]
 pub struct RequestAttributes {
-    few: ArrayVec<Entry, ENTRIES>,
-    /// Those beyond.
-    more: Vec<Entry>,
+    wanted: Wanted,
+    /// By the numbers of the wanted attributes.
+    few: [Stored; VALUES],
+    /// Those from [`VALUES`] on.
+    more: Box<[Stored]>,
     texts: Texts,
 }
 
-#[derive(Clone)]
-struct Entry {
-    hash: u64,
-    name: Place,
-    value: Stored,
-}
-
-#[derive(Clone)]
+#[derive(Clone, Default)]
 enum Stored {
+    #[default]
+    Missing,
     Untyped(Place),
     Text(Place),
     Bool(bool),
@@ -133,17 +115,24 @@ enum Stored {
 }
 
 impl RequestAttributes {
-    fn capture(&mut self, name: AttributeName<'_>, request: &dyn RequestView) {
-        match name.as_str() {
-            "request.method" => self.set_untyped(name, request.method()),
-            "request.path" => self.set_untyped(name, request.path()),
+    fn new(wanted: Wanted) -> Self {
+        let more = wanted.len().saturating_sub(VALUES);
+        Self {
+            wanted,
+            few: Default::default(),
+            more: (0..more).map(|_| Stored::Missing).collect(),
+            texts: Texts::default(),
+        }
+    }
+
+    fn capture(&mut self, at: usize, name: &str, request: &dyn RequestView) {
+        match name {
+            "request.method" => self.set_untyped(at, request.method()),
+            "request.path" => self.set_untyped(at, request.path()),
             "request.host" => {
                 if let Some(host) = host(request) {
-                    let value = self.texts.keep(host).map(|place| {
-                        self.texts.lower(place);
-                        Stored::Untyped(place)
-                    });
-                    self.set(name, value);
+                    self.set_untyped(at, host);
+                    self.lower(at);
                 }
             }
             "client.ip" => {
@@ -151,54 +140,72 @@ impl RequestAttributes {
                     let mut text = ArrayString::<64>::new();
                     // The longest address takes 45 bytes.
                     let _ = write!(text, "{}", peer.to_canonical());
-                    self.set_untyped(name, &text);
+                    self.set_untyped(at, &text);
                 }
             }
             other => {
                 let header = other.strip_prefix(HEADER_PREFIX);
                 if let Some(text) = header.and_then(|header| text_header(request, header)) {
-                    self.set_untyped(name, text);
+                    self.set_untyped(at, text);
                 }
             }
         }
     }
 
-    fn set_untyped(&mut self, name: AttributeName<'_>, text: &str) {
-        let value = self.texts.keep(text).map(Stored::Untyped);
-        self.set(name, value);
+    fn position(&self, name: &str) -> Option<usize> {
+        self.wanted.position(AttributeName::new(name))
     }
 
-    /// Sets an attribute; a value that could not be kept leaves it as it is.
-    fn set(&mut self, name: AttributeName<'_>, value: Option<Stored>) {
-        let Some(value) = value else {
-            return;
+    fn set_untyped(&mut self, at: usize, text: &str) {
+        let kept = self.texts.keep(text);
+        self.store(at, kept.map(Stored::Untyped));
+    }
+
+    fn set(&mut self, at: usize, value: Value) {
+        let value = match value {
+            Value::Bool(value) => Some(Stored::Bool(value)),
+            Value::Integer(value) => Some(Stored::Integer(value)),
+            Value::Float(value) => Some(Stored::Float(value)),
+            Value::Text(text) => self.texts.keep(&text).map(Stored::Text),
+            Value::Untyped(text) => self.texts.keep(&text).map(Stored::Untyped),
+            other => Some(Stored::Other(Box::new(other))),
         };
-        let (texts, hash) = (&self.texts, name.hash());
-        let same =
-            |entry: &&mut Entry| entry.hash == hash && texts.get(entry.name) == Some(name.as_str());
-        let known = self.few.iter_mut().chain(&mut self.more).find(same);
-        if let Some(entry) = known {
-            entry.value = value;
-        } else if let Some(name) = self.texts.keep(name.as_str()) {
-            let entry = Entry { hash, name, value };
-            if let Err(full) = self.few.try_push(entry) {
-                self.more.push(full.element());
-            }
+        self.store(at, value);
+    }
+
+    /// Stores a value; one that could not be kept leaves things as they are.
+    fn store(&mut self, at: usize, value: Option<Stored>) {
+        let place = match at.checked_sub(VALUES) {
+            None => self.few.get_mut(at),
+            Some(beyond) => self.more.get_mut(beyond),
+        };
+        if let (Some(place), Some(value)) = (place, value) {
+            *place = value;
         }
     }
 
-    fn entries(&self) -> impl Iterator<Item = &Entry> {
-        self.few.iter().chain(&self.more)
+    #[inline]
+    fn stored(&self, at: usize) -> Option<&Stored> {
+        match at.checked_sub(VALUES) {
+            None => self.few.get(at),
+            Some(beyond) => self.more.get(beyond),
+        }
+    }
+
+    /// Maps the ASCII letters of a text to lower case.
+    fn lower(&mut self, at: usize) {
+        if let Some(Stored::Untyped(place)) = self.stored(at) {
+            let place = *place;
+            self.texts.lower(place);
+        }
     }
 }
 
 impl Attributes for RequestAttributes {
     #[inline]
     fn get(&self, name: AttributeName<'_>) -> Option<ValueRef<'_>> {
-        let is_it = |entry: &&Entry| {
-            entry.hash == name.hash() && self.texts.get(entry.name) == Some(name.as_str())
-        };
-        Some(match &self.entries().find(is_it)?.value {
+        Some(match self.stored(self.wanted.position(name)?)? {
+            Stored::Missing => return None,
             Stored::Untyped(text) => ValueRef::Untyped(self.texts.get(*text)?),
             Stored::Text(text) => ValueRef::Text(self.texts.get(*text)?),
             Stored::Bool(value) => ValueRef::Bool(*value),
@@ -267,8 +274,10 @@ impl fmt::Debug for RequestAttributes {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_set()
             .entries(
-                self.entries()
-                    .filter_map(|entry| self.texts.get(entry.name)),
+                self.wanted
+                    .iter()
+                    .filter(|name| self.get(*name).is_some())
+                    .map(AttributeName::as_str),
             )
             .finish()
     }

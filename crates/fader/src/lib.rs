@@ -68,6 +68,7 @@ mod ruleset;
 mod snapshot;
 mod source;
 mod time;
+mod wanted;
 
 pub use attributes::{AttributeName, Attributes, TARGETING_KEY, Value, ValueRef};
 pub use compile::list_files;
@@ -85,6 +86,7 @@ pub use percent::{ParsePercentError, Percent};
 pub use snapshot::Snapshot;
 pub use source::{Delivery, Source};
 pub use time::{Clock, ManualClock, SystemClock, Timestamp};
+pub use wanted::Wanted;
 
 /// A value of a variant, as JSON.
 pub use serde_json::Value as Json;

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::Arc;
 
-use crate::attributes::{AttributeName, Attributes};
+use crate::attributes::Attributes;
 use crate::decision::{Answer, Code, Decision};
 use crate::handle::Scope;
 use crate::hash::Reach;
@@ -12,6 +12,7 @@ use crate::overlay::Overlay;
 use crate::overrides::Overrides;
 use crate::ruleset::{Flag, FlagId, Recall, Ruleset, Slot};
 use crate::time::Timestamp;
+use crate::wanted::Wanted;
 
 /// A ruleset and what the overlay says on top of it, swapped as one.
 #[derive(Debug)]
@@ -245,9 +246,9 @@ impl Snapshot {
     }
 
     /// Returns the attributes that the rules can ask for, so that an adapter keeps only those at hand.
-    pub fn wanted(&self) -> impl Iterator<Item = AttributeName<'_>> {
-        let ruleset = &self.live.ruleset;
-        ruleset.wanted.iter().map(|attribute| attribute.as_name())
+    #[must_use]
+    pub fn wanted(&self) -> Wanted {
+        self.live.ruleset.wanted.clone()
     }
 
     /// Makes a scope: this snapshot, and its time, with the attributes of one unit of work.

@@ -7,7 +7,7 @@ use fader::{
     AttributeName, Attributes, Change, Clock, CompileError, Context, Decoded, Delivery, Diagnostic,
     Event, Explanation, FlagKey, FlagValue, Flags, FlagsBuilder, HistoryEntry, Json, Key,
     KeyReport, Loaded, ManualClock, Overlay, Resolution, RollbackError, Scope, Snapshot, Source,
-    SourceStatus, State, Status, Subscription, Timestamp, Value, WeakFlags,
+    SourceStatus, State, Status, Subscription, Timestamp, Value, Wanted, WeakFlags,
 };
 
 use super::keys::Limits;
@@ -140,8 +140,14 @@ fn snapshot() {
     let _: fn(&Snapshot) -> Option<&Json> = Snapshot::metadata;
     let _: fn(&Snapshot) -> &Overlay = Snapshot::overlay;
     lends::<Snapshot, &str, _>(Snapshot::flags);
-    lends::<Snapshot, AttributeName<'_>, _>(Snapshot::wanted);
+    let _: fn(&Snapshot) -> Wanted = Snapshot::wanted;
+    lends::<Wanted, AttributeName<'_>, _>(Wanted::iter);
+    let _: fn(&Wanted, AttributeName<'_>) -> Option<usize> = Wanted::position;
+    let _: fn(&Wanted) -> usize = Wanted::len;
+    let _: fn(&Wanted) -> bool = Wanted::is_empty;
     cloned::<Snapshot>();
+    cloned::<Wanted>();
+    empty::<Wanted>();
     scope::<()>();
 }
 

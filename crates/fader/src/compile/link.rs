@@ -10,6 +10,7 @@ use crate::ruleset::condition::Test;
 use crate::ruleset::{
     Attribute, Condition, FlagId, ListId, Recall, Ruleset, SegmentId, Share, Slot, Unit,
 };
+use crate::wanted::Wanted;
 
 /// What one compiled flag or segment asks for by itself.
 #[derive(Default)]
@@ -145,7 +146,7 @@ pub(crate) fn link(ruleset: &mut Ruleset, kept: &[FlagId]) {
         .flat_map(|asks| &asks.attributes)
         .map(|attribute| (&*attribute.name, attribute))
         .collect();
-    ruleset.wanted = wanted.into_values().map(Arc::clone).collect();
+    ruleset.wanted = Wanted::new(wanted.into_values().map(Arc::clone).collect());
 }
 
 /// Identifies what each flag means: its text, and all that it refers to.

@@ -18,6 +18,7 @@ use crate::ruleset::{
 };
 use crate::source::Source;
 use crate::time::Timestamp;
+use crate::wanted::Wanted;
 
 mod condition;
 mod flag;
@@ -408,7 +409,7 @@ fn assemble(
         order: order.into(),
         segments: segment_slots.into(),
         lists: list_slots.into(),
-        wanted: Box::default(),
+        wanted: Wanted::default(),
         reads_time: false,
         places: places.into(),
     };

@@ -15,6 +15,7 @@ use crate::key::{DecodedValue, Decoder};
 use crate::packed::Packed;
 use crate::percent::Percent;
 use crate::time::Timestamp;
+use crate::wanted::Wanted;
 
 pub(crate) mod condition;
 pub(crate) mod list;
@@ -222,7 +223,7 @@ pub(crate) struct Ruleset {
     /// By [`ListId`].
     pub(crate) lists: Box<[Option<Arc<List>>]>,
     /// What the rules of this document can ask for, by name.
-    pub(crate) wanted: Box<[Arc<Attribute>]>,
+    pub(crate) wanted: Wanted,
     /// Whether any answer depends on the time.
     pub(crate) reads_time: bool,
     /// Where the percents of rules stand in the document.
@@ -485,7 +486,7 @@ impl Ruleset {
             names: Names::default(),
             segments: Box::default(),
             lists: Box::default(),
-            wanted: Box::default(),
+            wanted: Wanted::default(),
             reads_time: false,
             places: Box::default(),
         }
