@@ -207,7 +207,7 @@ where
         let mut capture = Capture::new(&snapshot, &view);
         (self.attributes)(parts, &mut capture);
         let attributes = capture.finish();
-        RequestScope(Arc::new(snapshot.scope(attributes)))
+        RequestScope(Arc::new(snapshot.into_scope(attributes)))
     }
 }
 

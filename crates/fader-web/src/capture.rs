@@ -29,6 +29,7 @@ pub struct Capture<'a> {
 
 impl<'a> Capture<'a> {
     /// Captures what the request answers itself.
+    #[inline]
     #[must_use]
     pub fn new(snapshot: &Snapshot, request: &'a dyn RequestView) -> Self {
         let wanted = snapshot.wanted();
@@ -75,6 +76,7 @@ impl<'a> Capture<'a> {
     }
 
     /// Returns what was captured.
+    #[inline(always)]
     #[must_use]
     pub fn finish(self) -> RequestAttributes {
         self.attributes
@@ -115,6 +117,7 @@ enum Stored {
 }
 
 impl RequestAttributes {
+    #[inline(always)]
     fn new(wanted: Wanted) -> Self {
         let more = wanted.len().saturating_sub(VALUES);
         Self {

@@ -124,7 +124,7 @@ impl ScopeMemo {
     const FEW: usize = 24;
     const SEGMENTS_A_WORD: usize = 32;
 
-    #[inline]
+    #[inline(always)]
     pub(crate) fn new(ruleset: &Ruleset) -> Self {
         let flags = ruleset.flags.len();
         let words = flags + ruleset.segments.len().div_ceil(Self::SEGMENTS_A_WORD);

@@ -252,9 +252,17 @@ impl Snapshot {
     }
 
     /// Makes a scope: this snapshot, and its time, with the attributes of one unit of work.
+    #[inline(always)]
     #[must_use]
     pub fn scope<A: Attributes>(&self, attributes: A) -> Scope<A> {
         Scope::new(self.clone(), attributes)
+    }
+
+    /// Makes a scope of this snapshot itself, for whoever needs it no more.
+    #[inline(always)]
+    #[must_use]
+    pub fn into_scope<A: Attributes>(self, attributes: A) -> Scope<A> {
+        Scope::new(self, attributes)
     }
 
     /// Returns the overlay.

@@ -134,6 +134,7 @@ fn scope() {
 #[test]
 fn snapshot() {
     fn scope<A: Attributes>() {
+        let _: fn(Snapshot, A) -> Scope<A> = Snapshot::into_scope;
         let _: fn(&Snapshot, A) -> Scope<A> = Snapshot::scope;
     }
     let _: fn(&Snapshot) -> &str = Snapshot::version;

@@ -39,6 +39,7 @@ pub struct Scope<A> {
 }
 
 impl<A: Attributes> Scope<A> {
+    #[inline(always)]
     pub(crate) fn new(snapshot: Snapshot, attributes: A) -> Self {
         let memo = ScopeMemo::new(&snapshot.live.ruleset);
         Self {
