@@ -64,20 +64,26 @@ impl<T: ?Sized> FlagKey<T> {
         self.default
     }
 
-    /// Finds the flag, [`FlagId::NOWHERE`] if there is none. Numbers hold for a lineage's life, so a cached one is good
-    /// for every ruleset of it.
-    #[inline]
-    pub(crate) fn find(&self, lineage: u32, ruleset: &Ruleset) -> FlagId {
+    /// Returns the flag's number, if the key was last used with that lineage. Numbers hold for a lineage's life, so this
+    /// one is good for every ruleset of it.
+    #[inline(always)]
+    pub(crate) fn cached(&self, lineage: u32) -> Option<FlagId> {
         let cached = self.cache.load(Ordering::Relaxed);
         #[expect(
             clippy::cast_possible_truncation,
             reason = "the two halves of the word"
         )]
         let (of, id) = ((cached >> 32) as u32, cached as u32);
-        if of == lineage {
-            return FlagId(id);
+        (of == lineage).then_some(FlagId(id))
+    }
+
+    /// Finds the flag, [`FlagId::NOWHERE`] if there is none.
+    #[inline]
+    pub(crate) fn find(&self, lineage: u32, ruleset: &Ruleset) -> FlagId {
+        match self.cached(lineage) {
+            Some(id) => id,
+            None => self.look_up(lineage, ruleset),
         }
-        self.look_up(lineage, ruleset)
     }
 
     #[cold]

@@ -159,6 +159,14 @@ impl ScopeMemo {
         ))
     }
 
+    /// Notes that the scope's owner asked for a flag on which there is one decision for everybody.
+    #[inline(always)]
+    pub(crate) fn note(&self, id: FlagId, decision: Decision) {
+        if let Some(word) = self.word(id) {
+            word.store(decision.asked().to_word(), Ordering::Relaxed);
+        }
+    }
+
     /// Returns the decision on a flag that the scope's owner asks for, as kept or as `decide` decides.
     #[inline(always)]
     pub(crate) fn ask(&self, id: FlagId, decide: impl FnOnce() -> Decision) -> Decision {

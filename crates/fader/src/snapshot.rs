@@ -149,12 +149,7 @@ impl Live {
 
     #[inline]
     pub(crate) fn entry(&self, id: FlagId) -> Option<&Entry> {
-        let at = id.index();
-        #[expect(
-            clippy::indexing_slicing,
-            reason = "within bounds as just seen; the null check of `get` would be one more step of each evaluation"
-        )]
-        (at < self.entries.len()).then(|| &self.entries[at])
+        self.entries.get(id.index())
     }
 
     /// Resolves a flag by name: a forced value, or what `decide` decides.

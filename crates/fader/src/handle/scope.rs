@@ -11,7 +11,7 @@ use crate::key::{FlagKey, FlagValue, VariantRef};
 use crate::memo::ScopeMemo;
 use crate::overrides::Forced;
 use crate::ruleset::FlagId;
-use crate::snapshot::{Entry, Snapshot};
+use crate::snapshot::{Course, Entry, Snapshot};
 
 /// One snapshot with the attributes of one unit of work, usually a request.
 ///
@@ -53,27 +53,52 @@ impl<A: Attributes> Scope<A> {
     #[inline]
     #[must_use]
     pub fn get<'s, T: FlagValue + ?Sized>(&'s self, key: &'s FlagKey<T>) -> &'s T {
+        // Whatever takes more than a few steps is called last, so that the rest needs no room on the stack.
+        let Some(id) = key.cached(self.snapshot.lineage) else {
+            return self.get_uncached(key);
+        };
+        let Some(entry) = self.snapshot.live.entry(id) else {
+            return key.default_value();
+        };
+        match entry.course {
+            Course::Fixed(decision) if self.snapshot.overrides.is_none() => {
+                self.memo.note(id, decision);
+                read_served(entry, decision, key)
+            }
+            _ => self.get_decided(key, id, entry),
+        }
+    }
+
+    #[cold]
+    fn get_uncached<'s, T: FlagValue + ?Sized>(&'s self, key: &'s FlagKey<T>) -> &'s T {
         let live = &*self.snapshot.live;
+        let id = key.find(self.snapshot.lineage, &live.ruleset);
+        match live.entry(id) {
+            Some(entry) => self.get_decided(key, id, entry),
+            None => self.forced_value(key).unwrap_or(key.default_value()),
+        }
+    }
+
+    #[inline(never)]
+    fn get_decided<'s, T: FlagValue + ?Sized>(
+        &'s self,
+        key: &'s FlagKey<T>,
+        id: FlagId,
+        entry: &'s Entry,
+    ) -> &'s T {
+        let decision = self.decide(id, entry);
         if self.snapshot.overrides.is_some()
             && let Some(value) = self.forced_value(key)
         {
             return value;
         }
-        let id = key.find(self.snapshot.lineage, &live.ruleset);
-        let Some(entry) = live.entry(id) else {
-            return key.default_value();
-        };
-        match entry.flag.served(self.decide(id, entry)) {
-            Some(variant) => T::read(VariantRef(variant)).unwrap_or(key.default_value()),
-            None => key.default_value(),
-        }
+        read_served(entry, decision, key)
     }
 
-    /// Returns a forced value, once the flag itself is decided, so that it counts as asked for.
+    /// Returns a forced value.
     #[cold]
     fn forced_value<'s, T: FlagValue + ?Sized>(&'s self, key: &'s FlagKey<T>) -> Option<&'s T> {
         let forced = self.forced(key.name())?;
-        self.decide_named(key.name());
         Some(forced.read().unwrap_or(key.default_value()))
     }
 
@@ -161,6 +186,19 @@ impl<A: Attributes> Scope<A> {
             };
             evaluation.longest(id, entry)
         })
+    }
+}
+
+/// Reads what a decision serves.
+#[inline(always)]
+fn read_served<'s, T: FlagValue + ?Sized>(
+    entry: &'s Entry,
+    decision: Decision,
+    key: &'s FlagKey<T>,
+) -> &'s T {
+    match entry.flag.served(decision) {
+        Some(variant) => T::read(VariantRef(variant)).unwrap_or(key.default_value()),
+        None => key.default_value(),
     }
 }
 
