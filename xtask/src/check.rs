@@ -150,6 +150,12 @@ fn has_target(target: &str) -> bool {
 }
 
 fn dependencies() -> anyhow::Result<()> {
+    // What the other engines are measured with follows what this workspace depends on.
+    let peers = tools::root().join("benches/peers/Cargo.toml");
+    let mut command = cargo();
+    command.args(["update", "--workspace", "--locked", "--manifest-path"]);
+    call(command.arg(peers))
+        .context("the lock file of `benches/peers` is out of date: run `cargo build` there once")?;
     let core = dependencies_of(&["--package", "fader"])?;
     println!("    fader: {} crates", core.len());
     ensure!(
