@@ -11,15 +11,15 @@ use crate::document::model::{self, ConditionKind, FlagSet, Name};
 use crate::document::slice;
 use crate::document::syntax::Span;
 use crate::document::text::Text;
-use crate::hash;
+use crate::hash::{self, NameHashing};
 use crate::ruleset::condition::{Equals, Test};
 use crate::ruleset::network::NetworkSet;
 use crate::ruleset::pattern::Pattern;
 use crate::ruleset::text::{TextMatch, TextSet, Words};
 use crate::ruleset::version::Requirement;
 use crate::ruleset::{
-    self, Attribute, Condition, Flag, FlagId, List, ListId, PatternKey, Registry, Segment,
-    SegmentId, Truth, Variant,
+    self, Attribute, Condition, Flag, FlagId, KnownVariants, List, ListId, Patterns, Registry,
+    Segment, SegmentId, Truth,
 };
 
 /// What a document's names stand for.
@@ -67,10 +67,10 @@ pub(crate) struct Compiler<'c, 't> {
     lists: &'c [(ListId, Option<Arc<List>>)],
     pub(crate) report: &'c mut Report,
     /// Patterns compiled already: one document tends to repeat them.
-    patterns: HashMap<PatternKey, Pattern>,
+    patterns: Patterns,
     /// Variants compiled already, by the fingerprint of their text.
-    pub(crate) variants: HashMap<u128, Arc<[Variant]>>,
-    labels: HashSet<Arc<str>>,
+    pub(crate) variants: KnownVariants,
+    labels: HashSet<Arc<str>, NameHashing>,
     references: Vec<Reference<'t>>,
     /// The variants that flags are asked to serve: whether they have them shows when all are compiled.
     asked: Vec<Asked<'t>>,
@@ -102,17 +102,16 @@ impl<'c, 't> Compiler<'c, 't> {
         text: &'c Text<'c>,
         report: &'c mut Report,
     ) -> Self {
-        let (patterns, references) = (HashMap::new(), Vec::new());
         Self {
             names,
             registry,
             input,
             lists,
             report,
-            patterns,
-            variants: HashMap::new(),
-            labels: HashSet::new(),
-            references,
+            patterns: Patterns::default(),
+            variants: KnownVariants::default(),
+            labels: HashSet::default(),
+            references: Vec::new(),
             asked: Vec::new(),
             guarded: HashMap::new(),
             all_resolve: true,
@@ -481,24 +480,22 @@ impl<'c, 't> Compiler<'c, 't> {
     /// Compiles patterns, unless the document before had the same.
     fn compile_pattern(
         &mut self,
-        key: &PatternKey,
+        key: u128,
         sources: &[&str],
+        ignore_case: bool,
     ) -> Result<Pattern, (usize, String)> {
-        match self.registry.patterns.remove(key) {
+        match self.registry.patterns.remove(&key) {
             Some(pattern) => Ok(pattern),
-            None => Pattern::new(sources, key.1),
+            None => Pattern::new(sources, ignore_case),
         }
     }
 
     fn pattern(&mut self, patterns: &[Name<'_>], ignore_case: bool, span: Span) -> Option<Pattern> {
         let sources: Vec<&str> = patterns.iter().map(|pattern| pattern.value).collect();
-        let key = (
-            sources.iter().map(|source| (*source).to_owned()).collect(),
-            ignore_case,
-        );
+        let key = hash::identity_of_all(&sources, ignore_case);
         let pattern = match self.patterns.get(&key) {
             Some(pattern) => pattern.clone(),
-            None => match self.compile_pattern(&key, &sources) {
+            None => match self.compile_pattern(key, &sources, ignore_case) {
                 Ok(pattern) => self.patterns.entry(key).or_insert(pattern).clone(),
                 Err((at, reason)) => {
                     let pattern = patterns.get(at).copied();

@@ -1,6 +1,5 @@
 //! Flags and their rules.
 
-use std::collections::HashMap;
 use std::sync::Arc;
 
 use crate::attributes::TARGETING_KEY;
@@ -8,7 +7,7 @@ use crate::compile::condition::{Compiler, Part};
 use crate::compile::references::flag_nesting;
 use crate::compile::warnings;
 use crate::document::diagnostic::{DiagnosticKind, Report};
-use crate::document::fields;
+use crate::document::fields::{self, Seen};
 use crate::document::model::{self, FlagEntry, FlagText, Serve, Share};
 use crate::document::syntax::{self, Lines, Syntax};
 use crate::document::text::Text;
@@ -36,7 +35,7 @@ pub(crate) fn compile_entry<'t>(
         FlagText::Parsed(value) => {
             compiler.enter(part, None);
             let model = read_flag(name, value, compiler.report);
-            let flag = compile_flag(id, &model, text.read(), compiler);
+            let flag = compile_flag(id, model, text.read(), compiler);
             return Some((id, flag));
         }
     };
@@ -49,17 +48,19 @@ pub(crate) fn compile_entry<'t>(
     let value = syntax::parse_scanned(written, Syntax::Document, None).ok()?;
     fields::duplicates(&value, compiler.report);
     let model = read_flag(name, &value, compiler.report);
-    let flag = compile_flag(id, &model, written, compiler);
+    let flag = compile_flag(id, model, written, compiler);
     Some((id, flag))
 }
 
 /// Checks and compiles a flag that was read from a text.
 fn compile_flag(
     id: FlagId,
-    model: &model::Flag<'_>,
+    mut model: model::Flag<'_>,
     text: &str,
     compiler: &mut Compiler<'_, '_>,
 ) -> Arc<Flag> {
+    let about = std::mem::take(&mut model.about);
+    let model = &model;
     compiler.check_count(model.variants.len(), "variants", model.span);
     compiler.check_count(model.rules.len(), "rules", model.span);
     check_rule_names(model, compiler.report);
@@ -107,7 +108,7 @@ fn compile_flag(
         one_draw: OneDraw::of(&rules, default),
         rules,
         fingerprint,
-        about: boxed(model.about.clone()),
+        about: boxed(about),
         written: boxed(written),
     };
     Arc::new(flag)
@@ -126,9 +127,9 @@ fn variant_of(flag: &model::Flag<'_>, name: &str) -> Option<u16> {
 }
 
 fn check_rule_names(flag: &model::Flag<'_>, report: &mut Report) {
-    let mut seen = HashMap::new();
+    let mut seen = Seen::default();
     for name in flag.rules.iter().filter_map(|rule| rule.name) {
-        if seen.insert(name.value, ()).is_some() {
+        if !seen.insert(name.value) {
             report
                 .error(
                     DiagnosticKind::DuplicateName,

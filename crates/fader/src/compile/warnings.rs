@@ -137,6 +137,9 @@ fn draws_that_reach_nobody(flag: &Flag<'_>, report: &mut Report) {
         }
         _ => None,
     };
+    if flag.rules.iter().filter_map(percent_of).nth(1).is_none() {
+        return;
+    }
     // How far the unconditional rules so far have taken each draw, by unit and salt.
     let mut taken: HashMap<(&str, &str), Percent> = HashMap::new();
     for rule in &flag.rules {
