@@ -188,8 +188,8 @@ pub(crate) fn identity_of(first: &[u8], second: &[u8]) -> u128 {
 }
 
 /// Tells lists of texts apart, and what is done with them.
-pub(crate) fn identity_of_all(texts: &[&str], flag: bool) -> u128 {
-    texts.iter().fold(u128::from(flag), |all, text| {
+pub(crate) fn identity_of_all<'t>(texts: impl IntoIterator<Item = &'t str>, flag: bool) -> u128 {
+    texts.into_iter().fold(u128::from(flag), |all, text| {
         let pair = [all, identity(text.as_bytes())].map(u128::to_le_bytes);
         identity(pair.as_flattened())
     })

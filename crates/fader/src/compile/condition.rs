@@ -70,6 +70,8 @@ pub(crate) struct Compiler<'c, 't> {
     patterns: Patterns,
     /// Variants compiled already, by the fingerprint of their text.
     pub(crate) variants: KnownVariants,
+    /// Version requirements compiled already, by the identity of their texts.
+    versions: HashMap<u128, Arc<[Requirement]>, NameHashing>,
     labels: HashSet<Arc<str>, NameHashing>,
     references: Vec<Reference<'t>>,
     /// The variants that flags are asked to serve: whether they have them shows when all are compiled.
@@ -110,6 +112,7 @@ impl<'c, 't> Compiler<'c, 't> {
             report,
             patterns: Patterns::default(),
             variants: KnownVariants::default(),
+            versions: HashMap::default(),
             labels: HashSet::default(),
             references: Vec::new(),
             asked: Vec::new(),
@@ -452,11 +455,19 @@ impl<'c, 't> Compiler<'c, 't> {
             model::Test::Between(low, high) => Test::Between(*low, *high),
             model::Test::Before(instant) => Test::Before(*instant),
             model::Test::After(instant) => Test::After(*instant),
-            model::Test::Version(requirements) => Test::Version(requirements.as_slice().into()),
+            model::Test::Version(requirements) => Test::Version(self.version(requirements)),
             model::Test::InNetwork(networks) => {
                 Test::InNetwork(Box::new(NetworkSet::new(networks)))
             }
         })
+    }
+
+    /// Returns requirements, shared with other flags that write them alike: most name one of a few releases.
+    fn version(&mut self, requirements: &[Requirement]) -> Arc<[Requirement]> {
+        let texts = requirements.iter().map(Requirement::as_str);
+        let key = hash::identity_of_all(texts, false);
+        let shared = self.versions.entry(key);
+        Arc::clone(shared.or_insert_with(|| requirements.into()))
     }
 
     fn list_test(&mut self, name: Name<'_>) -> Option<Test> {
@@ -492,7 +503,7 @@ impl<'c, 't> Compiler<'c, 't> {
 
     fn pattern(&mut self, patterns: &[Name<'_>], ignore_case: bool, span: Span) -> Option<Pattern> {
         let sources: Vec<&str> = patterns.iter().map(|pattern| pattern.value).collect();
-        let key = hash::identity_of_all(&sources, ignore_case);
+        let key = hash::identity_of_all(sources.iter().copied(), ignore_case);
         let pattern = match self.patterns.get(&key) {
             Some(pattern) => pattern.clone(),
             None => match self.compile_pattern(key, &sources, ignore_case) {
