@@ -28,7 +28,8 @@ fn handle() -> Flags {
     Flags::builder().history(0).build()
 }
 
-/// From bytes to live flags, beside the parsing of the same bytes to a tree.
+/// From bytes to live flags, beside the parsing of the same bytes to a tree. Neither what is live then nor the tree is
+/// dropped while the clock runs.
 fn compile(report: &mut Report, name: &str, count: usize) {
     let document = mixed(count).document();
     let source = Source::new("mixed.json");
@@ -41,7 +42,8 @@ fn compile(report: &mut Report, name: &str, count: usize) {
                     .load(document.as_str(), &source)
                     .expect("the document is good");
             },
-        ),
+        )
+        .one_by_one(),
         Some(parse(&document)),
     );
 }
@@ -51,6 +53,7 @@ fn parse(document: &str) -> Task<impl FnMut(usize), impl FnMut(&mut ()) -> serde
         |_| (),
         move |()| serde_json::from_slice(document.as_bytes()).expect("the document is JSON"),
     )
+    .one_by_one()
 }
 
 /// One flag edited among many.
@@ -80,7 +83,8 @@ fn reload(report: &mut Report, count: usize) {
                     .load(document.as_str(), &source)
                     .expect("the document is good");
             },
-        ),
+        )
+        .one_by_one(),
         Some(parse(&document)),
     );
 }
@@ -105,7 +109,8 @@ fn free(report: &mut Report, count: usize) {
                 flags
             },
             |flags| flags.reclaim(),
-        ),
+        )
+        .one_by_one(),
     );
 }
 
@@ -127,6 +132,7 @@ fn list(report: &mut Report, count: usize) {
                         .expect("the document is good"),
                 );
             },
-        ),
+        )
+        .one_by_one(),
     );
 }

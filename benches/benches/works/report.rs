@@ -33,6 +33,8 @@ pub struct Task<P, W> {
     prepare: P,
     work: W,
     per: usize,
+    /// How many are prepared before the clock starts.
+    chunk: usize,
 }
 
 /// Makes a task of what is done before the clock starts and what it measures.
@@ -41,13 +43,19 @@ pub fn task<T, R, P: FnMut(usize) -> T, W: FnMut(&mut T) -> R>(prepare: P, work:
         prepare,
         work,
         per: 1,
+        chunk: CHUNK,
     }
 }
 
 impl<P, W> Task<P, W> {
     /// Says how many evaluations it comes to.
     pub fn per(self, per: usize) -> Self {
-        Self { per, ..self }
+        Self { per, ..self }.one_by_one()
+    }
+
+    /// Does one at a time, and drops what comes of it when the clock has stopped.
+    pub fn one_by_one(self) -> Self {
+        Self { chunk: 1, ..self }
     }
 }
 
@@ -121,19 +129,20 @@ impl Report {
         name: &str,
         mut task: Task<impl FnMut(usize) -> T, impl FnMut(&mut T) -> R>,
     ) -> (f64, f64) {
-        let chunk = if task.per > 1 { 1 } else { CHUNK };
+        let chunk = task.chunk;
         let mut at = 0;
         // The one place that does the work, so that it is compiled once and the same for all.
         let mut run = |count: usize| {
             let mut items: Vec<T> = (at + 1..=at + count).map(&mut task.prepare).collect();
             at += count;
-            counted(|| {
-                let start = Instant::now();
+            let ((spent, _result), counts) = counted(|| {
+                let (start, mut result) = (Instant::now(), None);
                 for item in &mut items {
-                    black_box((task.work)(black_box(item)));
+                    result = Some(black_box((task.work)(black_box(item))));
                 }
-                start.elapsed()
-            })
+                (start.elapsed(), result)
+            });
+            (spent, counts)
         };
         // The first time may do what is done once.
         run(chunk);

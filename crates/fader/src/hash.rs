@@ -125,7 +125,7 @@ pub(crate) fn name(name: &str) -> u64 {
     xxh3_64(name.as_bytes())
 }
 
-/// Hashes the names of flags for maps that only loading fills: whoever writes documents has no need to aim collisions.
+/// Hashes names and identities for maps that only loading fills: whoever writes documents has no need to aim collisions.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct NameHasher(u64);
 
@@ -185,6 +185,14 @@ pub(crate) fn identity_of(first: &[u8], second: &[u8]) -> u128 {
     state.update(&identity(first).to_le_bytes());
     state.update(&identity(second).to_le_bytes());
     state.digest128()
+}
+
+/// Tells lists of texts apart, and what is done with them.
+pub(crate) fn identity_of_all<'t>(texts: impl IntoIterator<Item = &'t str>, flag: bool) -> u128 {
+    texts.into_iter().fold(u128::from(flag), |all, text| {
+        let pair = [all, identity(text.as_bytes())].map(u128::to_le_bytes);
+        identity(pair.as_flattened())
+    })
 }
 
 /// The version of a document without a revision: 16 hex digits of `XXH3_64` over its parts, one after the other.

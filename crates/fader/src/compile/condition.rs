@@ -10,15 +10,16 @@ use crate::document::diagnostic::{DiagnosticKind, Report};
 use crate::document::model::{self, ConditionKind, FlagSet, Name};
 use crate::document::slice;
 use crate::document::syntax::Span;
-use crate::hash;
+use crate::document::text::Text;
+use crate::hash::{self, NameHashing};
 use crate::ruleset::condition::{Equals, Test};
 use crate::ruleset::network::NetworkSet;
 use crate::ruleset::pattern::Pattern;
 use crate::ruleset::text::{TextMatch, TextSet, Words};
 use crate::ruleset::version::Requirement;
 use crate::ruleset::{
-    self, Attribute, Condition, FlagId, List, ListId, PatternKey, Registry, Segment, SegmentId,
-    Truth, Variant,
+    self, Attribute, Condition, Flag, FlagId, KnownVariants, List, ListId, Patterns, Registry,
+    Segment, SegmentId, Truth,
 };
 
 /// What a document's names stand for.
@@ -66,16 +67,32 @@ pub(crate) struct Compiler<'c, 't> {
     lists: &'c [(ListId, Option<Arc<List>>)],
     pub(crate) report: &'c mut Report,
     /// Patterns compiled already: one document tends to repeat them.
-    patterns: HashMap<PatternKey, Pattern>,
+    patterns: Patterns,
     /// Variants compiled already, by the fingerprint of their text.
-    pub(crate) variants: HashMap<u128, Arc<[Variant]>>,
-    labels: HashSet<Arc<str>>,
+    pub(crate) variants: KnownVariants,
+    /// Version requirements compiled already, by the identity of their texts.
+    versions: HashMap<u128, Arc<[Requirement]>, NameHashing>,
+    labels: HashSet<Arc<str>, NameHashing>,
     references: Vec<Reference<'t>>,
+    /// The variants that flags are asked to serve: whether they have them shows when all are compiled.
+    asked: Vec<Asked<'t>>,
+    /// The salts of guarded ramps, with their flags.
+    guarded: HashMap<String, &'t str>,
     /// Whether all that known flags name is there.
     all_resolve: bool,
     /// The lists that a constant of the part being compiled was made of, by fingerprint.
     folded: Vec<u128>,
     inside: Part<'t>,
+    text: &'c Text<'c>,
+    /// How far behind its place in its own text the part stands in the whole text, if it has one of its own.
+    shift: Option<usize>,
+}
+
+/// A variant that a condition names.
+struct Asked<'t> {
+    flag: &'t str,
+    variant: String,
+    at: Span,
 }
 
 impl<'c, 't> Compiler<'c, 't> {
@@ -84,35 +101,64 @@ impl<'c, 't> Compiler<'c, 't> {
         registry: &'c mut Registry,
         input: &'c Input<'c>,
         lists: &'c [(ListId, Option<Arc<List>>)],
+        text: &'c Text<'c>,
         report: &'c mut Report,
     ) -> Self {
-        let (patterns, references) = (HashMap::new(), Vec::new());
         Self {
             names,
             registry,
             input,
             lists,
             report,
-            patterns,
-            variants: HashMap::new(),
-            labels: HashSet::new(),
-            references,
+            patterns: Patterns::default(),
+            variants: KnownVariants::default(),
+            versions: HashMap::default(),
+            labels: HashSet::default(),
+            references: Vec::new(),
+            asked: Vec::new(),
+            guarded: HashMap::new(),
             all_resolve: true,
             folded: Vec::new(),
             inside: Part::Flag(""),
+            text,
+            shift: None,
         }
     }
 
-    /// Returns the references of all that was compiled, and whether those of known flags lead somewhere.
-    pub(crate) fn into_references(self) -> (Vec<Reference<'t>>, bool) {
+    /// Returns the references of all that was compiled, and whether those of known flags lead somewhere. Flags are given
+    /// in the order of the document.
+    pub(crate) fn finish(self, flags: &[(FlagId, Arc<Flag>)]) -> (Vec<Reference<'t>>, bool) {
+        for Asked { flag, variant, at } in &self.asked {
+            let index = self.names.flags.get(flag);
+            let variants = index
+                .and_then(|index| flags.get(*index))
+                .map_or(&[][..], |(_, flag)| &flag.variants);
+            let mut known = variants.iter().map(|known| &*known.name);
+            // A flag without readable variants has its own mistake.
+            if variants.is_empty() || known.any(|known| known == variant) {
+                continue;
+            }
+            let message = format!("unknown variant `{variant}` of the flag `{flag}`");
+            let known = variants.iter().map(|known| &*known.name);
+            self.report
+                .error(DiagnosticKind::UnknownVariant, *at, message)
+                .suggest(variant, known);
+        }
+        self.report.place(|span| span);
         self.registry.keep(self.patterns, self.variants);
         (self.references, self.all_resolve)
     }
 
-    /// Begins a part of the document.
-    pub(crate) fn enter(&mut self, part: Part<'t>) {
-        self.inside = part;
+    /// Begins a part of the document, which may have a text of its own that far behind the whole one.
+    pub(crate) fn enter(&mut self, part: Part<'t>, shift: Option<usize>) {
+        (self.inside, self.shift) = (part, shift);
         self.folded.clear();
+    }
+
+    /// Ends a part: what was reported of it is placed in the whole text.
+    pub(crate) fn leave(&mut self) {
+        let (text, shift) = (self.text, self.shift);
+        self.report.place(|span| in_whole(span, text, shift));
     }
 
     /// Tells the part's compiled form from others: by its text, and by what else was made a constant of it.
@@ -134,6 +180,14 @@ impl<'c, 't> Compiler<'c, 't> {
         let label: Arc<str> = name.into();
         self.labels.insert(Arc::clone(&label));
         label
+    }
+
+    /// Notes the salt of a guarded ramp; returns the flag that has another one of that salt.
+    pub(crate) fn guard(&mut self, salt: &str) -> Option<&'t str> {
+        let Part::Flag(flag) = self.inside else {
+            return None;
+        };
+        self.guarded.insert(salt.to_owned(), flag)
     }
 
     /// Returns how many references there are so far.
@@ -158,9 +212,9 @@ impl<'c, 't> Compiler<'c, 't> {
 
     /// Notes the references of a flag that is known already. Their places in its text are not: where one of them is at
     /// fault the whole text is read.
-    pub(crate) fn refer_again(&mut self, flag: &ruleset::Flag, at: Span) {
+    pub(crate) fn refer_again(&mut self, flag: &Flag, at: Span) {
         fn key<'t>(names: &Index<'t>, name: Option<&Arc<str>>) -> Option<&'t str> {
-            Some(*names.get_key_value(&**name?)?.0)
+            find(names, name?)
         }
         let names = self.names;
         for reference in flag.references() {
@@ -184,15 +238,12 @@ impl<'c, 't> Compiler<'c, 't> {
         }
     }
 
-    pub(crate) fn segment(
-        &mut self,
-        model: &model::Segment<'t>,
-        text: &str,
-    ) -> (SegmentId, Segment) {
-        self.enter(Part::Segment(model.name.value));
+    pub(crate) fn segment(&mut self, model: &model::Segment<'t>) -> (SegmentId, Segment) {
+        self.enter(Part::Segment(model.name.value), None);
         let id = SegmentId(self.registry.segments.number(model.name.value));
         let condition = self.condition(&model.condition);
-        let fingerprint = self.fingerprint(slice(text, model.span));
+        let fingerprint = self.fingerprint(slice(self.text.read(), model.span));
+        self.leave();
         (
             id,
             Segment {
@@ -211,7 +262,7 @@ impl<'c, 't> Compiler<'c, 't> {
         self.input.ambient.get(name)
     }
 
-    pub(crate) fn condition(&mut self, model: &model::Condition<'t>) -> Condition {
+    pub(crate) fn condition(&mut self, model: &model::Condition<'_>) -> Condition {
         match &model.kind {
             ConditionKind::All(parts) => {
                 if parts.value.is_empty() {
@@ -262,16 +313,16 @@ impl<'c, 't> Compiler<'c, 't> {
         }
     }
 
-    fn refer(&mut self, to: Part<'t>, name: Name<'t>) {
+    fn refer(&mut self, to: Part<'t>, at: Span) {
         self.references.push(Reference {
             from: self.inside,
             to,
-            at: name.span,
+            at: in_whole(at, self.text, self.shift),
         });
     }
 
-    fn segment_reference(&mut self, name: Name<'t>) -> Condition {
-        if !self.names.segments.contains_key(name.value) {
+    fn segment_reference(&mut self, name: Name<'_>) -> Condition {
+        let Some(known) = find(&self.names.segments, name.value) else {
             self.report
                 .error(
                     DiagnosticKind::UnknownSegment,
@@ -287,18 +338,13 @@ impl<'c, 't> Compiler<'c, 't> {
                         .map(|segment| segment.name.value),
                 );
             return Condition::Constant(Truth::Unknown);
-        }
-        self.refer(Part::Segment(name.value), name);
+        };
+        self.refer(Part::Segment(known), name.span);
         Condition::Segment(SegmentId(self.registry.segments.number(name.value)))
     }
 
-    fn prerequisite(&mut self, name: Name<'t>, variants: &model::At<Vec<Name<'t>>>) -> Condition {
-        let Some(flag) = self
-            .names
-            .flags
-            .get(name.value)
-            .and_then(|at| self.names.set.flags.get(*at))
-        else {
+    fn prerequisite(&mut self, name: Name<'_>, variants: &model::At<Vec<Name<'_>>>) -> Condition {
+        let Some(known) = find(&self.names.flags, name.value) else {
             self.report
                 .error(
                     DiagnosticKind::UnknownFlag,
@@ -311,20 +357,13 @@ impl<'c, 't> Compiler<'c, 't> {
                 );
             return Condition::Constant(Truth::Unknown);
         };
-        self.refer(Part::Flag(name.value), name);
-        let known = flag.variant_names();
-        for variant in &variants.value {
-            // A flag without readable variants has its own mistake.
-            if !known.is_empty() && !known.contains(&variant.value) {
-                let message = format!(
-                    "unknown variant `{}` of the flag `{}`",
-                    variant.value, name.value
-                );
-                self.report
-                    .error(DiagnosticKind::UnknownVariant, variant.span, message)
-                    .suggest(variant.value, known.iter().copied());
-            }
-        }
+        self.refer(Part::Flag(known), name.span);
+        let asked = variants.value.iter().map(|variant| Asked {
+            flag: known,
+            variant: variant.value.to_owned(),
+            at: in_whole(variant.span, self.text, self.shift),
+        });
+        self.asked.extend(asked);
         if variants.value.is_empty() {
             self.report
                 .warning(
@@ -345,7 +384,7 @@ impl<'c, 't> Compiler<'c, 't> {
         }
     }
 
-    fn attribute_test(&mut self, name: &'t str, test: &model::At<model::Test<'t>>) -> Condition {
+    fn attribute_test(&mut self, name: &str, test: &model::At<model::Test<'_>>) -> Condition {
         let Some(test) = self.test(test) else {
             return Condition::Constant(Truth::Unknown);
         };
@@ -367,7 +406,7 @@ impl<'c, 't> Compiler<'c, 't> {
         }
     }
 
-    fn test(&mut self, test: &model::At<model::Test<'t>>) -> Option<Test> {
+    fn test(&mut self, test: &model::At<model::Test<'_>>) -> Option<Test> {
         let is_empty = match &test.value {
             model::Test::InNothing => true,
             model::Test::Text { operands, .. } => operands.is_empty(),
@@ -416,15 +455,23 @@ impl<'c, 't> Compiler<'c, 't> {
             model::Test::Between(low, high) => Test::Between(*low, *high),
             model::Test::Before(instant) => Test::Before(*instant),
             model::Test::After(instant) => Test::After(*instant),
-            model::Test::Version(requirements) => Test::Version(requirements.as_slice().into()),
+            model::Test::Version(requirements) => Test::Version(self.version(requirements)),
             model::Test::InNetwork(networks) => {
                 Test::InNetwork(Box::new(NetworkSet::new(networks)))
             }
         })
     }
 
-    fn list_test(&mut self, name: Name<'t>) -> Option<Test> {
-        if !self.names.lists.contains_key(name.value) {
+    /// Returns requirements, shared with other flags that write them alike: most name one of a few releases.
+    fn version(&mut self, requirements: &[Requirement]) -> Arc<[Requirement]> {
+        let texts = requirements.iter().map(Requirement::as_str);
+        let key = hash::identity_of_all(texts, false);
+        let shared = self.versions.entry(key);
+        Arc::clone(shared.or_insert_with(|| requirements.into()))
+    }
+
+    fn list_test(&mut self, name: Name<'_>) -> Option<Test> {
+        let Some(known) = find(&self.names.lists, name.value) else {
             self.report
                 .error(
                     DiagnosticKind::UnknownList,
@@ -436,32 +483,30 @@ impl<'c, 't> Compiler<'c, 't> {
                     self.names.set.lists.iter().map(|list| list.name.value),
                 );
             return None;
-        }
-        self.refer(Part::List(name.value), name);
+        };
+        self.refer(Part::List(known), name.span);
         Some(Test::InList(ListId(self.registry.lists.number(name.value))))
     }
 
     /// Compiles patterns, unless the document before had the same.
     fn compile_pattern(
         &mut self,
-        key: &PatternKey,
+        key: u128,
         sources: &[&str],
+        ignore_case: bool,
     ) -> Result<Pattern, (usize, String)> {
-        match self.registry.patterns.remove(key) {
+        match self.registry.patterns.remove(&key) {
             Some(pattern) => Ok(pattern),
-            None => Pattern::new(sources, key.1),
+            None => Pattern::new(sources, ignore_case),
         }
     }
 
-    fn pattern(&mut self, patterns: &[Name<'t>], ignore_case: bool, span: Span) -> Option<Pattern> {
+    fn pattern(&mut self, patterns: &[Name<'_>], ignore_case: bool, span: Span) -> Option<Pattern> {
         let sources: Vec<&str> = patterns.iter().map(|pattern| pattern.value).collect();
-        let key = (
-            sources.iter().map(|source| (*source).to_owned()).collect(),
-            ignore_case,
-        );
+        let key = hash::identity_of_all(sources.iter().copied(), ignore_case);
         let pattern = match self.patterns.get(&key) {
             Some(pattern) => pattern.clone(),
-            None => match self.compile_pattern(&key, &sources) {
+            None => match self.compile_pattern(key, &sources, ignore_case) {
                 Ok(pattern) => self.patterns.entry(key).or_insert(pattern).clone(),
                 Err((at, reason)) => {
                     let pattern = patterns.get(at).copied();
@@ -508,6 +553,22 @@ impl<'c, 't> Compiler<'c, 't> {
                 .error(DiagnosticKind::TooMany, span, message)
                 .help("a large set of ids is a list");
         }
+    }
+}
+
+/// Finds a name as the document has it.
+fn find<'t>(names: &Index<'t>, name: &str) -> Option<&'t str> {
+    names.get_key_value(name).map(|(name, _)| *name)
+}
+
+/// Finds a stretch of a part in the whole text.
+fn in_whole(span: Span, text: &Text<'_>, shift: Option<usize>) -> Span {
+    match shift {
+        Some(shift) => Span {
+            start: span.start + shift,
+            end: span.end + shift,
+        },
+        None => text.span_in_whole(span),
     }
 }
 

@@ -1,15 +1,17 @@
 //! Flags and their rules.
 
-use std::collections::HashMap;
 use std::sync::Arc;
 
 use crate::attributes::TARGETING_KEY;
 use crate::compile::condition::{Compiler, Part};
 use crate::compile::references::flag_nesting;
+use crate::compile::warnings;
 use crate::document::diagnostic::{DiagnosticKind, Report};
-use crate::document::model::{self, FlagSet, Serve, Share};
-use crate::document::slice;
-use crate::document::syntax::Lines;
+use crate::document::fields::{self, Seen};
+use crate::document::model::{self, FlagEntry, FlagText, Serve, Share};
+use crate::document::syntax::{self, Lines, Syntax};
+use crate::document::text::Text;
+use crate::document::{read_flag, slice};
 use crate::hash::{self, Reach, Salt};
 use crate::number::Number;
 use crate::percent::Percent;
@@ -18,18 +20,47 @@ use crate::ruleset::{
     Written, WrittenPercent,
 };
 
-/// Compiles a flag, or shares its form of before where that is the same. After an error in it the result is not used.
-pub(crate) fn compile_flag<'t>(
-    model: &model::Flag<'t>,
-    text: &str,
+/// Reads, checks and compiles a flag, or takes its form of before where its text is known. After an error in it the
+/// result is not used. `None` if its text is not what the parser takes for one value.
+pub(crate) fn compile_entry<'t>(
+    entry: &FlagEntry<'t>,
+    text: &Text<'_>,
     compiler: &mut Compiler<'_, 't>,
-) -> (FlagId, Arc<Flag>) {
-    compiler.enter(Part::Flag(model.name.value));
-    let id = FlagId(compiler.registry.flags.number(model.name.value));
-    if let Some(known) = &model.known {
-        compiler.refer_again(known, model.span);
-        return (id, Arc::clone(known));
+) -> Option<(FlagId, Arc<Flag>)> {
+    let name = entry.name.value;
+    let part = Part::Flag(name);
+    let id = FlagId(compiler.registry.flags.number(name));
+    let cut = match entry.value {
+        FlagText::Cut(cut) => cut,
+        FlagText::Parsed(value) => {
+            compiler.enter(part, None);
+            let model = read_flag(name, value, compiler.report);
+            let flag = compile_flag(id, model, text.read(), compiler);
+            return Some((id, flag));
+        }
+    };
+    compiler.enter(part, Some(cut.whole.start));
+    if let Some(known) = &cut.known {
+        compiler.refer_again(known, entry.span);
+        return (*known.name == *name).then(|| (id, Arc::clone(known)));
     }
+    let written = slice(text.all(), cut.whole);
+    let value = syntax::parse_scanned(written, Syntax::Document, None).ok()?;
+    fields::duplicates(&value, compiler.report);
+    let model = read_flag(name, &value, compiler.report);
+    let flag = compile_flag(id, model, written, compiler);
+    Some((id, flag))
+}
+
+/// Checks and compiles a flag that was read from a text.
+fn compile_flag(
+    id: FlagId,
+    mut model: model::Flag<'_>,
+    text: &str,
+    compiler: &mut Compiler<'_, '_>,
+) -> Arc<Flag> {
+    let about = std::mem::take(&mut model.about);
+    let model = &model;
     compiler.check_count(model.variants.len(), "variants", model.span);
     compiler.check_count(model.rules.len(), "rules", model.span);
     check_rule_names(model, compiler.report);
@@ -41,6 +72,9 @@ pub(crate) fn compile_flag<'t>(
         .map(|(at, rule)| compile_rule(model, at, rule, compiler))
         .collect();
     let variants = compile_variants(model, text, compiler);
+    check_guarded_ramp(model, compiler);
+    warnings::check(model, compiler.input.now, compiler.report);
+    compiler.leave();
     let fingerprint = compiler.fingerprint(slice(text, model.span)).into();
     let unchanged = compiler
         .input
@@ -48,7 +82,7 @@ pub(crate) fn compile_flag<'t>(
         .flag(id)
         .filter(|old| old.fingerprint == fingerprint);
     if let Some(unchanged) = unchanged {
-        return (id, Arc::clone(unchanged));
+        return Arc::clone(unchanged);
     }
     let written = Written {
         references: compiler.references_since(mark),
@@ -74,10 +108,10 @@ pub(crate) fn compile_flag<'t>(
         one_draw: OneDraw::of(&rules, default),
         rules,
         fingerprint,
-        about: boxed(model.about.clone()),
+        about: boxed(about),
         written: boxed(written),
     };
-    (id, Arc::new(flag))
+    Arc::new(flag)
 }
 
 /// Keeps what is not empty.
@@ -93,9 +127,9 @@ fn variant_of(flag: &model::Flag<'_>, name: &str) -> Option<u16> {
 }
 
 fn check_rule_names(flag: &model::Flag<'_>, report: &mut Report) {
-    let mut seen = HashMap::new();
+    let mut seen = Seen::default();
     for name in flag.rules.iter().filter_map(|rule| rule.name) {
-        if seen.insert(name.value, ()).is_some() {
+        if !seen.insert(name.value) {
             report
                 .error(
                     DiagnosticKind::DuplicateName,
@@ -120,7 +154,7 @@ fn compile_variants(
             .collect()
     };
     // A type of the service's own is decoded, and may fail, for each flag by itself. What is no flag at all has none.
-    let is_decoded = compiler.input.decoders.contains_key(model.name.value);
+    let is_decoded = compiler.input.decoders.contains_key(model.name);
     if is_decoded || model.variants.is_empty() {
         return compile(compiler);
     }
@@ -141,7 +175,7 @@ fn compile_variant(
     compiler: &mut Compiler<'_, '_>,
 ) -> Variant {
     let mut decoded = None;
-    if let Some(decoder) = compiler.input.decoders.get(flag.name.value) {
+    if let Some(decoder) = compiler.input.decoders.get(flag.name) {
         match decoder.decode(&model.value) {
             Ok(value) => decoded = Some(value),
             Err(reason) => {
@@ -169,11 +203,11 @@ fn compile_variant(
     }
 }
 
-fn compile_rule<'t>(
-    flag: &model::Flag<'t>,
+fn compile_rule(
+    flag: &model::Flag<'_>,
     at: usize,
-    model: &model::Rule<'t>,
-    compiler: &mut Compiler<'_, 't>,
+    model: &model::Rule<'_>,
+    compiler: &mut Compiler<'_, '_>,
 ) -> Rule {
     let condition = model
         .condition
@@ -243,7 +277,7 @@ pub(crate) fn unit_of<'t>(flag: &model::Flag<'t>, rule: &model::Rule<'t>) -> &'t
 pub(crate) fn salt_of<'t>(flag: &model::Flag<'t>, rule: &model::Rule<'t>) -> &'t str {
     rule.salt
         .or(flag.salt)
-        .map_or(flag.name.value, |salt| salt.name.value)
+        .map_or(flag.name, |salt| salt.name.value)
 }
 
 /// Returns whether a rule hashes a unit.
@@ -253,56 +287,57 @@ pub(crate) fn draws(rule: &model::Rule<'_>) -> bool {
 
 /// A guarded ramp is the last rule of its flag and its only draw, serves one variant, and shares its salt with no other
 /// guarded ramp.
-pub(crate) fn check_guarded_ramps(set: &FlagSet<'_>, report: &mut Report) {
+fn check_guarded_ramp(flag: &model::Flag<'_>, compiler: &mut Compiler<'_, '_>) {
     let kind = DiagnosticKind::GuardedRamp;
-    let mut salts: HashMap<&str, &str> = HashMap::new();
-    for flag in &set.flags {
-        let last = flag.rules.len().saturating_sub(1);
-        for (at, rule) in flag.rules.iter().enumerate() {
-            let Some(model::At {
-                value: Share::Staged(_),
-                span,
-            }) = rule.share
-            else {
-                continue;
-            };
-            if at != last {
-                report
-                    .error(
-                        kind,
-                        span,
-                        "a ramp with stages is the last rule of its flag",
-                    )
-                    .help("rules for test accounts and partners stand before it");
-            } else if flag.rules.iter().filter(|rule| draws(rule)).count() > 1 {
-                report
-                    .error(
-                        kind,
-                        span,
-                        "a ramp with stages is the only draw of its flag",
-                    )
-                    .help("another percent would hand it a selected part of the units");
-            }
-            if let Serve::Weights(_) = rule.serve.value {
-                report
-                    .error(
-                        kind,
-                        rule.serve.span,
-                        "a ramp with stages serves one variant",
-                    )
-                    .help("its guardrails compare that variant with the stable one");
-            }
-            let salt = salt_of(flag, rule);
-            if let Some(other) = salts.insert(salt, flag.name.value) {
-                let place = rule.salt.or(flag.salt).map_or(span, |salt| salt.name.span);
-                report
-                    .error(
-                        kind,
-                        place,
-                        format!("the ramp of `{other}` has the same salt, `{salt}`"),
-                    )
-                    .help("a salt of its own keeps two ramps independent");
-            }
+    let last = flag.rules.len().saturating_sub(1);
+    for (at, rule) in flag.rules.iter().enumerate() {
+        let Some(model::At {
+            value: Share::Staged(_),
+            span,
+        }) = rule.share
+        else {
+            continue;
+        };
+        if at != last {
+            compiler
+                .report
+                .error(
+                    kind,
+                    span,
+                    "a ramp with stages is the last rule of its flag",
+                )
+                .help("rules for test accounts and partners stand before it");
+        } else if flag.rules.iter().filter(|rule| draws(rule)).count() > 1 {
+            compiler
+                .report
+                .error(
+                    kind,
+                    span,
+                    "a ramp with stages is the only draw of its flag",
+                )
+                .help("another percent would hand it a selected part of the units");
+        }
+        if let Serve::Weights(_) = rule.serve.value {
+            compiler
+                .report
+                .error(
+                    kind,
+                    rule.serve.span,
+                    "a ramp with stages serves one variant",
+                )
+                .help("its guardrails compare that variant with the stable one");
+        }
+        let salt = salt_of(flag, rule);
+        if let Some(other) = compiler.guard(salt) {
+            let place = rule.salt.or(flag.salt).map_or(span, |salt| salt.name.span);
+            compiler
+                .report
+                .error(
+                    kind,
+                    place,
+                    format!("the ramp of `{other}` has the same salt, `{salt}`"),
+                )
+                .help("a salt of its own keeps two ramps independent");
         }
     }
 }

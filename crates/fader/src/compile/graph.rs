@@ -168,6 +168,9 @@ pub(super) fn recalls(edges: &[Vec<usize>], components: &Components) -> Vec<Reca
 
 /// Counts the places that a walk from a node comes to, itself included; `None` beyond what the stack remembers.
 fn places(edges: &[Vec<usize>], node: usize) -> Option<usize> {
+    if edges.get(node).is_none_or(Vec::is_empty) {
+        return Some(1);
+    }
     let (mut seen, mut open) = (HashSet::from([node]), vec![node]);
     while let Some(at) = open.pop() {
         for to in edges.get(at).into_iter().flatten() {

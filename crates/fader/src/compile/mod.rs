@@ -7,9 +7,10 @@ use jsonc_parser::ast;
 
 use crate::attributes::Value;
 use crate::document::diagnostic::{Diagnostic, DiagnosticKind, Problem, Report, Severity};
-use crate::document::model::{FlagSet, Ids};
+use crate::document::model::{FlagEntry, FlagSet, FlagText, Ids};
 use crate::document::read;
 use crate::document::scan::scan;
+use crate::document::slice;
 use crate::document::syntax::{self, Lines, Span, Syntax, SyntaxProblem};
 use crate::document::text::Text;
 use crate::hash::{self, NameHashing};
@@ -111,7 +112,7 @@ fn place(problem: &Problem, at: usize, lines: &Lines<'_>, path: String) -> Diagn
     }
 }
 
-/// Turns problems into diagnostics, in the order of the text.
+/// Turns problems, at their places in the whole text, into diagnostics in its order.
 pub(crate) fn diagnostics(
     mut problems: Vec<Problem>,
     root: &ast::Value<'_>,
@@ -122,9 +123,24 @@ pub(crate) fn diagnostics(
     }
     problems.sort_by_key(|problem| (problem.span.start, problem.severity));
     let lines = Lines::new(text.all());
+    // The flag that was parsed by itself last.
+    let mut parsed: Option<(usize, ast::Value<'_>)> = None;
     let place = |problem: &Problem| {
         let at = problem.span.start;
-        place(problem, text.in_whole(at), &lines, syntax::path(root, at))
+        let (in_read, cut) = text.in_read(at);
+        let mut path = String::new();
+        syntax::push_path(&mut path, root, in_read);
+        if let Some(Span { start, end }) = cut.map(|cut| cut.whole) {
+            if parsed.as_ref().is_none_or(|(place, _)| *place != start) {
+                let written = slice(text.all(), Span { start, end });
+                let flag = syntax::parse_scanned(written, Syntax::Document, None);
+                parsed = flag.ok().map(|flag| (start, flag));
+            }
+            if let Some((_, flag)) = &parsed {
+                syntax::push_path(&mut path, flag, at - start);
+            }
+        }
+        place(problem, at, &lines, path)
     };
     problems.iter().map(place).collect()
 }
@@ -132,8 +148,8 @@ pub(crate) fn diagnostics(
 /// Compiles a document; on an error that can't be set aside returns everything found.
 ///
 /// Where flags are those of the document before, only the others are read. If that finds any error, or anything else out
-/// of the ordinary, the whole text is read as if nothing were known: what is told of a document never depends on the one
-/// before it.
+/// of the ordinary, all of them are, as if nothing were known: what is told of a document never depends on the one before
+/// it.
 pub(crate) fn compile(
     input: &Input<'_>,
     registry: &mut Registry,
@@ -156,27 +172,37 @@ fn compile_known_or_whole(
     let mut entries = Vec::new();
     let stray = scan(text, |entry| entries.push(entry));
     if stray.is_none() {
-        let known = reuse::known_flags(&entries, text, input, registry);
-        if !known.is_empty() {
-            let text = Text::abridged(text, known);
+        let mut cuts = reuse::cuts(&entries, text, input, registry);
+        if cuts.iter().any(|cut| cut.known.is_some()) {
+            let text = Text::abridged(text, cuts.clone());
             match compile_text(&text, None, input, registry) {
-                Ok(compilation) => return Ok(compilation),
-                Err(_) => registry.forget(mark),
+                Some(Ok(compilation)) => return Ok(compilation),
+                _ => registry.forget(mark),
             }
+            cuts.iter_mut().for_each(|cut| cut.known = None);
+        }
+        match compile_text(&Text::abridged(text, cuts), None, input, registry) {
+            Some(compilation) => return compilation,
+            None => registry.forget(mark),
         }
     }
-    compile_text(&Text::whole(text), stray, input, registry)
+    compile_text(&Text::whole(text), stray, input, registry).unwrap_or_else(|| Err(Vec::new()))
 }
 
-/// Compiles a text of which [`scan`] has found what is stray. An abridged one has to be free of errors.
+/// Compiles a text of which [`scan`] has found what is stray. `None` if it is abridged and can't be judged so: what is
+/// cut out of it is not what it seemed, or something is wrong and flags are known.
 fn compile_text(
     text: &Text<'_>,
     stray: Option<SyntaxProblem>,
     input: &Input<'_>,
     registry: &mut Registry,
-) -> Result<Compilation, Vec<Diagnostic>> {
-    let root = syntax::parse_scanned(text.read(), Syntax::Document, stray)
-        .map_err(|problem| vec![syntax_diagnostic(problem, text.read())])?;
+) -> Option<Result<Compilation, Vec<Diagnostic>>> {
+    let is_abridged = !text.cuts().is_empty();
+    let root = match syntax::parse_scanned(text.read(), Syntax::Document, stray) {
+        Ok(root) => root,
+        Err(_) if is_abridged => return None,
+        Err(problem) => return Some(Err(vec![syntax_diagnostic(problem, text.read())])),
+    };
     let mut report = Report::default();
     let set = read(&root, text, &mut report);
     check_revision(&set, input, &mut report);
@@ -193,31 +219,33 @@ fn compile_text(
             &mut report,
         ));
     }
-    let mut compiler = condition::Compiler::new(&names, registry, input, &lists, &mut report);
+    report.place(|span| text.span_in_whole(span));
+    let mut compiler = condition::Compiler::new(&names, registry, input, &lists, text, &mut report);
     let segments: Vec<_> = set
         .segments
         .iter()
-        .map(|segment| compiler.segment(segment, text.read()))
+        .map(|segment| compiler.segment(segment))
         .collect();
-    let flags: Vec<_> = set
-        .flags
-        .iter()
-        .map(|flag| flag::compile_flag(flag, text.read(), &mut compiler))
-        .collect();
-    let (edges, all_resolve) = compiler.into_references();
-
-    let graph = Graph::of_document(&names, &edges);
-    let cyclic = graph.report_cycles(&mut report);
-    flag::check_guarded_ramps(&set, &mut report);
-    warnings::check(&set, &edges, input.now, &mut report);
-
-    let any_errors = report.errors().next().is_some();
-    let known = set.flags.iter().filter(|flag| flag.known.is_some()).count();
-    let out_of_the_ordinary = any_errors || !all_resolve || known < text.cuts();
-    if text.cuts() > 0 && out_of_the_ordinary {
-        return Err(Vec::new());
+    let mut flags = Vec::with_capacity(set.flags.len());
+    for entry in &set.flags {
+        flags.push(flag::compile_entry(entry, text, &mut compiler)?);
     }
-    let broken = Broken::find(&names, &root, &graph, &cyclic, &report);
+    let (edges, all_resolve) = compiler.finish(&flags);
+
+    let graph = Graph::of_document(&names, &edges, &flags);
+    let cyclic = graph.report_cycles(&mut report);
+    warnings::unused(&set, &edges, &mut report);
+
+    let is_cut = |flag: &&FlagEntry<'_>| matches!(flag.value, FlagText::Cut(_));
+    if set.flags.iter().filter(is_cut).count() < text.cuts().len() {
+        return None;
+    }
+    let any_errors = report.errors().next().is_some();
+    let any_known = text.cuts().iter().any(|cut| cut.known.is_some());
+    if any_known && (any_errors || !all_resolve) {
+        return None;
+    }
+    let broken = Broken::find(&names, &root, text, &graph, &cyclic, &report);
     let fatal = broken.document || (input.source.is_strict() && any_errors);
     let parts = Parts {
         set: &set,
@@ -229,14 +257,14 @@ fn compile_text(
     let problems = std::mem::take(&mut report.problems);
     let diagnostics = diagnostics(problems, &root, text);
     if fatal {
-        return Err(diagnostics);
+        return Some(Err(diagnostics));
     }
     let (ruleset, set_aside) = assemble(parts, &broken, input, registry, text);
-    Ok(Compilation {
+    Some(Ok(Compilation {
         ruleset,
         diagnostics,
         set_aside,
-    })
+    }))
 }
 
 fn check_revision(set: &FlagSet<'_>, input: &Input<'_>, report: &mut Report) {
@@ -268,6 +296,7 @@ impl<'t> Broken<'t> {
     fn find(
         names: &Names<'_, 't>,
         root: &ast::Value<'_>,
+        text: &Text<'_>,
         graph: &Graph<'_, 't>,
         cyclic: &[references::Node<'t>],
         report: &Report,
@@ -279,7 +308,7 @@ impl<'t> Broken<'t> {
             lists: HashSet::new(),
         };
         for problem in report.errors() {
-            let at = problem.span.start;
+            let (at, _) = text.in_read(problem.span.start);
             match syntax::owner(root, at) {
                 Some(("flags", name)) => {
                     broken
@@ -383,8 +412,7 @@ fn assemble(
             set_aside.push(model.name.value.to_owned());
             previous.slot(id).kept()
         } else {
-            let start = text.in_whole(model.span.start);
-            places.extend(flag::percent_places(id, &flag, start, &lines));
+            places.extend(flag::percent_places(id, &flag, model.span.start, &lines));
             Slot::Flag {
                 flag,
                 recall: Recall::Nothing,

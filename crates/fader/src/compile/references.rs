@@ -1,6 +1,7 @@
 //! What refers to what in a document: circles, chains that are too long, and whom a mistake sets aside.
 
 use std::collections::{BTreeMap, HashSet};
+use std::sync::Arc;
 
 use crate::compile::condition::{Names, Part, Reference};
 use crate::compile::graph::{Components, components, depths, recalls};
@@ -8,7 +9,7 @@ use crate::document::diagnostic::{DiagnosticKind, Report};
 use crate::document::model::{self, ConditionKind};
 use crate::document::syntax::Span;
 use crate::memo::StackMemo;
-use crate::ruleset::Recall;
+use crate::ruleset::{Flag, FlagId, Recall};
 
 /// How many conditions may nest, counted through references: what an evaluation needs of the stack.
 pub(super) const MAX_DEPTH: usize = 512;
@@ -42,7 +43,12 @@ pub(crate) struct Graph<'p, 't> {
 }
 
 impl<'p, 't> Graph<'p, 't> {
-    pub(crate) fn of_document(names_of: &'p Names<'p, 't>, references: &[Reference<'t>]) -> Self {
+    /// Takes references together, with the compiled flags in the order of the document.
+    pub(crate) fn of_document(
+        names_of: &'p Names<'p, 't>,
+        references: &[Reference<'t>],
+        compiled: &[(FlagId, Arc<Flag>)],
+    ) -> Self {
         let set = names_of.set;
         let flags = set
             .flags
@@ -53,7 +59,7 @@ impl<'p, 't> Graph<'p, 't> {
             .iter()
             .map(|segment| (Node::Segment(segment.name.value), segment.name.span));
         let (nodes, names): (Vec<_>, Vec<_>) = flags.chain(segments).unzip();
-        let of_flags = set.flags.iter().map(flag_nesting);
+        let of_flags = compiled.iter().map(|(_, flag)| usize::from(flag.depth));
         let depths = of_flags
             .chain(
                 set.segments
@@ -264,9 +270,6 @@ impl<'p, 't> Graph<'p, 't> {
 
 /// Returns how deep a flag's conditions nest.
 pub(super) fn flag_nesting(flag: &model::Flag<'_>) -> usize {
-    if let Some(known) = &flag.known {
-        return known.depth.into();
-    }
     let conditions = flag.rules.iter().filter_map(|rule| rule.condition.as_ref());
     conditions.map(nesting).max().unwrap_or(0)
 }

@@ -12,56 +12,68 @@ use crate::document::diagnostic::Report;
 use crate::document::scan::Entry;
 use crate::document::slice;
 use crate::document::syntax::Span;
+use crate::document::text::Cut;
 use crate::hash;
-use crate::ruleset::{Flag, Reference, Registry, Slot};
+use crate::ruleset::{Flag, FlagId, Reference, Registry, Slot};
 
-/// Finds the flags that the ruleset before has from the same text, with their places.
+/// Finds the flags of a text, to be cut out of it; of those that the ruleset before has from the same text also their
+/// compiled form.
 ///
 /// That what they name is still there shows only when the document is read.
-pub(super) fn known_flags(
+pub(super) fn cuts(
     entries: &[Entry],
     text: &str,
     input: &Input<'_>,
     registry: &Registry,
-) -> Vec<(Span, Arc<Flag>)> {
-    let previous = input.previous;
-    let mut is_same = vec![false; previous.flags.len()];
-    let mut known = Vec::with_capacity(entries.len().min(previous.order.len()));
+) -> Vec<Cut> {
+    let mut is_same = vec![false; input.previous.flags.len()];
+    let mut cuts = Vec::with_capacity(entries.len());
     for entry in entries {
         if slice(text, entry.section) != "flags" {
             continue;
         }
-        let Some(id) = registry.find_flag(slice(text, entry.name)) else {
-            continue;
-        };
-        let Slot::Flag {
-            flag,
-            settled: true,
-            ..
-        } = previous.slot(id)
-        else {
-            continue;
-        };
-        let expires = flag.about.as_ref().and_then(|about| about.expires);
-        let is_expired = expires.is_some_and(|expires| expires <= input.now);
-        if is_expired
-            || flag.fingerprint.get() != hash::identity(slice(text, entry.value).as_bytes())
+        let known = known(entry, text, input, registry);
+        if let Some((id, _)) = known
+            && let Some(is_same) = is_same.get_mut(id.index())
         {
-            continue;
-        }
-        if let Some(is_same) = is_same.get_mut(id.index()) {
             *is_same = true;
         }
-        known.push((entry.value, Arc::clone(flag)));
+        let known = known.map(|(_, flag)| Arc::clone(flag));
+        cuts.push(Cut::new(entry.value, known));
     }
     // The same text of a flag that is named has the same variants.
-    known.retain(|(_, flag)| {
-        flag.references().iter().all(|reference| match reference {
-            Reference::Flag(id) => is_same.get(id.index()) == Some(&true),
-            Reference::Segment(_) | Reference::List(_) => true,
-        })
-    });
-    known
+    let is_same = |reference: &Reference| match reference {
+        Reference::Flag(id) => is_same.get(id.index()) == Some(&true),
+        Reference::Segment(_) | Reference::List(_) => true,
+    };
+    for cut in &mut cuts {
+        cut.known
+            .take_if(|flag| !flag.references().iter().all(is_same));
+    }
+    cuts
+}
+
+/// Finds the compiled form of before, if the text is the same and gave no cause for a word.
+fn known<'i>(
+    entry: &Entry,
+    text: &str,
+    input: &Input<'i>,
+    registry: &Registry,
+) -> Option<(FlagId, &'i Arc<Flag>)> {
+    let id = registry.find_flag(slice(text, entry.name))?;
+    let Slot::Flag {
+        flag,
+        settled: true,
+        ..
+    } = input.previous.slot(id)
+    else {
+        return None;
+    };
+    let expires = flag.about.as_ref().and_then(|about| about.expires);
+    let is_expired = expires.is_some_and(|expires| expires <= input.now);
+    let is_same = !is_expired
+        && flag.fingerprint.get() == hash::identity(slice(text, entry.value).as_bytes());
+    is_same.then_some((id, flag))
 }
 
 /// Where the problems of a document stand, in the order of the text.

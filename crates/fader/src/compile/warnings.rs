@@ -12,33 +12,27 @@ use crate::time::Timestamp;
 /// The attribute that a whole company may share.
 const CLIENT_ADDRESS: &str = "client.ip";
 
-pub(crate) fn check(
-    set: &FlagSet<'_>,
-    references: &[Reference<'_>],
-    now: Timestamp,
-    report: &mut Report,
-) {
-    unused(set, references, report);
-    for flag in &set.flags {
-        if let Some(expires) = flag.expires.filter(|expires| expires.value <= now) {
-            report
-                .warning(
-                    DiagnosticKind::Expired,
-                    expires.span,
-                    format!("the flag `{}` has expired", flag.name.value),
-                )
-                .help("remove the flag and the code of the arm that lost, or move the date");
-        }
-        unreachable_rules(flag, report);
-        hashing(flag, report);
-        draws_that_reach_nobody(flag, report);
-        for rule in &flag.rules {
-            share(rule, report);
-        }
+/// Warns of what a flag has by itself.
+pub(crate) fn check(flag: &Flag<'_>, now: Timestamp, report: &mut Report) {
+    if let Some(expires) = flag.expires.filter(|expires| expires.value <= now) {
+        report
+            .warning(
+                DiagnosticKind::Expired,
+                expires.span,
+                format!("the flag `{}` has expired", flag.name),
+            )
+            .help("remove the flag and the code of the arm that lost, or move the date");
+    }
+    unreachable_rules(flag, report);
+    hashing(flag, report);
+    draws_that_reach_nobody(flag, report);
+    for rule in &flag.rules {
+        share(rule, report);
     }
 }
 
-fn unused(set: &FlagSet<'_>, references: &[Reference<'_>], report: &mut Report) {
+/// Warns of what no flag and no segment names.
+pub(crate) fn unused(set: &FlagSet<'_>, references: &[Reference<'_>], report: &mut Report) {
     let used: HashSet<Part<'_>> = references.iter().map(|reference| reference.to).collect();
     for name in set.segments.iter().map(|segment| segment.name) {
         if !used.contains(&Part::Segment(name.value)) {
@@ -143,6 +137,9 @@ fn draws_that_reach_nobody(flag: &Flag<'_>, report: &mut Report) {
         }
         _ => None,
     };
+    if flag.rules.iter().filter_map(percent_of).nth(1).is_none() {
+        return;
+    }
     // How far the unconditional rules so far have taken each draw, by unit and salt.
     let mut taken: HashMap<(&str, &str), Percent> = HashMap::new();
     for rule in &flag.rules {

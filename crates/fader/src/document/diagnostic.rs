@@ -305,6 +305,8 @@ pub(crate) struct Problem {
 #[derive(Default)]
 pub(crate) struct Report {
     pub(crate) problems: Vec<Problem>,
+    /// How many of them stand at places of the whole text.
+    placed: usize,
     /// Names that suggestions have been looked for among.
     compared: usize,
 }
@@ -347,6 +349,14 @@ impl Report {
             help: None,
         });
         Reported(self)
+    }
+
+    /// Takes the places of what was reported since the last time for those of a part, and finds them in the whole text.
+    pub(crate) fn place(&mut self, in_whole: impl Fn(Span) -> Span) {
+        for problem in self.problems.iter_mut().skip(self.placed) {
+            problem.span = in_whole(problem.span);
+        }
+        self.placed = self.problems.len();
     }
 
     pub(crate) fn errors(&self) -> impl Iterator<Item = &Problem> {

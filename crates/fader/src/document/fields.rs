@@ -10,6 +10,7 @@ use jsonc_parser::ast;
 use crate::document::diagnostic::{DiagnosticKind, Report, Reported};
 use crate::document::model::{At, Field, Name};
 use crate::document::syntax::Span;
+use crate::hash::NameHashing;
 use crate::number::Literal;
 
 pub(crate) const DOCUMENT: &[&str] = &[
@@ -135,7 +136,7 @@ pub(crate) struct Fields<'t> {
     pub(crate) span: Span,
     /// Whether a field was reported as unknown.
     pub(crate) has_unknown: bool,
-    found: Vec<&'t ast::ObjectProp<'t>>,
+    properties: &'t [ast::ObjectProp<'t>],
 }
 
 impl<'t> Fields<'t> {
@@ -146,20 +147,17 @@ impl<'t> Fields<'t> {
         what: &str,
         report: &mut Report,
     ) -> Self {
-        let found = Vec::with_capacity(object.properties.len());
         let mut fields = Self {
             span: Span::of(object),
             has_unknown: false,
-            found,
+            properties: &object.properties,
         };
         for property in &object.properties {
             let name = property.name.as_str();
             if known.contains(&name) {
-                // A second occurrence is reported elsewhere; the first one is read.
-                if fields.property(name).is_none() {
-                    fields.found.push(property);
-                }
-            } else if !name.starts_with("x-") {
+                continue;
+            }
+            if !name.starts_with("x-") {
                 fields.has_unknown = true;
                 report
                     .error(
@@ -175,10 +173,10 @@ impl<'t> Fields<'t> {
         fields
     }
 
+    /// Finds a known field. A second one of the name is reported elsewhere; the first one is read.
     fn property(&self, name: &str) -> Option<&'t ast::ObjectProp<'t>> {
-        self.found
+        self.properties
             .iter()
-            .copied()
             .find(|property| property.name.as_str() == name)
     }
 
@@ -191,15 +189,21 @@ impl<'t> Fields<'t> {
         self.property(name).map(|property| Span::of(&property.name))
     }
 
-    /// Returns those of some names that are there, in the order of the text.
-    pub(crate) fn among(&self, names: &[&str]) -> Vec<(&'t str, &'t ast::Value<'t>)> {
-        let among = |property: &&'t ast::ObjectProp<'t>| names.contains(&property.name.as_str());
-        self.found
+    /// Returns those of some known names that are there, in the order of the text.
+    pub(crate) fn among(
+        &self,
+        names: &[&str],
+    ) -> impl Iterator<Item = (&'t str, &'t ast::Value<'t>)> {
+        let among = |(at, property): &(usize, &'t ast::ObjectProp<'t>)| {
+            let name = property.name.as_str();
+            let mut earlier = self.properties.iter().take(*at);
+            names.contains(&name) && !earlier.any(|earlier| earlier.name.as_str() == name)
+        };
+        self.properties
             .iter()
-            .copied()
+            .enumerate()
             .filter(among)
-            .map(|property| (property.name.as_str(), &property.value))
-            .collect()
+            .map(|(_, property)| (property.name.as_str(), &property.value))
     }
 
     /// Returns a field that has to be there.
@@ -323,15 +327,15 @@ pub(crate) fn entries<'t>(
 
 /// Tells which names came before: by a look at each while they are few, which most objects keep them.
 #[derive(Default)]
-struct Seen<'t> {
+pub(crate) struct Seen<'t> {
     few: [&'t str; 8],
     count: usize,
-    many: HashSet<&'t str>,
+    many: HashSet<&'t str, NameHashing>,
 }
 
 impl<'t> Seen<'t> {
     /// Notes a name; returns whether it is new.
-    fn insert(&mut self, name: &'t str) -> bool {
+    pub(crate) fn insert(&mut self, name: &'t str) -> bool {
         let few = self.few.get(..self.count).unwrap_or(&self.few);
         if few.contains(&name) {
             return false;

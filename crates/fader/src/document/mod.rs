@@ -15,4 +15,4 @@ pub(crate) mod syntax;
 pub(crate) mod text;
 
 pub(crate) use fields::slice;
-pub(crate) use read::read;
+pub(crate) use read::{read, read_flag};

@@ -1,16 +1,17 @@
 //! A document as written, typed: every field with its place, names not yet looked up.
 
-use std::sync::Arc;
+use jsonc_parser::ast;
 
 use crate::document::syntax::Span;
+use crate::document::text::Cut;
 use crate::number::Number;
 use crate::percent::Percent;
+use crate::ruleset::About;
 use crate::ruleset::condition::OrderOperator;
 use crate::ruleset::network::Network;
 use crate::ruleset::ramp::ClockRamp;
 use crate::ruleset::text::TextOperator;
 use crate::ruleset::version::Requirement;
-use crate::ruleset::{self, About};
 use crate::time::Timestamp;
 
 /// A value and where it stands.
@@ -36,16 +37,31 @@ pub(crate) struct FlagSet<'t> {
     pub(crate) metadata: Option<serde_json::Value>,
     pub(crate) segments: Vec<Segment<'t>>,
     pub(crate) lists: Vec<List<'t>>,
-    pub(crate) flags: Vec<Flag<'t>>,
+    pub(crate) flags: Vec<FlagEntry<'t>>,
+}
+
+/// A flag of which only the name is read. Its places are those of the whole text.
+pub(crate) struct FlagEntry<'t> {
+    pub(crate) name: Name<'t>,
+    /// The place of the flag's value.
+    pub(crate) span: Span,
+    pub(crate) value: FlagText<'t>,
+}
+
+pub(crate) enum FlagText<'t> {
+    Parsed(&'t ast::Value<'t>),
+    Cut(&'t Cut),
 }
 
 pub(crate) struct Segment<'t> {
+    /// With its place in the whole text.
     pub(crate) name: Name<'t>,
     pub(crate) span: Span,
     pub(crate) condition: Condition<'t>,
 }
 
 pub(crate) struct List<'t> {
+    /// With its place in the whole text.
     pub(crate) name: Name<'t>,
     pub(crate) span: Span,
     pub(crate) ids: Ids<'t>,
@@ -59,8 +75,9 @@ pub(crate) enum Ids<'t> {
     Invalid,
 }
 
+/// A flag. Its places are those of the text that it was parsed from: its own, or the document's.
 pub(crate) struct Flag<'t> {
-    pub(crate) name: Name<'t>,
+    pub(crate) name: &'t str,
     /// The place of the flag's whole value.
     pub(crate) span: Span,
     /// In the order of the text; `off` and `on` where omitted. Empty only after an error.
@@ -75,22 +92,6 @@ pub(crate) struct Flag<'t> {
     pub(crate) rules: Vec<Rule<'t>>,
     pub(crate) expires: Option<At<Timestamp>>,
     pub(crate) about: About,
-    /// The compiled form of before, where it is known to be that of this text: then nothing but the name was read.
-    pub(crate) known: Option<Arc<ruleset::Flag>>,
-}
-
-impl Flag<'_> {
-    /// Returns the names of the flag's variants; none where it has no readable ones.
-    pub(crate) fn variant_names(&self) -> Vec<&str> {
-        match &self.known {
-            Some(known) => known
-                .variants
-                .iter()
-                .map(|variant| &*variant.name)
-                .collect(),
-            None => self.variants.iter().map(|variant| variant.name).collect(),
-        }
-    }
 }
 
 pub(crate) struct Variant<'t> {

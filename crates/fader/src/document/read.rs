@@ -9,8 +9,8 @@ use jsonc_parser::ast;
 use crate::document::diagnostic::{DiagnosticKind, Report};
 use crate::document::fields::{self, Fields, entries, number_beyond, wrong_type};
 use crate::document::model::{
-    At, Condition, ConditionKind, Flag, FlagSet, Ids, List, Name, Rule, Segment, Serve, Share,
-    Variant,
+    At, Condition, ConditionKind, Flag, FlagEntry, FlagSet, FlagText, Ids, List, Name, Rule,
+    Segment, Serve, Share, Variant,
 };
 use crate::document::read_condition::{read_condition, read_condition_or_all};
 use crate::document::read_ramp::read_ramp;
@@ -21,12 +21,16 @@ use crate::percent::{ParsePercentError, Percent};
 use crate::ruleset::About;
 use crate::time::Timestamp;
 
-/// Reads a document.
+/// Reads a document up to its flags, of which it reads the names.
 pub(crate) fn read<'t>(
     root: &'t ast::Value<'t>,
-    text: &Text<'_>,
+    text: &'t Text<'_>,
     report: &mut Report,
 ) -> FlagSet<'t> {
+    let named = |(name, value): (Name<'t>, &'t ast::Value<'t>)| {
+        let span = text.span_in_whole(name.span);
+        (At { span, ..name }, value)
+    };
     fields::duplicates(root, report);
     let mut set = FlagSet::default();
     let ast::Value::Object(object) = root else {
@@ -47,6 +51,7 @@ pub(crate) fn read<'t>(
         .and_then(|value| fields::object(value, "segments", report))
     {
         set.segments = entries(object)
+            .map(named)
             .map(|(name, value)| read_segment(name, value, report))
             .collect();
     }
@@ -55,6 +60,7 @@ pub(crate) fn read<'t>(
         .and_then(|value| fields::object(value, "lists", report))
     {
         set.lists = entries(object)
+            .map(named)
             .map(|(name, value)| read_list(name, value, report))
             .collect();
     }
@@ -62,11 +68,27 @@ pub(crate) fn read<'t>(
         .get("flags")
         .and_then(|value| fields::object(value, "flags", report))
     {
-        set.flags = entries(object)
-            .map(|(name, value)| read_flag(name, value, text, report))
-            .collect();
+        let entry = |(name, value)| flag_entry(name, value, text);
+        set.flags = Vec::with_capacity(object.properties.len());
+        set.flags.extend(entries(object).map(named).map(entry));
     }
     set
+}
+
+fn flag_entry<'t>(name: Name<'t>, value: &'t ast::Value<'t>, text: &'t Text<'_>) -> FlagEntry<'t> {
+    let span = Span::of(value);
+    match text.cut(span.start) {
+        Some(cut) => FlagEntry {
+            name,
+            span: cut.whole,
+            value: FlagText::Cut(cut),
+        },
+        None => FlagEntry {
+            name,
+            span: text.span_in_whole(span),
+            value: FlagText::Parsed(value),
+        },
+    }
 }
 
 pub(crate) fn integer(value: &ast::Value<'_>, name: &str, report: &mut Report) -> Option<At<i64>> {
@@ -205,10 +227,10 @@ fn read_id<'t>(value: &'t ast::Value<'t>, report: &mut Report) -> Option<Cow<'t,
     None
 }
 
-fn read_flag<'t>(
-    name: Name<'t>,
+/// Reads a flag.
+pub(crate) fn read_flag<'t>(
+    name: &'t str,
     value: &'t ast::Value<'t>,
-    text: &Text<'_>,
     report: &mut Report,
 ) -> Flag<'t> {
     let span = Span::of(value);
@@ -225,14 +247,7 @@ fn read_flag<'t>(
         rules: Vec::new(),
         expires: None,
         about: About::default(),
-        known: text
-            .known(span.start)
-            .filter(|known| *known.name == *name.value)
-            .cloned(),
     };
-    if flag.known.is_some() {
-        return flag;
-    }
     let omitted = [("off", false), ("on", true)].map(|(name, value)| Variant {
         name,
         value: value.into(),

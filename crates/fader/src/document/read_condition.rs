@@ -59,8 +59,8 @@ pub(crate) fn read_condition<'t>(value: &'t ast::Value<'t>, report: &mut Report)
 }
 
 fn read_kind<'t>(fields: &Fields<'t>, report: &mut Report) -> Option<ConditionKind<'t>> {
-    let kinds = fields.among(CONDITION_KINDS);
-    let Some((kind, value)) = kinds.first().copied() else {
+    let mut kinds = fields.among(CONDITION_KINDS);
+    let Some((kind, value)) = kinds.next() else {
         if !fields.has_unknown {
             report
                 .error(
@@ -72,7 +72,7 @@ fn read_kind<'t>(fields: &Fields<'t>, report: &mut Report) -> Option<ConditionKi
         }
         return None;
     };
-    if let Some((second, _)) = kinds.get(1) {
+    if let Some((second, _)) = kinds.next() {
         let key = fields.key(second).unwrap_or(fields.span);
         report
             .error(
@@ -129,7 +129,6 @@ fn read_kind<'t>(fields: &Fields<'t>, report: &mut Report) -> Option<ConditionKi
 fn refuse_operators(fields: &Fields<'_>, kind: &str, report: &mut Report) {
     for (operator, _) in fields
         .among(OPERATORS)
-        .into_iter()
         .chain(fields.among(&["ignore_case"]))
     {
         if (kind, operator) != ("flag", "is") {
@@ -202,8 +201,8 @@ pub(crate) fn read_instant(text: Name<'_>, report: &mut Report) -> Option<Timest
 
 fn read_attribute<'t>(fields: &Fields<'t>, report: &mut Report) -> Option<ConditionKind<'t>> {
     let name = fields.string("attribute", report);
-    let operators = fields.among(OPERATORS);
-    let Some((operator, value)) = operators.first().copied() else {
+    let mut operators = fields.among(OPERATORS);
+    let Some((operator, value)) = operators.next() else {
         if !fields.has_unknown {
             report
                 .error(
@@ -215,7 +214,7 @@ fn read_attribute<'t>(fields: &Fields<'t>, report: &mut Report) -> Option<Condit
         }
         return None;
     };
-    if let Some((second, _)) = operators.get(1) {
+    if let Some((second, _)) = operators.next() {
         let key = fields.key(second).unwrap_or(fields.span);
         report
             .error(
@@ -225,7 +224,7 @@ fn read_attribute<'t>(fields: &Fields<'t>, report: &mut Report) -> Option<Condit
             )
             .help("join two conditions by `all` or `any`");
         // Their operands are read all the same, for what else may be wrong in them.
-        for (operator, value) in &operators {
+        for (operator, value) in fields.among(OPERATORS) {
             read_test(operator, value, false, report);
         }
         return None;
@@ -316,9 +315,12 @@ fn read_test<'t>(
 }
 
 /// Reads every item, also after one that fails, so that each failure is reported.
-fn each<T, R>(items: &[T], read: impl FnMut(&T) -> Option<R>) -> Option<Vec<R>> {
-    let read: Vec<_> = items.iter().map(read).collect();
-    read.into_iter().collect()
+fn each<'t, T, R>(items: &'t [T], mut read: impl FnMut(&'t T) -> Option<R>) -> Option<Vec<R>> {
+    let mut all = Vec::with_capacity(items.len());
+    for item in items {
+        all.extend(read(item));
+    }
+    (all.len() == items.len()).then_some(all)
 }
 
 /// Reads a string, or an array of strings of which one has to match.
@@ -332,10 +334,9 @@ fn strings<'t>(
             value: &text.value,
             span: Span::of(value),
         }]),
-        ast::Value::Array(array) => {
-            let elements: Vec<_> = array.elements.iter().collect();
-            each(&elements, |element| fields::string(element, name, report))
-        }
+        ast::Value::Array(array) => each(&array.elements, |element| {
+            fields::string(element, name, report)
+        }),
         other => {
             wrong_type(other, name, "a string, or an array of strings", report);
             None
@@ -413,10 +414,11 @@ fn read_in<'t>(
     let elements = &array.elements;
     match first {
         ast::Value::StringLit(_) => {
-            let values = elements
+            let mut values = Vec::with_capacity(elements.len());
+            let texts = elements
                 .iter()
-                .filter_map(|element| Some(&*element.as_string_lit()?.value))
-                .collect();
+                .filter_map(|element| element.as_string_lit());
+            values.extend(texts.map(|text| &*text.value));
             Some(Test::InText {
                 values,
                 ignore_case,
@@ -461,8 +463,7 @@ fn read_order<'t>(
 }
 
 fn read_between<'t>(array: &'t ast::Array<'t>, report: &mut Report) -> Option<Test<'t>> {
-    let elements: Vec<_> = array.elements.iter().collect();
-    let bounds = each(&elements, |element| match element {
+    let bounds = each(&array.elements, |element| match element {
         ast::Value::NumberLit(literal) => number(literal, report),
         other => {
             wrong_type(other, "between", "two numbers", report);

@@ -31,8 +31,8 @@ pub(crate) fn read_ramp(value: &ast::Value<'_>, report: &mut Report) -> Share {
         .copied()
         .filter(|field| *field != "start")
         .collect();
-    let of_clock = fields.among(&clock_only);
-    let of_stages = fields.among(&staged_only);
+    let of_clock: Vec<_> = fields.among(&clock_only).collect();
+    let of_stages: Vec<_> = fields.among(&staged_only).collect();
     if !of_clock.is_empty() && !of_stages.is_empty() {
         let (strange, kind) = if staged {
             (of_clock, "a ramp with `stages`")
@@ -52,7 +52,7 @@ pub(crate) fn read_ramp(value: &ast::Value<'_>, report: &mut Report) -> Share {
     }
     if staged {
         read_staged(&fields, report)
-    } else if !fields.among(&clock_only).is_empty() {
+    } else if fields.among(&clock_only).next().is_some() {
         read_clock(&fields, report).map_or(Share::Invalid, Share::Clock)
     } else {
         if !fields.has_unknown {
@@ -264,7 +264,7 @@ fn read_guardrail(value: &ast::Value<'_>, report: &mut Report) -> bool {
     fields
         .string("for", report)
         .and_then(|text| read_duration(text, report));
-    let limits = fields.among(&["no_worse_than", "below"]);
+    let limits: Vec<_> = fields.among(&["no_worse_than", "below"]).collect();
     match *limits {
         [] => {
             if !fields.has_unknown {

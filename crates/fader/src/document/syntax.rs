@@ -290,9 +290,8 @@ fn count(bytes: &[u8], counts: impl Fn(u8) -> bool) -> u32 {
         .fold(0, u32::saturating_add)
 }
 
-/// Writes the path of the node at a place, such as `flags.checkout.rules[2].serve`; the root is empty.
-pub(crate) fn path(root: &ast::Value<'_>, at: usize) -> String {
-    let mut path = String::new();
+/// Writes the path from a node to that at a place behind it, such as `flags.checkout.rules[2].serve`; the root is empty.
+pub(crate) fn push_path(path: &mut String, root: &ast::Value<'_>, at: usize) {
     let mut node = root;
     loop {
         match node {
@@ -300,22 +299,22 @@ pub(crate) fn path(root: &ast::Value<'_>, at: usize) -> String {
                 let inside = |range: &dyn Ranged| range.start() <= at && at < range.end();
                 let Some(property) = object.properties.iter().find(|property| inside(*property))
                 else {
-                    return path;
+                    return;
                 };
-                push_name(&mut path, property.name.as_str());
+                push_name(path, property.name.as_str());
                 if at < property.value.start() {
-                    return path;
+                    return;
                 }
                 node = &property.value;
             }
             ast::Value::Array(array) => {
                 let Some((index, element)) = index_at(&array.elements, at) else {
-                    return path;
+                    return;
                 };
                 path.extend(["[", &*index.to_string(), "]"]);
                 node = element;
             }
-            _ => return path,
+            _ => return,
         }
     }
 }
@@ -363,6 +362,12 @@ fn push_name(path: &mut String, name: &str) {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    fn path(root: &ast::Value<'_>, at: usize) -> String {
+        let mut path = String::new();
+        push_path(&mut path, root, at);
+        path
+    }
 
     fn accepts(text: &str) -> bool {
         parse(text, Syntax::Document).is_ok()

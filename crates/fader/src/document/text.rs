@@ -1,12 +1,15 @@
-//! The text that is read of a document: all of it, or only what is not known already.
+//! The text that is read of a document at once: all of it, or what is left with its flags cut out.
 //!
-//! Most new documents are the last one with a flag edited. A flag whose text was read before need not be parsed, read
-//! and compiled again, so its text is cut down to `{}`, and the compiled form of before goes with the place.
+//! A document is long because it has many flags, and few of them are looked at together. So their texts are cut down to
+//! `{}`, what is left is parsed, and each flag then by itself: its syntax tree is small, and gone before the next one's
+//! is made. Most new documents are the last one with a flag edited: a flag whose text was read before is not parsed
+//! again at all, and the compiled form of before goes with the place.
 //!
 //! Nothing is believed of a text because of how it looks from outside: what [`scan`](super::scan) takes for a flag may
 //! stand in a wrong place. The abridged text is parsed as any other, and a cut counts only where the parser then comes
-//! to the value of that flag. There it would have read, in the whole text, the very bytes that it accepted before at the
-//! same depth, and have gone on behind their last `}` as it now goes on behind `{}`.
+//! to the value of that flag. There it would have read, in the whole text, the very bytes that it accepts by themselves,
+//! now or before, and have gone on behind their last `}` as it goes on behind `{}`. Where that does not hold of a cut,
+//! the whole text is read at once.
 
 use std::borrow::Cow;
 use std::sync::Arc;
@@ -22,12 +25,22 @@ pub(crate) struct Text<'t> {
     cuts: Vec<Cut>,
 }
 
-struct Cut {
+/// A flag's object that is cut out.
+#[derive(Clone)]
+pub(crate) struct Cut {
     /// The place of `{}` in what is read.
     at: usize,
     /// What it stands for in the whole text.
-    whole: Span,
-    flag: Arc<Flag>,
+    pub(crate) whole: Span,
+    /// The compiled form of before, if the text is the same.
+    pub(crate) known: Option<Arc<Flag>>,
+}
+
+impl Cut {
+    pub(crate) fn new(whole: Span, known: Option<Arc<Flag>>) -> Self {
+        let at = whole.start;
+        Self { at, whole, known }
+    }
 }
 
 impl<'t> Text<'t> {
@@ -40,24 +53,17 @@ impl<'t> Text<'t> {
         }
     }
 
-    /// A text without the flags that are known: objects in the order of the text.
-    pub(crate) fn abridged(whole: &'t str, known: Vec<(Span, Arc<Flag>)>) -> Self {
-        let cut: usize = known
-            .iter()
-            .map(|(span, _)| span.end.saturating_sub(span.start))
-            .sum();
-        let mut read = String::with_capacity(whole.len().saturating_sub(cut) + 2 * known.len());
-        let mut cuts = Vec::with_capacity(known.len());
+    /// A text without some flags: objects in the order of the text.
+    pub(crate) fn abridged(whole: &'t str, mut cuts: Vec<Cut>) -> Self {
+        let length = |cut: &Cut| cut.whole.end.saturating_sub(cut.whole.start);
+        let cut: usize = cuts.iter().map(length).sum();
+        let mut read = String::with_capacity(whole.len().saturating_sub(cut) + 2 * cuts.len());
         let mut from = 0;
-        for (span, flag) in known {
-            read.push_str(whole.get(from..span.start).unwrap_or_default());
-            cuts.push(Cut {
-                at: read.len(),
-                whole: span,
-                flag,
-            });
+        for cut in &mut cuts {
+            read.push_str(whole.get(from..cut.whole.start).unwrap_or_default());
+            cut.at = read.len();
             read.push_str("{}");
-            from = span.end;
+            from = cut.whole.end;
         }
         read.push_str(whole.get(from..).unwrap_or_default());
         Self {
@@ -67,7 +73,7 @@ impl<'t> Text<'t> {
         }
     }
 
-    /// Returns the text that is read. All places of a syntax tree and of problems are places in it.
+    /// Returns the text that is read at once: the places of its syntax tree are places in it.
     pub(crate) fn read(&self) -> &str {
         &self.read
     }
@@ -77,15 +83,15 @@ impl<'t> Text<'t> {
         self.whole
     }
 
-    /// Returns how many flags are cut.
-    pub(crate) fn cuts(&self) -> usize {
-        self.cuts.len()
+    /// Returns the flags that are cut out.
+    pub(crate) fn cuts(&self) -> &[Cut] {
+        &self.cuts
     }
 
-    /// Returns the flag that is known to stand at a place.
-    pub(crate) fn known(&self, at: usize) -> Option<&Arc<Flag>> {
+    /// Returns the flag that is cut out at a place of what is read.
+    pub(crate) fn cut(&self, at: usize) -> Option<&Cut> {
         let cut = self.cuts.binary_search_by_key(&at, |cut| cut.at).ok()?;
-        self.cuts.get(cut).map(|cut| &cut.flag)
+        self.cuts.get(cut)
     }
 
     /// Returns where a place of what is read stands in the whole text.
@@ -93,6 +99,23 @@ impl<'t> Text<'t> {
         let before = self.cuts.partition_point(|cut| cut.at < at);
         let last = before.checked_sub(1).and_then(|last| self.cuts.get(last));
         last.map_or(at, |cut| cut.whole.end + at.saturating_sub(cut.at + 2))
+    }
+
+    /// Returns where a stretch of what is read stands in the whole text.
+    pub(crate) fn span_in_whole(&self, span: Span) -> Span {
+        let start = self.in_whole(span.start);
+        let end = start + span.end.saturating_sub(span.start);
+        Span { start, end }
+    }
+
+    /// Returns where a place of the whole text stands in what is read, and the flag that is cut out there.
+    pub(crate) fn in_read(&self, at: usize) -> (usize, Option<&Cut>) {
+        let before = self.cuts.partition_point(|cut| cut.whole.start <= at);
+        match before.checked_sub(1).and_then(|last| self.cuts.get(last)) {
+            None => (at, None),
+            Some(cut) if at < cut.whole.end => (cut.at, Some(cut)),
+            Some(cut) => (cut.at + 2 + (at - cut.whole.end), None),
+        }
     }
 }
 
@@ -104,19 +127,24 @@ mod tests {
     fn knows_where_what_is_read_stands_in_the_whole_text() {
         let whole = r#"{ "a": { "long": 1 }, "b": {}, "c": 2 }"#;
         let flag = Arc::new(Flag::default());
-        let known = [r#"{ "long": 1 }"#, "{}"].map(|object| {
+        let cuts = [r#"{ "long": 1 }"#, "{}"].map(|object| {
             let start = whole.find(object).unwrap();
             let end = start + object.len();
-            (Span { start, end }, Arc::clone(&flag))
+            Cut::new(Span { start, end }, Some(Arc::clone(&flag)))
         });
-        let text = Text::abridged(whole, known.into());
+        let text = Text::abridged(whole, cuts.into());
         assert_eq!(text.read(), r#"{ "a": {}, "b": {}, "c": 2 }"#);
         for name in ["{ \"a\"", "\"b\"", "{}, \"c\"", "\"c\"", " }"] {
             let place = text.read().rfind(name).unwrap();
-            assert_eq!(text.in_whole(place), whole.rfind(name).unwrap(), "{name}");
+            let in_whole = whole.rfind(name).unwrap();
+            assert_eq!(text.in_whole(place), in_whole, "{name}");
+            assert_eq!(text.in_read(in_whole).0, place, "{name}");
         }
         let cut = text.read().find("{}").unwrap();
-        assert!(text.known(cut).is_some() && text.known(cut + 1).is_none());
-        assert_eq!(text.in_whole(cut), whole.find("{ \"long").unwrap());
+        assert!(text.cut(cut).is_some() && text.cut(cut + 1).is_none());
+        let in_whole = whole.find("{ \"long").unwrap();
+        assert_eq!(text.in_whole(cut), in_whole);
+        let (at, inside) = text.in_read(in_whole + 5);
+        assert!(at == cut && inside.is_some());
     }
 }

@@ -101,7 +101,8 @@ pub(crate) enum Test {
     Between(Number, Number),
     Before(Timestamp),
     After(Timestamp),
-    Version(Box<[Requirement]>),
+    /// Matching one of these, shared with other flags that write them alike.
+    Version(Arc<[Requirement]>),
     InNetwork(Box<NetworkSet>),
 }
 

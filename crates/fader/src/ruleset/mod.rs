@@ -10,7 +10,7 @@ use hashbrown::HashTable;
 
 use crate::attributes::{AttributeName, Value};
 use crate::decision::{Code, Decision, LastDraw};
-use crate::hash::{self, Fingerprint, Reach, Salt};
+use crate::hash::{self, Fingerprint, NameHashing, Reach, Salt};
 use crate::key::{DecodedValue, Decoder};
 use crate::packed::Packed;
 use crate::percent::Percent;
@@ -57,17 +57,20 @@ pub(crate) struct Registry {
     pub(crate) segments: Names,
     pub(crate) lists: Names,
     /// The attributes that compiled forms ask for.
-    attributes: HashMap<Arc<str>, Arc<Attribute>>,
+    attributes: HashMap<Arc<str>, Arc<Attribute>, NameHashing>,
     /// The patterns of live documents, which the next one tends to repeat: they take long to compile.
-    pub(crate) patterns: HashMap<PatternKey, Pattern>,
+    pub(crate) patterns: Patterns,
     /// The variants of live documents, by the fingerprint of their text: most flags have the same as others.
-    pub(crate) variants: HashMap<u128, Arc<[Variant]>>,
+    pub(crate) variants: KnownVariants,
     /// The places of rules, such as `rules[2]`, which are the labels of those without a name.
     places: Vec<Arc<str>>,
 }
 
-/// The sources of a pattern, and whether it ignores case.
-pub(crate) type PatternKey = (Vec<String>, bool);
+/// Patterns by the identity of their sources, and of whether they ignore case.
+pub(crate) type Patterns = HashMap<u128, Pattern, NameHashing>;
+
+/// Variants by the fingerprint of their text.
+pub(crate) type KnownVariants = HashMap<u128, Arc<[Variant]>, NameHashing>;
 
 impl Registry {
     /// Counts what has numbers now, for [`forget`](Self::forget).
@@ -81,11 +84,7 @@ impl Registry {
     }
 
     /// Keeps parts for the next document, beside those that a ruleset still uses.
-    pub(crate) fn keep(
-        &mut self,
-        patterns: HashMap<PatternKey, Pattern>,
-        variants: HashMap<u128, Arc<[Variant]>>,
-    ) {
+    pub(crate) fn keep(&mut self, patterns: Patterns, variants: KnownVariants) {
         self.patterns.retain(|_, pattern| pattern.is_shared());
         self.patterns.extend(patterns);
         self.variants
@@ -336,7 +335,7 @@ pub(crate) struct Flag {
     /// Shared with other flags that have the same ones.
     pub(crate) variants: Arc<[Variant]>,
     pub(crate) rules: Box<[Rule]>,
-    pub(crate) one_draw: Option<OneDraw>,
+    pub(crate) one_draw: Option<Box<OneDraw>>,
     /// Of the flag's text in the document, and of the lists that a constant was made of.
     pub(crate) fingerprint: Fingerprint,
     /// `None` where it says nothing.
@@ -381,7 +380,7 @@ pub(crate) struct OneDraw {
 
 impl OneDraw {
     /// Takes the rules of a flag together, if they are no more than that.
-    pub(crate) fn of(rules: &[Rule], default: u16) -> Option<Self> {
+    pub(crate) fn of(rules: &[Rule], default: u16) -> Option<Box<Self>> {
         let [
             Rule {
                 condition: Condition::Constant(Truth::True),
@@ -396,7 +395,7 @@ impl OneDraw {
         let (Unit::Attribute(attribute), Share::Percent(reach)) = (&draw.unit, &draw.share) else {
             return None;
         };
-        (!reach.everyone).then(|| Self {
+        let one_draw = || Self {
             attribute: Arc::clone(attribute),
             salt: draw.salt,
             below: reach.below,
@@ -407,7 +406,8 @@ impl OneDraw {
             outside: Decision::of(Code::Default)
                 .serving(default)
                 .drawn(LastDraw::by_rule(0, false)),
-        })
+        };
+        (!reach.everyone).then(|| Box::new(one_draw()))
     }
 }
 

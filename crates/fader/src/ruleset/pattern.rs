@@ -9,6 +9,7 @@ use std::sync::Arc;
 use regex::RegexSet;
 use regex_automata::MatchKind;
 use regex_automata::dfa::{Automaton, StartKind, dense};
+use regex_automata::nfa::thompson;
 use regex_automata::util::primitives::StateID;
 use regex_automata::util::{start, syntax};
 
@@ -16,6 +17,9 @@ use regex_automata::util::{start, syntax};
 const DFA_LIMIT: usize = 512 * 1024;
 /// Bytes that building it may take meanwhile.
 const BUILD_LIMIT: usize = 4 * 1024 * 1024;
+/// Bytes of an automaton that the `regex` crate need not be asked about: it takes ten times as many, and makes no more
+/// than a few of each of these, for groups and for walking backwards.
+const SURELY_FITS: usize = 1024 * 1024;
 
 /// One or several patterns of which one has to match.
 #[derive(Clone, Debug)]
@@ -68,22 +72,9 @@ impl Dfa {
 impl Pattern {
     /// Compiles patterns; an error is the number of the pattern at fault and what is wrong with it.
     pub(crate) fn new(sources: &[&str], ignore_case: bool) -> Result<Self, (usize, String)> {
-        for (at, source) in sources.iter().enumerate() {
-            let built = regex::RegexBuilder::new(source)
-                .case_insensitive(ignore_case)
-                .build();
-            built.map_err(|error| (at, last_line(&error.to_string())))?;
-        }
-        let matcher = match Self::dfa(sources, ignore_case) {
+        let matcher = match Self::dfa(sources, ignore_case, Some(SURELY_FITS)) {
             Some(dfa) => Matcher::Dfa(dfa),
-            None => {
-                let set = regex::RegexSetBuilder::new(sources)
-                    .case_insensitive(ignore_case)
-                    .build();
-                Matcher::Regex(Box::new(
-                    set.map_err(|error| (0, last_line(&error.to_string())))?,
-                ))
-            }
+            None => Self::judged(sources, ignore_case)?,
         };
         let sources = sources.iter().map(|source| Box::from(*source)).collect();
         Ok(Self(Arc::new(Compiled {
@@ -93,8 +84,27 @@ impl Pattern {
         })))
     }
 
-    fn dfa(sources: &[&str], ignore_case: bool) -> Option<Box<Dfa>> {
+    /// Compiles patterns of which the `regex` crate has to say whether it takes them, and what is wrong with one.
+    fn judged(sources: &[&str], ignore_case: bool) -> Result<Matcher, (usize, String)> {
+        for (at, source) in sources.iter().enumerate() {
+            let built = regex::RegexBuilder::new(source)
+                .case_insensitive(ignore_case)
+                .build();
+            built.map_err(|error| (at, last_line(&error.to_string())))?;
+        }
+        if let Some(dfa) = Self::dfa(sources, ignore_case, None) {
+            return Ok(Matcher::Dfa(dfa));
+        }
+        let set = regex::RegexSetBuilder::new(sources)
+            .case_insensitive(ignore_case)
+            .build();
+        let set = set.map_err(|error| (0, last_line(&error.to_string())))?;
+        Ok(Matcher::Regex(Box::new(set)))
+    }
+
+    fn dfa(sources: &[&str], ignore_case: bool, nfa_limit: Option<usize>) -> Option<Box<Dfa>> {
         let table = dense::Builder::new()
+            .thompson(thompson::Config::new().nfa_size_limit(nfa_limit))
             .configure(
                 dense::Config::new()
                     .start_kind(StartKind::Unanchored)
@@ -211,6 +221,22 @@ mod tests {
                 !Pattern::new(&[source], true).unwrap().is_slow(),
                 "{source}"
             );
+        }
+    }
+
+    #[test]
+    fn what_the_regex_crate_refuses_is_refused() {
+        // Of no more than a few states where it is compiled to a table: nothing comes behind what never matches.
+        for source in [
+            r"[^\s\S]\w{60000}",
+            "(",
+            r"(?=a)",
+            r"\1",
+            "a{2,1}",
+            r"\p{Xx}",
+        ] {
+            assert!(regex::Regex::new(source).is_err(), "{source}");
+            assert!(Pattern::new(&[source], false).is_err(), "{source}");
         }
     }
 

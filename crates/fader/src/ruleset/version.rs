@@ -241,6 +241,11 @@ impl Requirement {
         Ok(requirement)
     }
 
+    /// Returns the requirement as written.
+    pub(crate) fn as_str(&self) -> &str {
+        &self.text
+    }
+
     /// Returns whether no version can match.
     pub(crate) fn is_empty(&self) -> bool {
         match (&self.lower, &self.upper) {
