@@ -1003,3 +1003,19 @@ fn readers_see_one_ruleset_while_others_load() {
     });
     flags.reclaim();
 }
+
+#[test]
+fn an_override_holds_in_a_scope_older_than_the_flag() {
+    static LATE: FlagKey<bool> = FlagKey::new("late", &false);
+    let flags = Flags::builder().build();
+    let old = flags.snapshot();
+    flags
+        .load(r#"{ "flags": { "late": true } }"#, &file())
+        .unwrap();
+    // The key knows the flag's number now; the old snapshot does not.
+    assert!(flags.get(&LATE, &()));
+    assert!(!*old.scope(()).get(&LATE));
+    let scope = old.into_scope(()).overridden([(&LATE, true)]);
+    assert!(*scope.get(&LATE));
+    assert_eq!(scope.resolve("late").reason(), fader::Reason::Forced);
+}

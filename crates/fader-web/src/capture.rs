@@ -156,7 +156,7 @@ impl RequestAttributes {
     }
 
     fn position(&self, name: &str) -> Option<usize> {
-        self.wanted.position(AttributeName::new(name))
+        self.wanted.index_of(AttributeName::new(name))
     }
 
     fn set_untyped(&mut self, at: usize, text: &str) {
@@ -207,7 +207,7 @@ impl RequestAttributes {
 impl Attributes for RequestAttributes {
     #[inline]
     fn get(&self, name: AttributeName<'_>) -> Option<ValueRef<'_>> {
-        Some(match self.stored(self.wanted.position(name)?)? {
+        Some(match self.stored(self.wanted.index_of(name)?)? {
             Stored::Missing => return None,
             Stored::Untyped(text) => ValueRef::Untyped(self.texts.get(*text)?),
             Stored::Text(text) => ValueRef::Text(self.texts.get(*text)?),

@@ -1,6 +1,7 @@
 //! What a document's conditions ask about: attributes, and who answers for them.
 
 use std::collections::{BTreeMap, HashMap};
+use std::fmt;
 use std::hash::BuildHasher;
 
 use crate::hash;
@@ -12,7 +13,7 @@ pub const TARGETING_KEY: &str = "targetingKey";
 /// An attribute's name, with its hash worked out beforehand.
 ///
 /// Names are compared byte for byte.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy)]
 pub struct AttributeName<'a> {
     hash: u64,
     name: &'a str,
@@ -28,6 +29,12 @@ impl PartialEq for AttributeName<'_> {
 }
 
 impl Eq for AttributeName<'_> {}
+
+impl fmt::Debug for AttributeName<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("AttributeName").field(&self.name).finish()
+    }
+}
 
 impl<'a> AttributeName<'a> {
     /// Makes the name of an attribute.

@@ -1,23 +1,24 @@
 //! Evaluation: from a flag and attributes to a decision, without lock, allocation or panic.
 //!
-//! A flag is decided in this order: kill, `enabled: false`, rules, default. Rules are tried in turn and the first that
-//! decides wins: its condition holds and, if it draws, the unit is enrolled.
+//! A flag is decided in this order: kill, `enabled: false`, rules, default. What is the same for everybody, a kill among
+//! it, is decided when ruleset and overlay go live ([`Entry`]). Rules are tried in turn and the first that decides wins:
+//! its condition holds and, if it draws, the unit is enrolled.
 //!
-//! One evaluation serves all callers. What it may remember is a [`Memo`], what is told of it goes to an [`Observer`];
-//! both are type parameters, so that an answer without them costs nothing and an explanation can't differ from it.
-
-use std::hint::select_unpredictable;
+//! One walk over the rules serves all callers. What it may remember is a [`Memo`], what is told of it goes to an
+//! [`Observer`]; both are type parameters, so that an answer without them costs nothing and an explanation can't differ
+//! from it. Flags that need no walk have a [`shortcut`], which an explanation does not take; the tests ask both ways.
 
 use crate::attributes::{Attributes, Value, ValueRef};
 use crate::decision::{Code, Decision, LastDraw};
 use crate::hash::Reach;
 use crate::memo::Memo;
-use crate::ruleset::condition::{Test, unit};
+use crate::ruleset::condition::{Lists, Test, unit};
+use crate::ruleset::list::IdList;
+use crate::ruleset::one_draw::OneDraw;
 use crate::ruleset::{
-    Attribute, Condition, DrawRule, Flag, FlagId, ListId, OneDraw, SegmentId, Serve, Share, Truth,
-    Unit,
+    Attribute, Condition, DrawRule, Flag, FlagId, ListId, SegmentId, Serve, Share, Truth, Unit,
 };
-use crate::ruleset::{Ruleset, ramp, version};
+use crate::ruleset::{Ruleset, ramp};
 use crate::snapshot::{Course, Entry, Live};
 use crate::time::Timestamp;
 
@@ -44,31 +45,18 @@ impl<A: Attributes + ?Sized, M: Memo, O: Observer> Evaluation<'_, A, M, O> {
     /// Decides a flag.
     #[inline]
     pub(crate) fn flag(&mut self, id: FlagId) -> Decision {
-        let live = self.live;
-        match live.entry(id) {
-            Some(entry) => self.entry(id, entry),
-            None => Decision::of(Code::NotFound),
-        }
-    }
-
-    /// Decides a flag of which the entry is at hand.
-    #[inline]
-    pub(crate) fn entry(&mut self, id: FlagId, entry: &Entry) -> Decision {
-        match shortest(entry, self.attributes) {
-            Some(decision) if !O::RECORDS => decision,
-            _ => self.longest(id, entry),
+        let Some(entry) = self.live.entry(id) else {
+            return Decision::of(Code::NotFound);
+        };
+        match (shortcut(entry, self.attributes), entry.course) {
+            (Some(decision), _) if !O::RECORDS => decision,
+            (_, Course::Fixed(decision)) => decision,
+            _ => self.by_rules(id, &entry.flag),
         }
     }
 
     /// Decides a flag rule by rule.
-    pub(crate) fn longest(&mut self, id: FlagId, entry: &Entry) -> Decision {
-        match entry.course {
-            Course::Fixed(decision) => decision,
-            Course::OneDraw | Course::Rules(_) => self.by_rules(id, &entry.flag),
-        }
-    }
-
-    fn by_rules(&mut self, id: FlagId, flag: &Flag) -> Decision {
+    pub(crate) fn by_rules(&mut self, id: FlagId, flag: &Flag) -> Decision {
         let mut last_draw = LastDraw::default();
         for (index, rule) in (0..).zip(&flag.rules) {
             self.observer.rule(flag, index);
@@ -153,7 +141,7 @@ impl<A: Attributes + ?Sized, M: Memo, O: Observer> Evaluation<'_, A, M, O> {
             Condition::Attribute { attribute, test } => {
                 test_attribute(&self.live.ruleset, self.attributes, attribute, test)
             }
-            other => self.composed(other),
+            other => self.compound(other),
         };
         if O::RECORDS {
             let found = match condition {
@@ -167,8 +155,12 @@ impl<A: Attributes + ?Sized, M: Memo, O: Observer> Evaluation<'_, A, M, O> {
     }
 
     /// What is not settled by one attribute. Apart from that, since it calls itself.
-    fn composed(&mut self, condition: &Condition) -> Truth {
+    fn compound(&mut self, condition: &Condition) -> Truth {
         match condition {
+            Condition::Constant(truth) => *truth,
+            Condition::Attribute { attribute, test } => {
+                test_attribute(&self.live.ruleset, self.attributes, attribute, test)
+            }
             Condition::All(parts) => self.fold(parts, Truth::True, Truth::False, Truth::min),
             Condition::Any(parts) => self.fold(parts, Truth::False, Truth::True, Truth::max),
             Condition::Not(part) => self.condition(part).not(),
@@ -177,7 +169,6 @@ impl<A: Attributes + ?Sized, M: Memo, O: Observer> Evaluation<'_, A, M, O> {
             Condition::Time { from, until } => (from.is_none_or(|from| from <= self.now)
                 && until.is_none_or(|until| self.now < until))
             .into(),
-            simple => self.condition(simple),
         }
     }
 
@@ -230,29 +221,35 @@ impl<A: Attributes + ?Sized, M: Memo, O: Observer> Evaluation<'_, A, M, O> {
 
 /// Decides a flag that needs no rules to be walked: one that is the same for everybody, or the common rollout.
 #[inline(always)]
-pub(crate) fn shortest<A: Attributes + ?Sized>(entry: &Entry, attributes: &A) -> Option<Decision> {
+pub(crate) fn shortcut<A: Attributes + ?Sized>(entry: &Entry, attributes: &A) -> Option<Decision> {
     match entry.course {
         Course::Fixed(decision) => Some(decision),
-        Course::OneDraw => one_draw(entry.flag.one_draw.as_ref()?, attributes),
+        Course::OneDraw => Some(one_draw(entry.flag.one_draw.as_deref()?, attributes)),
         Course::Rules(_) => None,
     }
 }
 
-/// Decides a flag whose only rule draws, with nothing else to ask; `None` if its unit is no text.
+/// Decides a flag whose only rule draws, with nothing else to ask.
 #[inline(never)]
-fn one_draw<A: Attributes + ?Sized>(draw: &OneDraw, attributes: &A) -> Option<Decision> {
-    let Some(ValueRef::Text(unit) | ValueRef::Untyped(unit)) =
-        attributes.get(draw.attribute.as_name())
-    else {
-        return None;
-    };
-    let enrolled = draw.salt.position(unit.as_bytes()) < draw.below;
-    // No predictor can know who is enrolled.
-    Some(select_unpredictable(enrolled, draw.inside, draw.outside))
+fn one_draw<A: Attributes + ?Sized>(draw: &OneDraw, attributes: &A) -> Decision {
+    match attributes.get(draw.attribute.as_name()) {
+        Some(ValueRef::Text(unit) | ValueRef::Untyped(unit)) => draw.decide(unit.as_bytes()),
+        other => one_draw_of_other(draw, other),
+    }
 }
 
-/// Tests an attribute. Most are texts and most tests are about texts: those are asked first, and nothing else is kept
-/// at hand meanwhile.
+/// Apart from the rest, since few units are no texts.
+#[inline(never)]
+fn one_draw_of_other(draw: &OneDraw, value: Option<ValueRef<'_>>) -> Decision {
+    let mut digits = itoa::Buffer::new();
+    match value.and_then(|value| unit(value, &mut digits)) {
+        Some(unit) => draw.decide(unit),
+        None => draw.no_unit,
+    }
+}
+
+/// Asks for an attribute and tests it. A function of its own keeps the walk over the rules short: what it needs does
+/// not have to be put aside for the call of each rule.
 #[inline(never)]
 fn test_attribute<A: Attributes + ?Sized>(
     ruleset: &Ruleset,
@@ -260,35 +257,13 @@ fn test_attribute<A: Attributes + ?Sized>(
     attribute: &Attribute,
     test: &Test,
 ) -> Truth {
-    let value = attributes.get(attribute.as_name());
-    let Some(ValueRef::Text(text) | ValueRef::Untyped(text)) = value else {
-        return test_any(ruleset, value, test);
-    };
-    match test {
-        Test::Words(words) => words.contains(text).into(),
-        Test::Text(operator) => operator.holds(text).into(),
-        Test::Matches(pattern) => pattern.is_match(text).into(),
-        Test::Version(requirements) => version::matches(requirements, text).into(),
-        Test::InList(id) => in_list(ruleset, *id, text),
-        _ => test_any(ruleset, value, test),
-    }
+    test.holds(attributes.get(attribute.as_name()), ruleset)
 }
 
-#[inline(never)]
-fn in_list(ruleset: &Ruleset, id: ListId, text: &str) -> Truth {
-    match ruleset.list(id) {
-        Some(list) => list.ids.contains(text.as_bytes()).into(),
-        None => Truth::Unknown,
-    }
-}
-
-/// Tests what is no text, or missing, or not tested as text.
-#[inline(never)]
-fn test_any(ruleset: &Ruleset, value: Option<ValueRef<'_>>, test: &Test) -> Truth {
-    match (value, test) {
-        (Some(value), test) => test.holds(value, &|id| ruleset.list(id).map(|list| &list.ids)),
-        (None, Test::Exists(wanted)) => (!*wanted).into(),
-        (None, _) => Truth::Unknown,
+impl Lists for Ruleset {
+    #[inline]
+    fn ids(&self, list: ListId) -> Option<&IdList> {
+        self.list(list).map(|list| &list.ids)
     }
 }
 

@@ -253,7 +253,7 @@ impl Snapshot {
         Scope::new(self.clone(), attributes)
     }
 
-    /// Makes a scope of this snapshot itself, for whoever needs it no more.
+    /// Turns the snapshot into a scope, without the reference count that [`scope`](Self::scope) takes.
     #[inline(always)]
     #[must_use]
     pub fn into_scope<A: Attributes>(self, attributes: A) -> Scope<A> {

@@ -19,8 +19,8 @@ use crate::ruleset::Attribute;
 /// flags.load(document, &Source::new("flags.json"))?;
 ///
 /// let wanted = flags.snapshot().wanted();
-/// assert_eq!(wanted.position(AttributeName::new("country")), Some(0));
-/// assert_eq!(wanted.position(AttributeName::new("plan")), None);
+/// assert_eq!(wanted.index_of(AttributeName::new("country")), Some(0));
+/// assert_eq!(wanted.index_of(AttributeName::new("plan")), None);
 /// # Ok::<(), fader::CompileError>(())
 /// ```
 #[derive(Clone, Default)]
@@ -74,7 +74,7 @@ impl Wanted {
     /// Returns the number of an attribute, `None` if no rule asks for it.
     #[inline]
     #[must_use]
-    pub fn position(&self, name: AttributeName<'_>) -> Option<usize> {
+    pub fn index_of(&self, name: AttributeName<'_>) -> Option<usize> {
         let Table { attributes, places } = &*self.0;
         let mut place = name.hash();
         loop {
@@ -121,9 +121,9 @@ mod tests {
             let wanted = Wanted::new(attributes.collect());
             assert_eq!((wanted.len(), wanted.is_empty()), (count, count == 0));
             for (at, name) in names.iter().enumerate() {
-                assert_eq!(wanted.position(AttributeName::new(name)), Some(at));
+                assert_eq!(wanted.index_of(AttributeName::new(name)), Some(at));
             }
-            assert_eq!(wanted.position(AttributeName::new("b")), None);
+            assert_eq!(wanted.index_of(AttributeName::new("b")), None);
             assert!(wanted.iter().map(AttributeName::as_str).eq(&names));
         }
     }

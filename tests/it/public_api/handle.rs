@@ -143,7 +143,7 @@ fn snapshot() {
     lends::<Snapshot, &str, _>(Snapshot::flags);
     let _: fn(&Snapshot) -> Wanted = Snapshot::wanted;
     lends::<Wanted, AttributeName<'_>, _>(Wanted::iter);
-    let _: fn(&Wanted, AttributeName<'_>) -> Option<usize> = Wanted::position;
+    let _: fn(&Wanted, AttributeName<'_>) -> Option<usize> = Wanted::index_of;
     let _: fn(&Wanted) -> usize = Wanted::len;
     let _: fn(&Wanted) -> bool = Wanted::is_empty;
     cloned::<Snapshot>();

@@ -12,7 +12,8 @@ use crate::document::slice;
 use crate::document::syntax::Span;
 use crate::document::text::Text;
 use crate::hash::{self, NameHashing};
-use crate::ruleset::condition::{Equals, Test};
+use crate::ruleset::condition::{Equals, Lists, Test};
+use crate::ruleset::list::IdList;
 use crate::ruleset::network::NetworkSet;
 use crate::ruleset::pattern::Pattern;
 use crate::ruleset::text::{TextMatch, TextSet, Words};
@@ -93,6 +94,17 @@ struct Asked<'t> {
     flag: &'t str,
     variant: String,
     at: Span,
+}
+
+fn find_list(lists: &[(ListId, Option<Arc<List>>)], id: ListId) -> Option<&List> {
+    let (_, list) = lists.iter().find(|(known, _)| *known == id)?;
+    list.as_deref()
+}
+
+impl Lists for &[(ListId, Option<Arc<List>>)] {
+    fn ids(&self, id: ListId) -> Option<&IdList> {
+        find_list(self, id).map(|list| &list.ids)
+    }
 }
 
 impl<'c, 't> Compiler<'c, 't> {
@@ -390,15 +402,11 @@ impl<'c, 't> Compiler<'c, 't> {
         };
         // An ambient attribute is a constant of the process.
         if let Some(value) = self.ambient(name) {
-            let find = |id| {
-                let (_, list) = self.lists.iter().find(|(known, _)| *known == id)?;
-                list.as_deref()
-            };
-            let list = |id| find(id).map(|list| &list.ids);
             if let Test::InList(id) = test {
-                self.folded.extend(find(id).map(|list| list.fingerprint));
+                self.folded
+                    .extend(find_list(self.lists, id).map(|list| list.fingerprint));
             }
-            return Condition::Constant(test.holds(value.as_ref(), &list));
+            return Condition::Constant(test.holds(Some(value.as_ref()), &self.lists));
         }
         Condition::Attribute {
             attribute: self.attribute(name),

@@ -15,9 +15,10 @@ use crate::document::{read_flag, slice};
 use crate::hash::{self, Reach, Salt};
 use crate::number::Number;
 use crate::percent::Percent;
+use crate::ruleset::one_draw::OneDraw;
 use crate::ruleset::{
-    self, Condition, DrawRule, Flag, FlagId, OneDraw, PercentPlace, Rule, Truth, Unit, Variant,
-    Written, WrittenPercent,
+    self, Condition, DrawRule, Flag, FlagId, PercentPlace, Rule, Truth, Unit, Variant, Written,
+    WrittenPercent,
 };
 
 /// Reads, checks and compiles a flag, or takes its form of before where its text is known. After an error in it the

@@ -9,21 +9,21 @@ use crate::attributes::{Attributes, TARGETING_KEY};
 use crate::context::Context;
 use crate::decision::{Decision, Resolution};
 use crate::document::diagnostic::CompileError;
-use crate::evaluate::{Evaluation, NoObserver};
+use crate::evaluate::shortcut;
 use crate::explain::Explanation;
 use crate::handle::builder::FlagsBuilder;
 use crate::handle::events::{Change, Event, Events, Subscription};
 use crate::handle::keys::KeyReport;
+use crate::handle::once::Once;
 use crate::handle::scope::Scope;
 use crate::handle::status::Status;
 use crate::handle::swap::Swap;
 use crate::handle::writer::{Compiler, HistoryEntry, Loaded, RollbackError, Writer};
 use crate::key::{FlagKey, FlagValue, Key, NO_LINEAGE, VariantRef};
-use crate::memo::{Memo, NoMemo, ScopeMemo, StackMemo};
 use crate::overlay::Overlay;
 use crate::overrides::Overrides;
-use crate::ruleset::{FlagId, Recall, Unit};
-use crate::snapshot::{Course, Entry, Live, Snapshot};
+use crate::ruleset::{FlagId, Unit};
+use crate::snapshot::{Entry, Live, Snapshot};
 use crate::source::{Delivery, Source};
 use crate::time::{Clock, Timestamp};
 
@@ -225,10 +225,18 @@ impl Flags {
         entry: &Entry,
         attributes: &(impl Attributes + ?Sized),
     ) -> Decision {
-        match entry.course {
-            Course::Fixed(decision) => decision,
-            _ => evaluate_once(live, id, entry, attributes, self.now_for(live)),
-        }
+        // The clock is read only for what may depend on it.
+        shortcut(entry, attributes).unwrap_or_else(|| {
+            let now = self.now_for(live);
+            Once {
+                live,
+                id,
+                entry,
+                attributes,
+                now,
+            }
+            .decide()
+        })
     }
 
     /// Returns how a flag resolves: value, variant, reason, rule, version.
@@ -445,7 +453,8 @@ impl Flags {
     pub fn find_unit(&self, flag: &str, variant: &str) -> Option<String> {
         let snapshot = self.snapshot();
         let ruleset = &snapshot.live.ruleset;
-        let compiled = ruleset.flag(ruleset.find(flag)?)?;
+        let id = ruleset.find(flag)?;
+        let compiled = ruleset.flag(id)?;
         let units = compiled
             .rules
             .iter()
@@ -454,13 +463,19 @@ impl Flags {
                 Unit::Constant(_) => None,
             });
         let units: Vec<&str> = units.chain([TARGETING_KEY]).collect();
-        let id = ruleset.find(flag)?;
         let entry = snapshot.live.entry(id)?;
         (0..1_000_000)
             .map(|number| format!("unit-{number}"))
             .find(|unit| {
                 let context: Context = units.iter().map(|name| (*name, unit.as_str())).collect();
-                let decision = evaluate_once(&snapshot.live, id, entry, &context, snapshot.now);
+                let once = Once {
+                    live: &snapshot.live,
+                    id,
+                    entry,
+                    attributes: &context,
+                    now: snapshot.now,
+                };
+                let decision = once.decide();
                 let found = decision
                     .variant()
                     .and_then(|variant| compiled.variant(variant));
@@ -514,56 +529,6 @@ impl Flags {
         self.inner.events.queue(events);
         result
     }
-}
-
-/// Decides a flag outside of any scope, remembering only what it may come to twice.
-#[inline]
-fn evaluate_once(
-    live: &Live,
-    id: FlagId,
-    entry: &Entry,
-    attributes: &(impl Attributes + ?Sized),
-    now: Timestamp,
-) -> Decision {
-    match entry.course {
-        Course::Rules(Recall::Few) => remembering_few(live, id, entry, attributes, now),
-        Course::Rules(Recall::Many) => {
-            let memo = ScopeMemo::new(&live.ruleset);
-            remembering(&memo, live, id, entry, attributes, now)
-        }
-        _ => remembering(&NoMemo, live, id, entry, attributes, now),
-    }
-}
-
-/// Apart from the rest, since it needs much of the stack.
-#[inline(never)]
-fn remembering_few(
-    live: &Live,
-    id: FlagId,
-    entry: &Entry,
-    attributes: &(impl Attributes + ?Sized),
-    now: Timestamp,
-) -> Decision {
-    remembering(&StackMemo::new(), live, id, entry, attributes, now)
-}
-
-#[inline]
-fn remembering(
-    memo: &impl Memo,
-    live: &Live,
-    id: FlagId,
-    entry: &Entry,
-    attributes: &(impl Attributes + ?Sized),
-    now: Timestamp,
-) -> Decision {
-    let mut evaluation = Evaluation {
-        live,
-        attributes,
-        now,
-        memo,
-        observer: NoObserver,
-    };
-    evaluation.entry(id, entry)
 }
 
 /// Recovers what a panic elsewhere left: every change here is made in one step.

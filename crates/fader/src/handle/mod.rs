@@ -4,6 +4,7 @@ mod builder;
 mod events;
 mod flags;
 mod keys;
+mod once;
 mod scope;
 mod status;
 mod swap;

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use crate::attributes::Attributes;
 use crate::decision::{Answer, Decision, Resolution};
-use crate::evaluate::{Evaluation, NoObserver, shortest};
+use crate::evaluate::{Evaluation, NoObserver, shortcut};
 use crate::explain::{Explanation, Recorder};
 use crate::key::{FlagKey, FlagValue, VariantRef};
 use crate::memo::ScopeMemo;
@@ -15,8 +15,8 @@ use crate::snapshot::{Course, Entry, Snapshot};
 
 /// One snapshot with the attributes of one unit of work, usually a request.
 ///
-/// Document, overlay and time stay the same for all its flags, whatever is loaded meanwhile. A flag is decided once:
-/// its first resolution is kept, and later reads return it. It is shared by reference between whoever takes part in
+/// Document, overlay and time stay the same for all its flags, whatever is loaded meanwhile. A flag is decided once, its
+/// resolution is kept, and later reads return it; two threads that ask at once may both decide it, alike. It is shared by reference between whoever takes part in
 /// the request.
 ///
 /// ```
@@ -58,7 +58,7 @@ impl<A: Attributes> Scope<A> {
             return self.get_uncached(key);
         };
         let Some(entry) = self.snapshot.live.entry(id) else {
-            return key.default_value();
+            return self.get_uncached(key);
         };
         match entry.course {
             Course::Fixed(decision) if self.snapshot.overrides.is_none() => {
@@ -174,7 +174,7 @@ impl<A: Attributes> Scope<A> {
     #[inline(always)]
     fn decide(&self, id: FlagId, entry: &Entry) -> Decision {
         self.memo.ask(id, || {
-            if let Some(decision) = shortest(entry, &self.attributes) {
+            if let Some(decision) = shortcut(entry, &self.attributes) {
                 return decision;
             }
             let mut evaluation = Evaluation {
@@ -184,7 +184,7 @@ impl<A: Attributes> Scope<A> {
                 memo: &self.memo,
                 observer: NoObserver,
             };
-            evaluation.longest(id, entry)
+            evaluation.by_rules(id, &entry.flag)
         })
     }
 }

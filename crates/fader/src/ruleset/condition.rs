@@ -157,54 +157,76 @@ fn number(value: ValueRef<'_>) -> Option<Number> {
     }
 }
 
-fn text(value: ValueRef<'_>) -> Option<&str> {
-    match value {
-        ValueRef::Text(text) | ValueRef::Untyped(text) => Some(text),
-        _ => None,
-    }
+/// Finds the ids of a list.
+pub(crate) trait Lists {
+    fn ids(&self, list: ListId) -> Option<&IdList>;
 }
 
 impl Test {
-    /// Tests an attribute that is present. Of a list one element has to pass: Kleene's `any` over them.
-    pub(crate) fn holds<'r>(
-        &self,
-        value: ValueRef<'_>,
-        list: &dyn Fn(ListId) -> Option<&'r IdList>,
-    ) -> Truth {
+    /// Tests an attribute, present or missing.
+    ///
+    /// Most attributes are texts and most tests are about texts: that is a way of its own, with little else at hand.
+    #[inline(always)]
+    pub(crate) fn holds(&self, value: Option<ValueRef<'_>>, lists: &impl Lists) -> Truth {
+        if let Some(ValueRef::Text(text) | ValueRef::Untyped(text)) = value
+            && let Some(truth) = self.holds_for_text(text, lists)
+        {
+            return truth;
+        }
+        self.holds_for_other(value, lists)
+    }
+
+    /// Tests a text, of either kind alike; `None` where the kind matters, or the test is not about texts.
+    #[inline(always)]
+    fn holds_for_text(&self, text: &str, lists: &(impl Lists + ?Sized)) -> Option<Truth> {
+        Some(match self {
+            Self::Words(words) => words.contains(text).into(),
+            Self::Text(operator) => operator.holds(text).into(),
+            Self::Matches(pattern) => pattern.is_match(text).into(),
+            Self::Version(requirements) => super::version::matches(requirements, text).into(),
+            Self::InNetwork(networks) => networks.contains(text).into(),
+            Self::Before(bound) => Timestamp::parse(text).map(|at| at < *bound).into(),
+            Self::After(bound) => Timestamp::parse(text).map(|at| at > *bound).into(),
+            Self::InList(list) => in_list(lists.ids(*list), text.as_bytes()),
+            _ => return None,
+        })
+    }
+
+    /// Of a list one element has to pass: Kleene's `any` over them.
+    #[inline(never)]
+    fn holds_for_other(&self, value: Option<ValueRef<'_>>, lists: &dyn Lists) -> Truth {
         match (self, value) {
-            (Self::Exists(wanted), _) => (*wanted).into(),
-            (_, ValueRef::List(values)) => {
+            (Self::Exists(wanted), value) => (value.is_some() == *wanted).into(),
+            (_, None) => Truth::Unknown,
+            (_, Some(ValueRef::List(values))) => {
                 let mut any = Truth::False;
                 for value in values {
-                    any = any.max(self.holds_for_one(value.as_ref(), list));
+                    any = any.max(self.holds_for_one(value.as_ref(), lists));
                     if any == Truth::True {
                         break;
                     }
                 }
                 any
             }
-            _ => self.holds_for_one(value, list),
+            (_, Some(value)) => self.holds_for_one(value, lists),
         }
     }
 
-    fn holds_for_one<'r>(
-        &self,
-        value: ValueRef<'_>,
-        list: &dyn Fn(ListId) -> Option<&'r IdList>,
-    ) -> Truth {
+    fn holds_for_one(&self, value: ValueRef<'_>, lists: &dyn Lists) -> Truth {
+        if let ValueRef::Text(text) | ValueRef::Untyped(text) = value
+            && let Some(truth) = self.holds_for_text(text, lists)
+        {
+            return truth;
+        }
         match self {
-            Self::Exists(wanted) => (*wanted).into(),
-            Self::Words(words) => text(value).map(|text| words.contains(text)).into(),
             Self::Equals(equals) => equals.holds(value),
-            Self::InList(id) => {
+            Self::InList(list) => {
                 let mut digits = itoa::Buffer::new();
-                match (list(*id), unit(value, &mut digits)) {
-                    (Some(list), Some(id)) => list.contains(id).into(),
-                    _ => Truth::Unknown,
+                match unit(value, &mut digits) {
+                    Some(id) => in_list(lists.ids(*list), id),
+                    None => Truth::Unknown,
                 }
             }
-            Self::Text(operator) => text(value).map(|text| operator.holds(text)).into(),
-            Self::Matches(pattern) => text(value).map(|text| pattern.is_match(text)).into(),
             Self::Order(operator, bound) => number(value)
                 .map(|number| {
                     let order = number.compare(*bound);
@@ -219,22 +241,16 @@ impl Test {
             Self::Between(low, high) => number(value)
                 .map(|number| number.compare(*low).is_ge() && number.compare(*high).is_le())
                 .into(),
-            Self::Before(bound) => text(value)
-                .and_then(Timestamp::parse)
-                .map(|instant| instant < *bound)
-                .into(),
-            Self::After(bound) => text(value)
-                .and_then(Timestamp::parse)
-                .map(|instant| instant > *bound)
-                .into(),
-            Self::Version(requirements) => text(value)
-                .and_then(|text| super::version::matches(requirements, text))
-                .into(),
-            Self::InNetwork(networks) => {
-                text(value).and_then(|text| networks.contains(text)).into()
-            }
+            // The others are about texts, and this is none.
+            _ => Truth::Unknown,
         }
     }
+}
+
+/// A list that is gone is known only to a flag that kept an earlier form (ADR 0003).
+#[inline(never)]
+fn in_list(ids: Option<&IdList>, id: &[u8]) -> Truth {
+    ids.map(|ids| ids.contains(id)).into()
 }
 
 /// Returns the bytes of a value that can be a unit or an id: text as it is, an integer as its decimal digits.

@@ -9,7 +9,7 @@ use std::sync::Arc;
 use hashbrown::HashTable;
 
 use crate::attributes::{AttributeName, Value};
-use crate::decision::{Code, Decision, LastDraw};
+use crate::decision::Decision;
 use crate::hash::{self, Fingerprint, NameHashing, Reach, Salt};
 use crate::key::{DecodedValue, Decoder};
 use crate::packed::Packed;
@@ -20,6 +20,7 @@ use crate::wanted::Wanted;
 pub(crate) mod condition;
 pub(crate) mod list;
 pub(crate) mod network;
+pub(crate) mod one_draw;
 pub(crate) mod pattern;
 pub(crate) mod ramp;
 pub(crate) mod text;
@@ -27,6 +28,7 @@ pub(crate) mod version;
 
 pub(crate) use condition::{Condition, Truth};
 use list::IdList;
+use one_draw::OneDraw;
 use pattern::Pattern;
 use ramp::ClockRamp;
 
@@ -366,49 +368,6 @@ pub(crate) struct WrittenPercent {
     pub(crate) rule: u16,
     pub(crate) percent: Percent,
     pub(crate) offset: u32,
-}
-
-/// All there is to know of a flag whose only rule draws a share of the units and asks nothing: the common rollout.
-#[derive(Debug)]
-pub(crate) struct OneDraw {
-    pub(crate) attribute: Arc<Attribute>,
-    pub(crate) salt: Salt,
-    pub(crate) below: u64,
-    pub(crate) inside: Decision,
-    pub(crate) outside: Decision,
-}
-
-impl OneDraw {
-    /// Takes the rules of a flag together, if they are no more than that.
-    pub(crate) fn of(rules: &[Rule], default: u16) -> Option<Box<Self>> {
-        let [
-            Rule {
-                condition: Condition::Constant(Truth::True),
-                draw: Some(draw),
-                serve: Serve::One(variant),
-                ..
-            },
-        ] = rules
-        else {
-            return None;
-        };
-        let (Unit::Attribute(attribute), Share::Percent(reach)) = (&draw.unit, &draw.share) else {
-            return None;
-        };
-        let one_draw = || Self {
-            attribute: Arc::clone(attribute),
-            salt: draw.salt,
-            below: reach.below,
-            inside: Decision::of(Code::Split)
-                .serving(*variant)
-                .by_rule(0)
-                .drawn(LastDraw::by_rule(0, true)),
-            outside: Decision::of(Code::Default)
-                .serving(default)
-                .drawn(LastDraw::by_rule(0, false)),
-        };
-        (!reach.everyone).then(|| Box::new(one_draw()))
-    }
 }
 
 /// What a flag says of itself that no evaluation reads.
