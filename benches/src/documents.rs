@@ -5,6 +5,13 @@ use fader::{Delivery, Flags, Source};
 use crate::mixed::{Mixed, Rules};
 use crate::users::{USERS, id};
 
+/// The flag `rollout` beside one that a clock ramp decides.
+pub const BESIDE_RAMP: &str = r#"{
+"flags": {
+  "rollout": { "rules": [ { "percent": 25, "serve": "on" } ] },
+  "ramp": { "rules": [ { "ramp": { "start": "2026-12-01T09:00:00Z", "over": "7d" }, "serve": "on" } ] } } }
+"#;
+
 /// Returns the document of the flags `plain`, `rollout`, `rules`, `list` and `chain-1` to `chain-3`; the ids of the list
 /// are those of [`listed`].
 #[must_use]

@@ -1,9 +1,14 @@
 //! The least that a service could write in the library's place: each flag's logic as code and data of its own, without
 //! names, reasons, missing attributes or reloading.
 
-use regex_automata::Input;
+use std::collections::HashMap;
+use std::ops::Range;
+use std::sync::Arc;
+
 use regex_automata::MatchKind;
 use regex_automata::dfa::{Automaton, StartKind, dense};
+use regex_automata::util::primitives::StateID;
+use regex_automata::util::start;
 use xxhash_rust::xxh3::xxh3_64_with_seed;
 
 use crate::mixed::{Logic, Mixed, Rules};
@@ -40,22 +45,14 @@ fn threshold(percent: u32) -> u64 {
 /// Five rules and a split. The variants are `old`, `a`, `b` and `c`: 0 to 3.
 #[derive(Debug)]
 pub struct FiveRules {
-    countries: [u64; 10],
-    plan: String,
-    from: (u64, u64),
-    before: u64,
-    suffix: String,
-    pattern: dense::DFA<Vec<u32>>,
+    /// Ten countries, the last one over and over: sixteen are compared at once.
+    countries: [u16; 16],
+    plan: (usize, u128),
+    versions: Range<u64>,
+    suffix: Suffix,
+    pattern: Arc<Pattern>,
     split_seed: u64,
     split: [u64; 2],
-}
-
-/// Packs a text of up to eight bytes.
-#[inline]
-fn pack(text: &str) -> u64 {
-    let mut bytes = [0; 8];
-    bytes[..text.len()].copy_from_slice(text.as_bytes());
-    u64::from_le_bytes(bytes)
 }
 
 impl FiveRules {
@@ -63,24 +60,20 @@ impl FiveRules {
     ///
     /// # Panics
     ///
-    /// The pattern is none.
+    /// The pattern is none, or the suffix is shorter than eight bytes.
     #[must_use]
     pub fn new(salt: &str, rules: &Rules) -> Self {
-        let pattern = dense::Builder::new()
-            .configure(
-                dense::Config::new()
-                    .start_kind(StartKind::Unanchored)
-                    .match_kind(MatchKind::All),
-            )
-            .build(&rules.pattern)
-            .expect("the pattern is good");
+        Self::sharing(salt, rules, Arc::new(Pattern::new(&rules.pattern)))
+    }
+
+    fn sharing(salt: &str, rules: &Rules, pattern: Arc<Pattern>) -> Self {
         let [(_, first), (_, second), _] = Rules::SPLIT;
+        let (major, minor) = rules.version;
         Self {
-            countries: rules.countries.map(pack),
-            plan: rules.plan.to_owned(),
-            from: rules.version,
-            before: rules.version.0 + 1,
-            suffix: rules.suffix.clone(),
+            countries: std::array::from_fn(|at| country(rules.countries[at.min(9)])),
+            plan: (rules.plan.len(), pack(rules.plan)),
+            versions: packed_version(major, minor)..packed_version(major + 1, 0),
+            suffix: Suffix::new(&rules.suffix),
             pattern,
             split_seed: xxh3_64_with_seed(salt.as_bytes(), 1),
             split: [threshold(first), threshold(first + second)],
@@ -90,25 +83,22 @@ impl FiveRules {
     #[inline(always)]
     #[must_use]
     pub fn variant(&self, user: &User) -> u8 {
-        if self.countries.contains(&pack(user.country)) {
+        let country = country(user.country);
+        // Without a branch for each, so that they are compared side by side.
+        let one_of = |found: bool, code: &u16| found | (*code == country);
+        if self.countries.iter().fold(false, one_of) {
             return 1;
         }
-        if user.plan == self.plan {
+        if user.plan.len() == self.plan.0 && pack(user.plan) == self.plan.1 {
             return 2;
         }
-        let (major, minor) = version(&user.version);
-        if (major, minor) >= self.from && major < self.before {
+        if self.versions.contains(&version(&user.version)) {
             return 3;
         }
-        if user.email.ends_with(&self.suffix) {
+        if self.suffix.ends(&user.email) {
             return 1;
         }
-        let input = Input::new(&user.device).earliest(true);
-        if self
-            .pattern
-            .try_search_fwd(&input)
-            .is_ok_and(|found| found.is_some())
-        {
+        if self.pattern.is_match(&user.device) {
             return 2;
         }
         let place = xxh3_64_with_seed(user.id.as_bytes(), self.split_seed);
@@ -120,22 +110,118 @@ impl FiveRules {
     }
 }
 
-/// Reads major and minor of a version that is known to be one.
-#[inline]
-fn version(text: &str) -> (u64, u64) {
-    let mut parts = [0_u64; 2];
-    let mut at = 0;
-    for byte in text.bytes() {
-        if byte == b'.' {
-            at += 1;
-            if at == 2 {
+/// Packs the code of a country, which always has two letters.
+#[inline(always)]
+fn country(code: &str) -> u16 {
+    code.as_bytes()
+        .first_chunk()
+        .map_or(0, |code| u16::from_le_bytes(*code))
+}
+
+/// Packs a text of up to sixteen bytes by loads that overlap; of two that are as long, equal means equal.
+#[inline(always)]
+fn pack(text: &str) -> u128 {
+    let text = text.as_bytes();
+    if let (Some(first), Some(last)) = (text.first_chunk(), text.last_chunk()) {
+        let (first, last) = (u64::from_le_bytes(*first), u64::from_le_bytes(*last));
+        return u128::from(first) | u128::from(last) << 64;
+    }
+    if let (Some(first), Some(last)) = (text.first_chunk(), text.last_chunk()) {
+        let (first, last) = (u32::from_le_bytes(*first), u32::from_le_bytes(*last));
+        return u128::from(first) | u128::from(last) << 32;
+    }
+    let byte = |at: usize| text.get(at).map_or(0, |byte| u128::from(*byte) << (8 * at));
+    byte(0) | byte(1) | byte(2)
+}
+
+/// Reads major and minor of a version that is known to be one, as [`packed_version`] packs them.
+#[inline(always)]
+fn version(text: &str) -> u64 {
+    let mut bytes = text.bytes();
+    let mut part = || {
+        let mut number = 0;
+        for byte in bytes.by_ref() {
+            if byte == b'.' {
                 break;
             }
-        } else {
-            parts[at] = parts[at] * 10 + u64::from(byte - b'0');
+            number = number * 10 + u64::from(byte - b'0');
+        }
+        number
+    };
+    let major = part();
+    packed_version(major, part())
+}
+
+fn packed_version(major: u64, minor: u64) -> u64 {
+    major << 32 | minor
+}
+
+/// The end of a text, of at least eight bytes.
+#[derive(Debug)]
+struct Suffix {
+    /// Its last bytes, which tell most texts apart.
+    last: [u8; 8],
+    rest: String,
+}
+
+impl Suffix {
+    fn new(suffix: &str) -> Self {
+        let at = suffix.len().checked_sub(8).expect("at least eight bytes");
+        let (rest, last) = suffix.split_at(at);
+        Self {
+            last: *last.as_bytes().as_array().expect("eight bytes"),
+            rest: rest.to_owned(),
         }
     }
-    (parts[0], parts[1])
+
+    #[inline(always)]
+    fn ends(&self, text: &str) -> bool {
+        text.as_bytes()
+            .split_last_chunk()
+            .is_some_and(|(text, last)| *last == self.last && text.ends_with(self.rest.as_bytes()))
+    }
+}
+
+/// A pattern as a table to walk, from a state that every text starts in.
+#[derive(Debug)]
+struct Pattern {
+    table: dense::DFA<Vec<u32>>,
+    start: StateID,
+}
+
+impl Pattern {
+    fn new(pattern: &str) -> Self {
+        let table = dense::Builder::new()
+            .configure(
+                dense::Config::new()
+                    .start_kind(StartKind::Unanchored)
+                    .match_kind(MatchKind::All),
+            )
+            .build(pattern)
+            .expect("the pattern is good");
+        let start = table
+            .start_state(&start::Config::new())
+            .expect("a text may start anywhere");
+        Self { table, start }
+    }
+
+    #[inline(always)]
+    fn is_match(&self, text: &str) -> bool {
+        let mut state = self.start;
+        for byte in text.bytes() {
+            state = self.table.next_state(state, byte);
+            if self.table.is_special_state(state) {
+                if self.table.is_match_state(state) {
+                    return true;
+                }
+                if self.table.is_dead_state(state) {
+                    return false;
+                }
+            }
+        }
+        // A match shows one step late.
+        self.table.is_match_state(self.table.next_eoi_state(state))
+    }
 }
 
 /// A list of ids: sorted hashes behind a table over their leading bits.
@@ -202,15 +288,25 @@ impl Flag {
     }
 }
 
-/// Makes a mixed set by hand.
+/// Makes a mixed set by hand. Flags share a pattern that they write alike.
 #[must_use]
 pub fn mixed(set: &Mixed) -> Vec<Flag> {
-    let flag = |flag: &crate::mixed::Flag| match &flag.logic {
-        Logic::Plain(on) => Flag::Plain(*on),
-        Logic::Rollout(percent) => Flag::Rollout(Rollout::new(&flag.key, *percent)),
-        Logic::Rules(rules) => Flag::Rules(Box::new(FiveRules::new(&flag.key, rules))),
-    };
-    set.flags.iter().map(flag).collect()
+    let mut patterns: HashMap<&str, Arc<Pattern>> = HashMap::new();
+    let mut floor = Vec::with_capacity(set.flags.len());
+    for flag in &set.flags {
+        floor.push(match &flag.logic {
+            Logic::Plain(on) => Flag::Plain(*on),
+            Logic::Rollout(percent) => Flag::Rollout(Rollout::new(&flag.key, *percent)),
+            Logic::Rules(rules) => {
+                let pattern = patterns
+                    .entry(&rules.pattern)
+                    .or_insert_with_key(|pattern| Arc::new(Pattern::new(pattern)));
+                let rules = FiveRules::sharing(&flag.key, rules, Arc::clone(pattern));
+                Flag::Rules(Box::new(rules))
+            }
+        });
+    }
+    floor
 }
 
 #[cfg(test)]

@@ -7,6 +7,7 @@
 pub mod counting;
 pub mod documents;
 pub mod floor;
+pub mod keys;
 pub mod mixed;
 pub mod random;
 pub mod users;

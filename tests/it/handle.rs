@@ -210,6 +210,103 @@ fn a_scope_tells_what_was_asked_for() {
     );
 }
 
+/// A scope has room for 24 words of its own, one a flag and one for each 32 segments, and allocates more: on either side
+/// of that it remembers and tells the same.
+#[test]
+fn a_scope_remembers_alike_at_any_number_of_flags() {
+    /// Counts how often it is asked.
+    struct Counting(Context, Cell<usize>);
+    impl Attributes for Counting {
+        fn get(&self, name: AttributeName<'_>) -> Option<ValueRef<'_>> {
+            self.1.set(self.1.get() + 1);
+            self.0.get(name)
+        }
+    }
+    let context = Context::new("user-1").with("plan", "pro");
+    let counts = (22..=25).flat_map(|count| [0, 1, 32, 33].map(|segments| (count, segments)));
+    for (count, segments) in counts {
+        let flag = |at: usize| match at % 5 {
+            0 => "true".to_owned(),
+            1 => r#"{ "rules": [ { "percent": 50, "serve": "on" } ] }"#.to_owned(),
+            2 if segments > 0 => {
+                let segment = at * 7 % segments;
+                format!(
+                    r#"{{ "rules": [ {{ "if": {{ "segment": "s{segment}" }}, "serve": "on" }} ] }}"#
+                )
+            }
+            2 => {
+                r#"{ "rules": [ { "if": { "attribute": "plan", "is": "pro" }, "serve": "on" } ] }"#
+                    .to_owned()
+            }
+            3 => format!(
+                r#"{{ "rules": [ {{ "if": {{ "flag": "f{}", "is": "on" }}, "serve": "on" }} ] }}"#,
+                at - 1
+            ),
+            _ => r#"{ "enabled": false }"#.to_owned(),
+        };
+        let segment = |at: usize| {
+            let plan = ["pro", "free"][at % 2];
+            format!(r#""s{at}": {{ "if": {{ "attribute": "plan", "is": "{plan}" }} }}"#)
+        };
+        let names: Vec<String> = (0..count).map(|at| format!("f{at}")).collect();
+        let entries: Vec<String> = (0..count)
+            .map(|at| format!(r#""f{at}": {}"#, flag(at)))
+            .collect();
+        let segments_of_it: Vec<String> = (0..segments).map(segment).collect();
+        let flags = loaded(&format!(
+            r#"{{ "segments": {{ {} }}, "flags": {{ {} }} }}"#,
+            segments_of_it.join(", "),
+            entries.join(", ")
+        ));
+        // The handle by itself remembers nothing from one flag to the next.
+        let answers: Vec<_> = names
+            .iter()
+            .map(|name| flags.resolve(name, &context))
+            .collect();
+        let expected: Vec<_> = names
+            .iter()
+            .zip(&answers)
+            .map(|(name, answer)| (&**name, answer.variant()))
+            .collect();
+        let place = format!("{count} flags, {segments} segments");
+        let scope = flags.scope(Counting(context.clone(), Cell::new(0)));
+        assert_eq!(scope.asked().count(), 0, "{place}");
+        // From behind, every second one, of which some decide the one before them on the way.
+        for name in names.iter().rev().step_by(2) {
+            let _ = scope.resolve(name);
+        }
+        let some: Vec<_> = expected.iter().rev().step_by(2).rev().copied().collect();
+        assert_eq!(scope.asked().collect::<Vec<_>>(), some, "{place}");
+        let mut read = 0;
+        for turn in 0..2 {
+            for (name, answer) in names.iter().zip(&answers) {
+                let found = scope.resolve(name);
+                assert_eq!(
+                    (found.variant(), found.reason(), found.rule(), found.draw()),
+                    (
+                        answer.variant(),
+                        answer.reason(),
+                        answer.rule(),
+                        answer.draw()
+                    ),
+                    "{place}: {name}"
+                );
+                let key = FlagKey::new(name.clone().leak(), &true);
+                assert_eq!(
+                    *scope.get(&key),
+                    answer.variant() != Some("off"),
+                    "{place}: {name}"
+                );
+            }
+            let attributes = scope.attributes().1.get();
+            assert!(turn == 0 || attributes == read, "{place}: asked again");
+            read = attributes;
+            assert_eq!(scope.asked().collect::<Vec<_>>(), expected, "{place}");
+        }
+        assert!(read > 0 && expected.iter().any(|(_, variant)| variant.is_none()));
+    }
+}
+
 #[test]
 fn rolling_back_holds_until_the_source_says_something_else() {
     let flags = loaded(&document(1, 1));

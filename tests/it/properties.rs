@@ -1,6 +1,6 @@
 //! What holds for every input, by random inputs.
 
-use fader::{Context, Flags, Percent, Source};
+use fader::{Context, FlagKey, Flags, Overlay, Percent, Reason, Resolution, Source};
 use proptest::prelude::*;
 use serde_json::{Value, json};
 
@@ -32,6 +32,73 @@ fn percents() -> impl Strategy<Value = Percent> {
         (0..=100_000_000_u32).prop_map(|micros| Percent::from_micros(micros).unwrap()),
         (0..=100_u32).prop_map(|whole| Percent::from_micros(whole * 1_000_000).unwrap()),
     ]
+}
+
+/// The unit of a draw, of each type, and the text that is hashed of it; some have none.
+fn units() -> impl Strategy<Value = (Option<fader::Value>, Option<String>)> {
+    prop_oneof![
+        ".{0,20}".prop_map(|text| (Some(text.as_str().into()), Some(text))),
+        ".{0,20}".prop_map(|text| (Some(fader::Value::untyped(text.as_str())), Some(text))),
+        any::<i64>().prop_map(|unit| (Some(unit.into()), Some(unit.to_string()))),
+        any::<f64>().prop_map(|unit| (Some(unit.into()), None)),
+        any::<bool>().prop_map(|unit| (Some(unit.into()), None)),
+        proptest::collection::vec(".{0,4}", 0..3).prop_map(|list| (Some(list.into()), None)),
+        Just((None, None)),
+    ]
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 512, failure_persistence: None, ..ProptestConfig::default() })]
+
+    /// A flag that is one draw and nothing else is decided in a step of its own, unless an overlay holds its percent or
+    /// its unit is no text: scope, handle and explanation answer alike, and as the hash says.
+    #[test]
+    fn a_single_draw_is_answered_alike_by_all(
+        percent in percents(),
+        held in proptest::option::of(percents()),
+        salt in proptest::option::of(".{1,12}"),
+        by in proptest::option::of(prop_oneof![Just("u"), Just("an.attribute.of.a.long.name")]),
+        (unit, hashed) in units(),
+    ) {
+        static F: FlagKey<bool> = FlagKey::new("f", &false);
+        let number: serde_json::Number = percent.to_string().parse().unwrap();
+        let mut flag = json!({ "rules": [ { "name": "ramp", "percent": number, "serve": "on" } ] });
+        if let Some(salt) = &salt { flag["salt"] = json!(salt); }
+        if let Some(by) = by { flag["by"] = json!(by); }
+        let flags = load(&json!({ "flags": { "f": flag } }));
+        if let Some(held) = held {
+            flags.apply(Overlay::new().percent("f", "ramp", held));
+        }
+        // Beside others, so that it has to be found.
+        let mut context = Context::anonymous().with("a", 1).with("b", "user");
+        if let Some(unit) = unit { context.set(by.unwrap_or(fader::TARGETING_KEY), unit); }
+
+        let percent = held.unwrap_or(percent);
+        let enrolled = hashed.map(|unit| {
+            let position = fader::hash::position(salt.as_deref().unwrap_or("f"), &unit);
+            percent == Percent::HUNDRED || u128::from(position) < fader::hash::threshold(percent)
+        });
+        let is_on = enrolled == Some(true);
+        let draw = enrolled.map(|enrolled| ("ramp", enrolled));
+        let expected = if is_on {
+            (Some("on"), Reason::Split, Some("ramp"), draw)
+        } else {
+            (Some("off"), Reason::Default, None, draw)
+        };
+        let scope = flags.scope(&context);
+        prop_assert_eq!((flags.get(&F, &context), *scope.get(&F)), (is_on, is_on));
+        let resolutions: [Resolution; 5] = [
+            flags.resolve("f", &context),
+            flags.explain("f", &context).resolution().clone(),
+            flags.scope(&context).resolve("f"),
+            scope.resolve("f"),
+            scope.explain("f").resolution().clone(),
+        ];
+        for found in &resolutions {
+            let draw = found.draw().map(|draw| (draw.rule, draw.enrolled));
+            prop_assert_eq!((found.variant(), found.reason(), found.rule(), draw), expected);
+        }
+    }
 }
 
 proptest! {
@@ -197,7 +264,7 @@ const UNITS: u32 = 1_000_000;
 /// 6·10⁻⁷, and the units are always the same).
 #[test]
 fn shares_are_those_of_the_percents() {
-    static F: fader::FlagKey<str> = fader::FlagKey::new("f", "");
+    static F: FlagKey<str> = FlagKey::new("f", "");
     let names = ["off", "a", "b", "c"];
     for micros in [10_000_u32, 1_000_000, 33_333_333, 90_000_000] {
         let percent = Percent::from_micros(micros).unwrap();

@@ -269,11 +269,11 @@ proptest! {
                     prop_assert_eq!(&now, &answers(&fresh), "{}", &text);
                     let wanted = |flags: &Flags| {
                         let snapshot = flags.snapshot();
-                        let mut wanted: Vec<_> = snapshot.wanted().iter().map(|name| name.as_str().to_owned()).collect();
-                        wanted.sort();
-                        wanted
+                        snapshot.wanted().iter().map(|name| name.as_str().to_owned()).collect::<Vec<_>>()
                     };
-                    prop_assert_eq!(wanted(&seasoned), wanted(&fresh));
+                    let names = wanted(&fresh);
+                    prop_assert!(names.is_sorted_by(|a, b| a < b), "{:?}", names);
+                    prop_assert_eq!(wanted(&seasoned), names);
                 }
                 // Whatever answers otherwise than before is told to have changed.
                 for (name, answer) in &now {

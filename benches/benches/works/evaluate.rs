@@ -2,23 +2,17 @@
 
 use std::collections::HashMap;
 use std::hash::{BuildHasherDefault, Hasher};
+use std::hint::black_box;
 use std::sync::Arc;
 
 use arc_swap::ArcSwap;
 use fader::{Context, FlagKey, FlagValue, Flags};
 use fader_benches::floor::{self, FiveRules, Flag, List, Rollout};
-use fader_benches::{Logic, Mixed, Rules, User, documents, mixed, users};
+use fader_benches::keys::{BY_RULES, CHAINED, IN_ROLLOUT, LISTED, PLAIN, keys};
+use fader_benches::{Rules, User, documents, mixed, users};
 use xxhash_rust::xxh3::xxh3_64;
 
 use crate::report::{Report, task};
-
-fader::flags! {
-    pub Plain: bool = "plain", default false;
-    pub InRollout: bool = "rollout", default false;
-    pub ByRules: str = "rules", default "";
-    pub Listed: bool = "list", default false;
-    pub Chained: bool = "chain-1", default false;
-}
 
 /// Those who are asked about, in both forms.
 pub struct Asked {
@@ -57,6 +51,7 @@ pub fn measure(report: &mut Report) {
     small.measure(report, "plain", &PLAIN, true, |on, _| *on);
     small.measure(report, "rollout", &IN_ROLLOUT, rollout, Rollout::holds);
     small.measure(report, "rules", &BY_RULES, rules, FiveRules::variant);
+    hit_and_miss(report, "list", &small.scoped, &list, &asked);
     small.measure(report, "list", &LISTED, list, |list, user| {
         list.contains(&user.id)
     });
@@ -70,11 +65,13 @@ pub fn measure(report: &mut Report) {
             asked: &asked,
         };
         let list = List::new(documents::listed(1_000_000));
+        hit_and_miss(report, "list-1000000", &large.scoped, &list, &asked);
         large.measure(report, "list-1000000", &LISTED, list, |list, user| {
             list.contains(&user.id)
         });
     }
     all(report, &asked);
+    beside_ramp(report, &asked);
     let flags = documents::flags(10_000);
     report.measure_alone(
         "explain/rules",
@@ -169,7 +166,7 @@ impl Handles<'_> {
             ),
             Some(task(
                 |at| (asked.user(at), 0_usize),
-                |(user, index)| by_hand(&floors[std::hint::black_box(*index)], user),
+                |(user, index)| by_hand(&floors[black_box(*index)], user),
             )),
         );
         let swap = ArcSwap::new(Arc::new(floors));
@@ -185,7 +182,7 @@ impl Handles<'_> {
             ),
             Some(task(
                 |at| (asked.user(at), 0_usize),
-                |(user, index)| by_hand(&swap.load()[std::hint::black_box(*index)], user),
+                |(user, index)| by_hand(&swap.load()[black_box(*index)], user),
             )),
         );
         let others = mixed(999);
@@ -207,22 +204,39 @@ impl Handles<'_> {
     }
 }
 
-/// Reads of any type, for flags whose keys are made from a list.
-enum AnyKey {
-    Switch(FlagKey<bool>),
-    Name(FlagKey<str>),
+/// A list asked about those alone who are in it, then about those who are not.
+fn hit_and_miss(report: &mut Report, name: &str, flags: &Flags, list: &List, asked: &Asked) {
+    // Of the users, every second one is in the list, from the first on.
+    for (outcome, first) in [("hit", 0), ("miss", 1)] {
+        report.measure(
+            &format!("scope/{name}-{outcome}"),
+            task(
+                |at| flags.scope(asked.context(2 * at + first)),
+                |scope| *scope.get(&LISTED),
+            ),
+            Some(task(
+                |at| asked.user(2 * at + first),
+                |user| black_box(list).contains(&user.id),
+            )),
+        );
+    }
 }
 
-/// Makes the keys of a mixed set; they live as long as the process, as a service's do.
-fn keys(set: &Mixed) -> Vec<AnyKey> {
-    let key = |flag: &mixed::Flag| {
-        let name: &'static str = flag.key.clone().leak();
-        match flag.logic {
-            Logic::Rules(_) => AnyKey::Name(FlagKey::new(name, "")),
-            _ => AnyKey::Switch(FlagKey::new(name, &false)),
-        }
-    };
-    set.flags.iter().map(key).collect()
+/// A rollout in a document that has a flag which the time decides.
+fn beside_ramp(report: &mut Report, asked: &Asked) {
+    let flags = documents::load(documents::BESIDE_RAMP);
+    let swap = ArcSwap::from_pointee([Rollout::new("rollout", 25)]);
+    report.measure(
+        "flags/rollout-beside-ramp",
+        task(
+            |at| asked.context(at),
+            |context| flags.get(&IN_ROLLOUT, *context),
+        ),
+        Some(task(
+            |at| (asked.user(at), 0_usize),
+            |(user, index)| swap.load()[black_box(*index)].holds(user),
+        )),
+    );
 }
 
 /// All flags of a mixed set, one after the other; a flag's share of it is reported.
@@ -236,12 +250,7 @@ fn all(report: &mut Report, asked: &Asked) {
             |at| flags.scope(asked.context(at)),
             |scope| {
                 for key in &keys {
-                    match key {
-                        AnyKey::Switch(key) => {
-                            std::hint::black_box(std::ptr::from_ref(scope.get(key)).cast::<u8>())
-                        }
-                        AnyKey::Name(key) => std::hint::black_box(scope.get(key).as_ptr()),
-                    };
+                    key.read(scope);
                 }
             },
         )
@@ -251,7 +260,7 @@ fn all(report: &mut Report, asked: &Asked) {
                 |at| asked.user(at),
                 |user| {
                     for flag in &floor {
-                        std::hint::black_box(flag.variant(user));
+                        black_box(flag.variant(user));
                     }
                 },
             )
@@ -264,14 +273,7 @@ fn all(report: &mut Report, asked: &Asked) {
             |at| asked.context(at),
             |context| {
                 for key in &keys {
-                    match key {
-                        AnyKey::Switch(key) => {
-                            std::hint::black_box(flags.get(key, *context));
-                        }
-                        AnyKey::Name(key) => {
-                            std::hint::black_box(flags.with(key, *context, str::as_ptr));
-                        }
-                    }
+                    key.read_once(&flags, *context);
                 }
             },
         )
@@ -281,7 +283,32 @@ fn all(report: &mut Report, asked: &Asked) {
                 |at| asked.user(at),
                 |user| {
                     for flag in &floor {
-                        std::hint::black_box(flag.variant(user));
+                        black_box(flag.variant(user));
+                    }
+                },
+            )
+            .per(1_000),
+        ),
+    );
+    let names: Vec<&str> = set.flags.iter().map(|flag| flag.key.as_str()).collect();
+    let map = map(names.iter().copied());
+    report.measure(
+        "string/all",
+        task(
+            |at| asked.context(at),
+            |context| {
+                for name in &names {
+                    black_box(flags.resolve(*name, *context));
+                }
+            },
+        )
+        .per(1_000),
+        Some(
+            task(
+                |at| asked.user(at),
+                |user| {
+                    for name in &names {
+                        black_box(floor[map[*name]].variant(user));
                     }
                 },
             )

@@ -9,6 +9,7 @@ mod evaluate;
 mod load;
 mod report;
 mod request;
+mod service;
 mod swap;
 
 use fader_benches::counting::Counting;

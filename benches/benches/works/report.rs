@@ -1,15 +1,21 @@
 //! From criterion's samples to one line a work.
+//!
+//! A work and its floor take turns, twice each, so that a machine that becomes slower meanwhile favours neither; the mean
+//! of both medians is reported. What reading the clock costs is measured before each sample, and taken off.
 
 use std::hint::black_box;
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
 use criterion::Criterion;
-use fader_benches::counting::counted;
+use fader_benches::counting::{Counts, counted};
 
-/// What is prepared before the clock starts: enough that reading the clock costs less than a nanosecond of each, few
-/// enough that it is still in the first-level cache when it is read.
+/// What is prepared before the clock starts: enough that little of each is the clock's, few enough that it is still in
+/// the first-level cache when it is read.
 const CHUNK: usize = 64;
+
+/// How often a work takes its turn, and its floor.
+const TURNS: usize = 2;
 
 /// Collects what was measured.
 pub struct Report {
@@ -17,6 +23,8 @@ pub struct Report {
     /// Where criterion keeps its samples.
     home: PathBuf,
     filter: String,
+    /// Whether each work is done once, to see that it can be.
+    test: bool,
     works: Vec<Work>,
 }
 
@@ -60,7 +68,7 @@ impl<P, W> Task<P, W> {
 }
 
 impl Report {
-    /// Takes a filter from the command line; criterion's own flags are not for here.
+    /// Takes `--test` and a filter from the command line; criterion's own flags are not for here.
     pub fn from_arguments() -> Self {
         let filter = std::env::args()
             .skip(1)
@@ -72,13 +80,14 @@ impl Report {
         let criterion = Criterion::default()
             .without_plots()
             .output_directory(&home)
-            .sample_size(30)
-            .warm_up_time(Duration::from_millis(300))
-            .measurement_time(Duration::from_millis(1_200));
+            .sample_size(15)
+            .warm_up_time(Duration::from_millis(150))
+            .measurement_time(Duration::from_millis(600));
         Self {
             criterion,
             home,
             filter: filter.unwrap_or_default(),
+            test: std::env::args().any(|argument| argument == "--test"),
             works: Vec::new(),
         }
     }
@@ -87,7 +96,12 @@ impl Report {
         name.contains(&self.filter)
     }
 
-    /// Measures a work and, right after it, its floor.
+    /// Returns whether nothing is measured.
+    pub fn is_test(&self) -> bool {
+        self.test
+    }
+
+    /// Measures a work and its floor in turns.
     pub fn measure<T, R, U, S>(
         &mut self,
         name: &str,
@@ -97,9 +111,24 @@ impl Report {
         if !self.wants(name) {
             return;
         }
-        let (nanos, allocations) = self.time(name, task);
-        let floor = floor.map(|floor| self.time(&format!("floor/{name}"), floor).0);
-        self.add(name, nanos, floor, allocations);
+        let (mut task, mut floor) = (Timed::new(task), floor.map(Timed::new));
+        if self.test {
+            task.run(task.chunk);
+            if let Some(floor) = &mut floor {
+                floor.run(floor.chunk);
+            }
+            eprintln!("{name}");
+            return;
+        }
+        let allocations = task.allocations();
+        let (mut nanos, mut floor_nanos) = (0.0, 0.0);
+        for turn in 1..=TURNS {
+            nanos += self.time(name, &format!("work-{turn}"), &mut task) / TURNS as f64;
+            if let Some(floor) = &mut floor {
+                floor_nanos += self.time(name, &format!("floor-{turn}"), floor) / TURNS as f64;
+            }
+        }
+        self.add(name, nanos, floor.map(|_| floor_nanos), allocations);
     }
 
     /// Measures something that has no floor.
@@ -113,58 +142,45 @@ impl Report {
 
     /// Adds a work that was measured elsewhere.
     pub fn add(&mut self, name: &str, nanos: f64, floor: Option<f64>, allocations: f64) {
+        if self.test {
+            eprintln!("{name}");
+            return;
+        }
         let work = Work {
             name: name.to_owned(),
             nanos,
             floor,
-            allocations,
+            // Upwards, so that a few are not told as none.
+            allocations: (allocations * 100.0).ceil() / 100.0,
         };
         eprintln!("{work}");
         self.works.push(work);
     }
 
-    /// Returns the median of nanoseconds an evaluation, and its allocations.
+    /// Returns the median of nanoseconds an evaluation.
     fn time<T, R>(
         &mut self,
         name: &str,
-        mut task: Task<impl FnMut(usize) -> T, impl FnMut(&mut T) -> R>,
-    ) -> (f64, f64) {
-        let chunk = task.chunk;
-        let mut at = 0;
-        // The one place that does the work, so that it is compiled once and the same for all.
-        let mut run = |count: usize| {
-            let mut items: Vec<T> = (at + 1..=at + count).map(&mut task.prepare).collect();
-            at += count;
-            let ((spent, _result), counts) = counted(|| {
-                let (start, mut result) = (Instant::now(), None);
-                for item in &mut items {
-                    result = Some(black_box((task.work)(black_box(item))));
-                }
-                (start.elapsed(), result)
-            });
-            (spent, counts)
-        };
-        // The first time may do what is done once.
-        run(chunk);
-        let (_, counts) = run(chunk);
-        let evaluations = (chunk * task.per) as f64;
-        let (group, function) = name.rsplit_once('/').unwrap_or(("", name));
-        let mut group_of_one = self.criterion.benchmark_group(group);
-        group_of_one.bench_function(function, |bencher| {
+        turn: &str,
+        task: &mut Timed<impl FnMut(usize) -> T, impl FnMut(&mut T) -> R>,
+    ) -> f64 {
+        let mut group = self.criterion.benchmark_group(name);
+        group.bench_function(turn, |bencher| {
             bencher.iter_custom(|iterations| {
+                let clock = clock();
                 let mut spent = Duration::ZERO;
                 let mut left = usize::try_from(iterations).unwrap_or(usize::MAX);
                 while left > 0 {
-                    let count = left.min(chunk);
-                    spent += run(count).0;
+                    let count = left.min(task.chunk);
+                    spent += task.run(count).0.saturating_sub(clock);
                     left -= count;
                 }
-                spent
+                // Criterion takes nothing that took no time.
+                spent.max(Duration::from_nanos(1))
             });
         });
-        group_of_one.finish();
-        let nanos = self.median(group, function) / task.per as f64;
-        (nanos, counts.allocations as f64 / evaluations)
+        group.finish();
+        self.median(name, turn) / task.per as f64
     }
 
     fn median(&self, group: &str, function: &str) -> f64 {
@@ -184,8 +200,11 @@ impl Report {
             .expect("criterion estimates a median")
     }
 
-    /// Writes the report.
+    /// Writes the report, where anything was measured.
     pub fn finish(self) {
+        if self.test {
+            return;
+        }
         let works: Vec<_> = self.works.iter().map(Work::to_json).collect();
         if let Some(path) = std::env::var_os("FADER_BENCH_REPORT") {
             let text = serde_json::to_string_pretty(&works).expect("plain data");
@@ -200,6 +219,57 @@ impl Report {
             eprintln!("{work}");
         }
     }
+}
+
+/// A task that counts on where it stopped.
+struct Timed<P, W> {
+    task: Task<P, W>,
+    at: usize,
+}
+
+impl<P, W> std::ops::Deref for Timed<P, W> {
+    type Target = Task<P, W>;
+
+    fn deref(&self) -> &Task<P, W> {
+        &self.task
+    }
+}
+
+impl<T, R, P: FnMut(usize) -> T, W: FnMut(&mut T) -> R> Timed<P, W> {
+    fn new(task: Task<P, W>) -> Self {
+        Self { task, at: 0 }
+    }
+
+    /// Prepares a chunk and does it: the one place that does the work, so that it is compiled once and the same for all.
+    #[inline(never)]
+    fn run(&mut self, count: usize) -> (Duration, Counts) {
+        let Task { prepare, work, .. } = &mut self.task;
+        let mut items: Vec<T> = (self.at + 1..=self.at + count).map(prepare).collect();
+        self.at += count;
+        let ((spent, _result), counts) = counted(|| {
+            let (start, mut result) = (Instant::now(), None);
+            for item in &mut items {
+                result = Some(black_box(work(black_box(item))));
+            }
+            (start.elapsed(), result)
+        });
+        (spent, counts)
+    }
+
+    /// Returns the allocations of an evaluation, after one chunk that may do what is done once.
+    fn allocations(&mut self) -> f64 {
+        let chunk = self.task.chunk;
+        self.run(chunk);
+        let (_, counts) = self.run(chunk);
+        counts.allocations as f64 / (chunk * self.task.per) as f64
+    }
+}
+
+/// Returns what a chunk that does nothing takes by the clock.
+fn clock() -> Duration {
+    let mut empty = [(); 101].map(|()| Instant::now().elapsed());
+    empty.sort_unstable();
+    empty[empty.len() / 2]
 }
 
 impl Work {

@@ -9,7 +9,7 @@ use crate::results::Machine;
 /// The lock file that this program was built with.
 const LOCK: &str = include_str!("../Cargo.lock");
 
-/// Returns the version of a package that was built in.
+/// Returns the version of a package that was built in; of `fader`, which lies beside it, also the commit.
 ///
 /// # Errors
 ///
@@ -18,10 +18,28 @@ pub fn version(package: &str) -> Result<String> {
     let name = format!("name = \"{package}\"\nversion = \"");
     let mut found = LOCK.split(&name).skip(1);
     match (found.next(), found.next()) {
-        (Some(rest), None) => Ok(rest.split('"').next().unwrap_or_default().to_owned()),
+        (Some(rest), None) => {
+            let version = rest.split('"').next().unwrap_or_default();
+            let commit = (package == "fader").then(commit).flatten();
+            Ok(commit.map_or_else(
+                || version.to_owned(),
+                |commit| format!("{version} ({commit})"),
+            ))
+        }
         (None, _) => bail!("no package `{package}` in the lock file"),
         _ => bail!("several versions of `{package}` in the lock file"),
     }
+}
+
+/// Returns the commit that is checked out, marked as dirty where files differ from it; `None` where no git says so.
+fn commit() -> Option<String> {
+    let output = Command::new("git")
+        .args(["-C", env!("CARGO_MANIFEST_DIR")])
+        .args(["describe", "--always", "--exclude=*", "--dirty"])
+        .output()
+        .ok()?;
+    let commit = String::from_utf8(output.stdout).ok()?.trim().to_owned();
+    (output.status.success() && !commit.is_empty()).then_some(commit)
 }
 
 /// Describes this machine.
@@ -33,7 +51,7 @@ pub fn machine() -> Result<Machine> {
     Ok(Machine {
         cpu: cpu()?,
         cores: std::thread::available_parallelism()?.get(),
-        system: said_by("uname", &["-srm"])?,
+        system: system()?,
         rustc: said_by("rustc", &["--version"])?,
         load: read("/proc/loadavg")?
             .split(' ')
@@ -42,6 +60,14 @@ pub fn machine() -> Result<Machine> {
             .to_owned(),
         date: said_by("date", &["-u", "+%Y-%m-%d"])?,
     })
+}
+
+/// Names the system with no more of its release than the first two numbers: `Linux 6.18 x86_64`.
+fn system() -> Result<String> {
+    let release = said_by("uname", &["-r"])?;
+    let numbers: Vec<&str> = release.splitn(3, ['.', '-']).take(2).collect();
+    let (name, machine) = (said_by("uname", &["-s"])?, said_by("uname", &["-m"])?);
+    Ok(format!("{name} {} {machine}", numbers.join(".")))
 }
 
 fn cpu() -> Result<String> {

@@ -13,14 +13,8 @@ use std::ptr;
 
 use fader::{Context, Delivery, FlagKey, FlagValue, Flags, Source};
 use fader_benches::floor::{self, FiveRules, Flag, List, Rollout};
-use fader_benches::{Logic, Mixed, Rules, User, documents, mixed, users};
-
-fader::flags! {
-    Plain: bool = "plain", default false;
-    InRollout: bool = "rollout", default false;
-    ByRules: str = "rules", default "";
-    Listed: bool = "list", default false;
-}
+use fader_benches::keys::{BY_RULES, IN_ROLLOUT, LISTED, PLAIN, keys};
+use fader_benches::{Rules, User, documents, mixed, users};
 
 /// The works, and how many flags each evaluates.
 const WORKS: [(&str, usize); 5] = [
@@ -131,14 +125,11 @@ impl People {
 
     fn ask_all(&self) {
         let set = mixed(FLAGS);
-        let (flags, keys): (Flags, _) = (documents::load(&set.document()), keys(&set));
+        let (flags, keys) = (documents::load(&set.document()), keys(&set));
         let mut scopes = self.prepare(&self.contexts, |context| flags.scope(context));
         counted_evaluations(&mut scopes, |scope| {
             for key in &keys {
-                match key {
-                    Key::Switch(key) => black_box(ptr::from_ref(scope.get(key)).cast::<u8>()),
-                    Key::Name(key) => black_box(scope.get(key).as_ptr()),
-                };
+                key.read(scope);
             }
         });
     }
@@ -164,24 +155,6 @@ fn handle() -> Flags {
         .load(delivery, &Source::new("small.json"))
         .expect("the document is good");
     flags
-}
-
-/// A key of a mixed set.
-enum Key {
-    Switch(FlagKey<bool>),
-    Name(FlagKey<str>),
-}
-
-/// Makes the keys of a mixed set; they live as long as the process, as a service's do.
-fn keys(set: &Mixed) -> Vec<Key> {
-    let key = |flag: &mixed::Flag| {
-        let name: &'static str = flag.key.clone().leak();
-        match flag.logic {
-            Logic::Rules(_) => Key::Name(FlagKey::new(name, "")),
-            _ => Key::Switch(FlagKey::new(name, &false)),
-        }
-    };
-    set.flags.iter().map(key).collect()
 }
 
 #[cfg(test)]

@@ -22,8 +22,8 @@ use crate::packed::Packed;
 /// # Ok::<(), fader::ContextError>(())
 /// ```
 ///
-/// Setting an attribute costs one allocation for its name and one for a text; reading one costs about a nanosecond, by
-/// a table over the hashes of the names.
+/// Setting an attribute costs one allocation for its name and one for a text. Reading one goes by a table over the hashes
+/// of the names and allocates nothing.
 #[derive(Clone, Default)]
 pub struct Context {
     /// In the order in which they were set.
@@ -384,6 +384,62 @@ mod tests {
             );
         }
         assert_eq!(context.get(AttributeName::new("100")), None);
+    }
+
+    /// Counts at which the index is full and where it changes its form, and names that are compared as numbers and not.
+    #[test]
+    fn attributes_are_found_removed_and_set_again_at_any_count() {
+        let integer = |context: &Context, name: &str| match context.get(AttributeName::new(name)) {
+            Some(ValueRef::Integer(value)) => Some(value),
+            None => None,
+            other => panic!("{name}: {other:?}"),
+        };
+        for (count, prefix) in [15, 16, 17, 40].into_iter().flat_map(|count| {
+            [
+                "a",
+                "thirteen.byte",
+                "fourteen.bytes",
+                "more.than.fifteen.bytes",
+            ]
+            .map(|prefix| (count, prefix))
+        }) {
+            // Of each prefix with two digits, so that names have 3, 15, 16 and 25 bytes.
+            let name = |n: i64| format!("{prefix}{n:02}");
+            let all: Context = (0..count).map(|n| (name(n), n)).collect();
+            let backwards: Context = (0..count).rev().map(|n| (name(n), n)).collect();
+            assert_eq!(all, backwards);
+            assert_eq!(all.iter().count(), usize::try_from(count).unwrap());
+            for n in 0..count {
+                assert_eq!(integer(&all, &name(n)), Some(n));
+                let mut less = all.clone();
+                less.remove(&name(n));
+                less.remove(&name(n));
+                for other in 0..count {
+                    let expected = (other != n).then_some(other);
+                    assert_eq!(
+                        integer(&less, &name(other)),
+                        expected,
+                        "{count} without {n}"
+                    );
+                }
+                assert_ne!(less, all);
+                assert_ne!(all, less);
+                let other = less.clone().with(&name(count), n);
+                assert_ne!(other, all, "as many, but another name");
+                less.set(&name(n), -1);
+                assert_ne!(less, all);
+                less.set(&name(n), n);
+                assert_eq!(less, all);
+                assert_eq!(all, less);
+            }
+            assert_eq!(integer(&all, &name(count)), None);
+            assert_eq!(integer(&all, prefix), None);
+            let mut emptied = all.clone();
+            (0..count).for_each(|n| emptied.remove(&name(n)));
+            assert_eq!(emptied, Context::anonymous());
+            emptied.extend((0..count).map(|n| (name(n), n)));
+            assert_eq!(emptied, all);
+        }
     }
 
     #[test]

@@ -258,6 +258,64 @@ mod tests {
         }
     }
 
+    /// The eight bytes at an edge, which are compared first, change no answer: not of operands or texts that are shorter,
+    /// just as long or longer.
+    #[test]
+    fn edges_are_compared_like_the_rest() {
+        use TextOperator::{Contains, EndsWith, StartsWith};
+        // Ten characters of one byte each; and a character of two bytes across the eighth place from either end.
+        let whole = ["abcdefghij", "abcdefgéhijklmn"];
+        let operands: Vec<&str> = whole
+            .iter()
+            .flat_map(|whole| {
+                (0..=10).flat_map(|len| [whole.get(..len), whole.get(whole.len() - len..)])
+            })
+            .flatten()
+            .collect();
+        let mut texts: Vec<String> = Vec::new();
+        for operand in &operands {
+            texts.extend(["", "x", "abcdefgh"].map(|before| format!("{before}{operand}")));
+            texts.extend(["x", "abcdefgh"].map(|behind| format!("{operand}{behind}")));
+            texts.push(format!("x{operand}x"));
+            // The same but for one character.
+            for (at, _) in operand.char_indices() {
+                let (before, rest) = operand.split_at(at);
+                let behind = rest.chars().skip(1).collect::<String>();
+                texts.push(format!("{before}X{behind}"));
+            }
+        }
+        let by_hand = |operator, text: &str, operand: &str| match operator {
+            StartsWith => text.starts_with(operand),
+            EndsWith => text.ends_with(operand),
+            Contains => text.contains(operand),
+        };
+        let mut counts = [0, 0];
+        for operator in [StartsWith, EndsWith, Contains] {
+            for (at, operand) in operands.iter().enumerate() {
+                // Long ones beside short ones, the same twice among them.
+                let several = [*operand, operands[(at + 7) % operands.len()], "abcdefg-"];
+                let one = TextMatch::new(operator, &[operand], false);
+                let any = TextMatch::new(operator, &several, false);
+                for text in &texts {
+                    let expected = by_hand(operator, text, operand);
+                    assert_eq!(one.holds(text), expected, "{operator:?} {operand} {text}");
+                    let expected_of_any = several
+                        .iter()
+                        .any(|operand| by_hand(operator, text, operand));
+                    assert_eq!(
+                        any.holds(text),
+                        expected_of_any,
+                        "{operator:?} {several:?} {text}"
+                    );
+                    counts[usize::from(expected)] += 1;
+                }
+            }
+            let none = TextMatch::new(operator, &[], false);
+            assert!(!none.holds("") && !none.holds("abcdefgh"));
+        }
+        assert!(counts.iter().all(|count| *count > 1_000), "{counts:?}");
+    }
+
     #[test]
     fn sets_find_whole_texts() {
         let words = Words::new(&["b", "a", "é", "b"]).unwrap();
