@@ -58,7 +58,9 @@ pub fn measure(report: &mut Report) {
     small.measure(report, "chain", &CHAINED, chain, Rollout::holds);
     drop(small);
 
-    if report.wants("list-1000000") {
+    let large = ["scope", "flags", "string"].map(|way| format!("{way}/list-1000000"));
+    let halves = ["hit", "miss"].map(|outcome| format!("scope/list-1000000-{outcome}"));
+    if large.iter().chain(&halves).any(|name| report.wants(name)) {
         let large = Handles {
             scoped: documents::flags(1_000_000),
             by_name: documents::flags_among(1_000_000, &mixed(993)),

@@ -83,19 +83,20 @@ impl Readers {
                 .map(|_| scope.spawn(move || self.read(start, stop)))
                 .collect();
             let (deliveries, source) = (deliveries(), Source::new("small.json"));
+            let load = |at: usize| {
+                self.flags
+                    .load(deliveries[at % 2].clone(), &source)
+                    .expect("the document is good")
+            };
+            // So that the first swap is one, whatever the last run has left.
+            load(1);
             start.wait();
-            let (from, mut swaps) = (Instant::now(), 0_u32);
+            let (from, mut swaps) = (Instant::now(), 0);
             while from.elapsed() < self.time {
-                std::thread::sleep(
-                    (Duration::from_secs(1) / SWAPS_A_SECOND * (swaps + 1))
-                        .saturating_sub(from.elapsed()),
-                );
+                let due = Duration::from_secs(1) / SWAPS_A_SECOND * (swaps + 1);
+                std::thread::sleep(due.saturating_sub(from.elapsed()));
                 if swap {
-                    let delivery = deliveries[swaps as usize % 2].clone();
-                    let change = self
-                        .flags
-                        .load(delivery, &source)
-                        .expect("the document is good");
+                    let change = load(swaps as usize);
                     assert!(change.is_new(), "nothing was swapped");
                 }
                 swaps += 1;

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use crate::attributes::TARGETING_KEY;
-use crate::compile::condition::{Compiler, Part};
+use crate::compile::compiler::{Compiler, Part};
 use crate::compile::references::flag_nesting;
 use crate::compile::warnings;
 use crate::document::diagnostic::{DiagnosticKind, Report};

@@ -21,6 +21,7 @@ use crate::source::Source;
 use crate::time::Timestamp;
 use crate::wanted::Wanted;
 
+mod compiler;
 mod condition;
 mod flag;
 mod graph;
@@ -30,7 +31,7 @@ mod references;
 mod reuse;
 mod warnings;
 
-use condition::Names;
+use compiler::{Compiler, Names};
 use references::Graph;
 use reuse::Unsettled;
 
@@ -220,7 +221,7 @@ fn compile_text(
         ));
     }
     report.place(|span| text.span_in_whole(span));
-    let mut compiler = condition::Compiler::new(&names, registry, input, &lists, text, &mut report);
+    let mut compiler = Compiler::new(&names, registry, input, &lists, text, &mut report);
     let segments: Vec<_> = set
         .segments
         .iter()
@@ -488,3 +489,6 @@ pub fn list_files(document: &[u8]) -> Vec<String> {
 
 /// Names to indices.
 pub(crate) type Index<'t> = HashMap<&'t str, usize, NameHashing>;
+
+#[cfg(test)]
+mod tests;

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, HashSet};
 use std::sync::Arc;
 
-use crate::compile::condition::{Names, Part, Reference};
+use crate::compile::compiler::{Names, Part, Reference};
 use crate::compile::graph::{Components, components, depths, recalls};
 use crate::document::diagnostic::{DiagnosticKind, Report};
 use crate::document::model::{self, ConditionKind};

@@ -2,7 +2,7 @@
 
 use std::collections::{HashMap, HashSet};
 
-use crate::compile::condition::{Part, Reference};
+use crate::compile::compiler::{Part, Reference};
 use crate::compile::flag::{draws, salt_of, unit_of};
 use crate::document::diagnostic::{DiagnosticKind, Report};
 use crate::document::model::{At, ConditionKind, Flag, FlagSet, Rule, Serve, Share};

@@ -1,7 +1,8 @@
 //! The compiled form: immutable, self-contained, made once and read for ever.
 //!
-//! Flags, segments, lists and attributes have numbers that hold for the life of a handle ([`Registry`]), so a compiled
-//! flag stays good when the document around it changes, and unchanged flags are shared between old and new rulesets.
+//! Flags, segments and lists have numbers that hold for the life of a handle ([`Registry`]), so a compiled flag stays good
+//! when the document around it changes, and unchanged flags are shared between old and new rulesets. Attributes have none:
+//! whatever asks for the same one shares its form.
 
 use std::collections::HashMap;
 use std::sync::Arc;
