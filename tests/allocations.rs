@@ -169,3 +169,29 @@ fn evaluation_allocates_nothing_on_any_thread() {
     let slow = prepared.iter().filter(|case| case.may_allocate).count();
     assert!(slow * 50 < prepared.len(), "{slow} cases are let off");
 }
+
+#[test]
+fn a_cold_thread_pays_the_swap_once_and_nothing_else() {
+    static ON: fader::FlagKey<bool> = fader::FlagKey::new("on", &false);
+    let flags = Flags::builder().build();
+    let document =
+        r#"{ "flags": { "on": true, "r": { "rules": [ { "percent": 50, "serve": "on" } ] } } }"#;
+    flags.load(document, &Source::new("document")).unwrap();
+    let (context, barrier) = (Context::new("u"), Barrier::new(16));
+    std::thread::scope(|scope| {
+        for _ in 0..16 {
+            scope.spawn(|| {
+                barrier.wait();
+                let before = allocations();
+                let first = flags.get(&ON, &context);
+                let once = allocations() - before;
+                let second =
+                    flags.get(&ON, &context) && flags.resolve("r", &context).draw().is_some();
+                let more = allocations() - before - once;
+                barrier.wait();
+                assert!(first && second);
+                assert!(once <= 1 && more == 0, "{once} at first, {more} then");
+            });
+        }
+    });
+}

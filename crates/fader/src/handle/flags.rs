@@ -31,7 +31,8 @@ use crate::time::{Clock, Timestamp};
 ///
 /// Reading never waits, never fails and, but for [`explain`](Self::explain) and what a load warned of, never allocates
 /// ([`DiagnosticKind::SlowRegex`](crate::DiagnosticKind::SlowRegex),
-/// [`DiagnosticKind::ManyReferences`](crate::DiagnosticKind::ManyReferences)). Within a request use a
+/// [`DiagnosticKind::ManyReferences`](crate::DiagnosticKind::ManyReferences)); a thread that asks for the first time may
+/// allocate 128 bytes, once, for the lock-free swap. Within a request use a
 /// [`scope`](Self::scope), which pins one ruleset and one time for all its flags.
 ///
 /// ```
@@ -53,8 +54,8 @@ use crate::time::{Clock, Timestamp};
 /// # Ok::<(), fader::CompileError>(())
 /// ```
 ///
-/// What was replaced is freed by whoever loads next, once no scope holds it; a scope kept for long keeps its version of
-/// the document in memory.
+/// What was replaced is freed by whoever loads next, once no scope, snapshot or resolution holds it; one that is kept for
+/// long keeps its version of the document in memory.
 #[derive(Clone)]
 pub struct Flags {
     inner: Arc<Inner>,

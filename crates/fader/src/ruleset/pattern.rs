@@ -7,11 +7,11 @@
 use std::sync::Arc;
 
 use regex::RegexSet;
-use regex_automata::MatchKind;
 use regex_automata::dfa::{Automaton, StartKind, dense};
 use regex_automata::nfa::thompson;
 use regex_automata::util::primitives::StateID;
 use regex_automata::util::{start, syntax};
+use regex_automata::{Input, MatchKind};
 
 /// Bytes a pattern's table may take.
 const DFA_LIMIT: usize = 512 * 1024;
@@ -44,6 +44,8 @@ struct Dfa {
     table: dense::DFA<Vec<u32>>,
     /// Where a text's beginning leads: the same for every text, since none is searched from its middle.
     start: StateID,
+    /// Whether it could find nothing in the middle of a character, which is no match.
+    may_split: bool,
 }
 
 impl Dfa {
@@ -52,6 +54,11 @@ impl Dfa {
     #[inline]
     fn is_match(&self, text: &str) -> bool {
         let table = &self.table;
+        if self.may_split {
+            // INVARIANT: no byte makes this search give up, since it has no quit bytes and starts unanchored.
+            let found = table.try_search_fwd(&Input::new(text).earliest(true));
+            return found.is_ok_and(|found| found.is_some());
+        }
         let mut state = self.start;
         for byte in text.bytes() {
             state = table.next_state(state, byte);
@@ -116,7 +123,12 @@ impl Pattern {
             .build_many(sources)
             .ok()?;
         let start = table.start_state(&start::Config::new()).ok()?;
-        Some(Box::new(Dfa { table, start }))
+        let may_split = table.has_empty() && table.is_utf8();
+        Some(Box::new(Dfa {
+            table,
+            start,
+            may_split,
+        }))
     }
 
     #[inline(never)]
@@ -177,6 +189,8 @@ mod tests {
             "2026-11-20",
             "\u{212a}",
             "ſ",
+            "aéa",
+            "a€a",
         ];
         for source in [
             "",
@@ -190,6 +204,9 @@ mod tests {
             "(?s).+",
             "k",
             r"\p{Lu}",
+            r"(?-u:\B)",
+            r"(?-u:\B)z*",
+            r"(?:^|(?-u:\B))(?-u:\B)",
         ] {
             for ignore_case in [false, true] {
                 let regex = regex::RegexBuilder::new(source)
