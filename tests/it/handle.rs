@@ -1116,3 +1116,33 @@ fn an_override_holds_in_a_scope_older_than_the_flag() {
     assert!(*scope.get(&LATE));
     assert_eq!(scope.resolve("late").reason(), fader::Reason::Forced);
 }
+
+#[test]
+fn a_kill_announces_the_flags_that_depend_on_it() {
+    let flags = loaded(
+        r#"{ "segments": { "s": { "if": { "flag": "a", "is": "on" } } },
+             "flags": { "a": true, "other": true,
+                "b": { "rules": [ { "if": { "flag": "a", "is": "on" }, "serve": "on" } ] },
+                "c": { "rules": [ { "if": { "segment": "s" }, "serve": "on" } ] },
+                "d": { "rules": [ { "if": { "flag": "c", "is": "on" }, "serve": "on" } ] } } }"#,
+    );
+    let keys = Arc::new(Mutex::new(Vec::new()));
+    let told = Arc::clone(&keys);
+    let _subscription = flags.subscribe(move |event| {
+        if let fader::Event::Overlaid(change) = event {
+            let names: Vec<String> = change.keys().iter().map(ToString::to_string).collect();
+            told.lock().unwrap().push(names);
+        }
+    });
+    flags.apply(Overlay::new().kill("a"));
+    flags.apply(Overlay::new().kill("a").kill("other"));
+    flags.apply(Overlay::new());
+    assert_eq!(
+        *keys.lock().unwrap(),
+        [
+            vec!["a", "b", "c", "d"],
+            vec!["other"],
+            vec!["a", "other", "b", "c", "d"]
+        ]
+    );
+}

@@ -33,7 +33,7 @@ const CORE_DEPENDENCIES: usize = 25;
 
 type Step = (&'static str, fn() -> anyhow::Result<()>);
 
-const STEPS: [Step; 10] = [
+const STEPS: [Step; 11] = [
     ("format", format),
     ("invariants", || invariants::check(&tools::root())),
     ("clippy", clippy),
@@ -42,6 +42,7 @@ const STEPS: [Step; 10] = [
     ("tests", tests),
     ("tests of the way out of the lock-free swap", rwlock_tests),
     ("doc tests", doc_tests),
+    ("benches", benches),
     ("docs", docs),
     ("each feature alone", features),
     ("dependencies", dependencies),
@@ -108,6 +109,20 @@ fn run_tests(selection: &[&str]) -> anyhow::Result<()> {
 
 fn doc_tests() -> anyhow::Result<()> {
     call(cargo().args(["test", "--doc", "--workspace"]))
+}
+
+/// Does every work once, without a clock.
+fn benches() -> anyhow::Result<()> {
+    let mut command = cargo();
+    call(command.args([
+        "test",
+        "--package",
+        "fader-benches",
+        "--bench",
+        "works",
+        "--",
+        "--test",
+    ]))
 }
 
 fn docs() -> anyhow::Result<()> {

@@ -8,7 +8,7 @@ use crate::compile::references::MAX_DEPTH;
 use crate::hash;
 use crate::ruleset::condition::Test;
 use crate::ruleset::{
-    Attribute, Condition, FlagId, ListId, Recall, Ruleset, SegmentId, Share, Slot, Unit,
+    Attribute, Condition, FlagId, ListId, Recall, Ruleset, Segment, SegmentId, Share, Slot, Unit,
 };
 use crate::wanted::Wanted;
 
@@ -61,37 +61,66 @@ impl Asks {
     }
 }
 
-/// Works out what follows from a ruleset's references: what it wants, whether it reads the time, which flags come to
-/// something twice, what each flag means.
-///
-/// A kept form may close a circle, or a chain too long, with the new forms around it; then it is set aside for good.
-pub(crate) fn link(ruleset: &mut Ruleset, kept: &[FlagId]) {
-    let flags = ruleset.flags.len();
-    let mut asks: Vec<Asks> = ruleset
-        .flags
-        .iter()
-        .map(|slot| match slot {
-            Slot::Flag { flag, .. } => Asks::of_flag(flag),
-            _ => Asks::default(),
-        })
-        .collect();
-    asks.extend(ruleset.segments.iter().map(|segment| {
+/// Returns what each flag asks for, and behind the flags each segment.
+fn asks_of_all(ruleset: &Ruleset) -> Vec<Asks> {
+    let of_flag = |slot: &Slot| match slot {
+        Slot::Flag { flag, .. } => Asks::of_flag(flag),
+        _ => Asks::default(),
+    };
+    let of_segment = |segment: &Option<Arc<Segment>>| {
         let mut asks = Asks::default();
         if let Some(segment) = segment {
             asks.of_condition(&segment.condition, 1);
         }
         asks
-    }));
-    let mut edges: Vec<Vec<usize>> = asks
-        .iter()
-        .map(|asks| {
-            let to_flags = asks.flags.iter().map(|id| id.index());
-            to_flags
-                .chain(asks.segments.iter().map(|id| flags + id.index()))
-                .filter(|to| *to < flags + ruleset.segments.len())
-                .collect()
-        })
-        .collect();
+    };
+    let flags = ruleset.flags.iter().map(of_flag);
+    flags
+        .chain(ruleset.segments.iter().map(of_segment))
+        .collect()
+}
+
+/// Returns the flags and segments that each of them refers to, numbered as they are.
+fn edges(ruleset: &Ruleset, asks: &[Asks]) -> Vec<Vec<usize>> {
+    let flags = ruleset.flags.len();
+    let of = |asks: &Asks| {
+        let to_flags = asks.flags.iter().map(|id| id.index());
+        to_flags
+            .chain(asks.segments.iter().map(|id| flags + id.index()))
+            .filter(|to| *to < flags + ruleset.segments.len())
+            .collect()
+    };
+    asks.iter().map(of).collect()
+}
+
+/// Returns the flags whose answers can depend on one of some flags, these included.
+pub(crate) fn dependents(ruleset: &Ruleset, on: &HashSet<FlagId>) -> HashSet<FlagId> {
+    if on.is_empty() {
+        return HashSet::new();
+    }
+    let edges = edges(ruleset, &asks_of_all(ruleset));
+    let mut backwards = vec![Vec::new(); edges.len()];
+    for (from, targets) in edges.iter().enumerate() {
+        for to in targets {
+            if let Some(sources) = backwards.get_mut(*to) {
+                sources.push(from);
+            }
+        }
+    }
+    let numbers = (0..).map(FlagId).take(ruleset.flags.len());
+    let reached = reached_from(&backwards, |at| {
+        u32::try_from(at).is_ok_and(|at| on.contains(&FlagId(at)))
+    });
+    numbers.filter(|id| reached.contains(&id.index())).collect()
+}
+
+/// Works out what follows from a ruleset's references: what it wants, whether it reads the time, which flags come to
+/// something twice, what each flag means.
+///
+/// A kept form may close a circle, or a chain too long, with the new forms around it; then it is set aside for good.
+pub(crate) fn link(ruleset: &mut Ruleset, kept: &[FlagId]) {
+    let mut asks = asks_of_all(ruleset);
+    let mut edges = edges(ruleset, &asks);
     let mut components_found = components(&edges);
     if !kept.is_empty() {
         let own = |at: usize| asks.get(at).map_or(0, |asks| asks.depth + 1);

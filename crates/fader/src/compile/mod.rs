@@ -25,7 +25,7 @@ mod compiler;
 mod condition;
 mod flag;
 mod graph;
-mod link;
+pub(crate) mod link;
 mod list;
 mod references;
 mod reuse;

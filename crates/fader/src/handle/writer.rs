@@ -1,11 +1,11 @@
 //! How something new goes live: one writer at a time, readers never wait.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, HashSet, VecDeque};
 use std::fmt;
 use std::sync::Arc;
 
 use crate::attributes::Value;
-use crate::compile::{self, Compilation, Input};
+use crate::compile::{self, Compilation, Input, link};
 use crate::document::diagnostic::{CompileError, Diagnostic, Severity};
 use crate::document::overlay::read_overlay;
 use crate::handle::builder::FlagsBuilder;
@@ -15,7 +15,7 @@ use crate::handle::swap::Swap;
 use crate::handle::warnings::warnings;
 use crate::hash;
 use crate::overlay::Overlay;
-use crate::ruleset::{Decoders, Registry, Ruleset, Slot};
+use crate::ruleset::{Decoders, FlagId, Registry, Ruleset, Slot};
 use crate::snapshot::{Live, Notes};
 use crate::source::{Delivery, Source};
 use crate::time::Timestamp;
@@ -574,6 +574,15 @@ fn changed_keys(old: &Live, new: &Live) -> Vec<Arc<str>> {
             .get(name)
             .map(|entry| (entry.killed, entry.rules.clone()))
     };
+    // What the overlay says of a flag also changes those that depend on it.
+    let named = [old, new]
+        .into_iter()
+        .flat_map(|live| live.overlay.flags.keys());
+    let overlaid: HashSet<FlagId> = named
+        .filter(|name| entry(old, name) != entry(new, name))
+        .filter_map(|name| new.ruleset.find(name).or_else(|| old.ruleset.find(name)))
+        .collect();
+    let overlaid = link::dependents(&new.ruleset, &overlaid);
     let in_new = new.ruleset.order.iter();
     let gone = old
         .ruleset
@@ -588,9 +597,7 @@ fn changed_keys(old: &Live, new: &Live) -> Vec<Arc<str>> {
         let Some(name) = names else {
             continue;
         };
-        if meaning(&old.ruleset, *id) != meaning(&new.ruleset, *id)
-            || entry(old, name) != entry(new, name)
-        {
+        if meaning(&old.ruleset, *id) != meaning(&new.ruleset, *id) || overlaid.contains(id) {
             keys.push(Arc::clone(name));
         }
     }
