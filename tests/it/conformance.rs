@@ -1,5 +1,5 @@
-//! The conformance data against the core: what a scope resolves, what an explanation explains, and what the handle
-//! answers by itself must agree with the data, and so with one another.
+//! The conformance data against the core: what a scope resolves and what an explanation explains must agree with the
+//! data, and so with one another.
 
 use std::collections::BTreeSet;
 
