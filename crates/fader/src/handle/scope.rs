@@ -16,8 +16,8 @@ use crate::snapshot::{Course, Entry, Snapshot};
 /// One snapshot with the attributes of one unit of work, usually a request.
 ///
 /// Document, overlay and time stay the same for all its flags, whatever is loaded meanwhile. A flag is decided once, its
-/// resolution is kept, and later reads return it; two threads that ask at once may both decide it, alike. It is shared by reference between whoever takes part in
-/// the request.
+/// resolution is kept, and later reads return it; two threads that ask at once may both decide it, alike. A scope is
+/// shared by reference between whoever takes part in the request.
 ///
 /// ```
 /// use fader::{Context, FlagKey, Flags};
@@ -30,8 +30,8 @@ use crate::snapshot::{Course, Entry, Snapshot};
 /// assert_eq!(scope.resolve("new-checkout").variant(), Some("on"));
 /// ```
 ///
-/// Making one takes eight bytes for each flag that the handle has ever had: without an allocation for about twenty
-/// flags, with one for more. Reading allocates nothing.
+/// Making one takes eight bytes for each flag that the handle has ever had, and for each 32 segments: within the scope
+/// itself for up to 24 of these, in an allocation for more. Reading allocates nothing.
 pub struct Scope<A> {
     snapshot: Snapshot,
     attributes: A,
