@@ -300,7 +300,7 @@ pub(crate) struct List {
 }
 
 /// What an evaluation asks for, ready to be compared.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(crate) struct Attribute {
     pub(crate) name: Arc<str>,
     hash: u64,

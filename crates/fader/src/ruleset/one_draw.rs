@@ -1,16 +1,15 @@
 //! The common rollout, in one piece.
 
-use std::hint::select_unpredictable;
-use std::sync::Arc;
-
 use crate::decision::{Code, Decision, LastDraw};
 use crate::hash::Salt;
 use crate::ruleset::{Attribute, Condition, Rule, Serve, Share, Truth, Unit};
+use std::hint::select_unpredictable;
 
 /// All there is to know of a flag whose only rule draws a share of the units and asks nothing.
 #[derive(Debug)]
 pub(crate) struct OneDraw {
-    pub(crate) attribute: Arc<Attribute>,
+    /// A copy, since following a pointer to it would take longer than comparing it.
+    pub(crate) attribute: Attribute,
     salt: Salt,
     below: u64,
     inside: Decision,
@@ -40,7 +39,7 @@ impl OneDraw {
         }
         let no_unit = Decision::of(Code::Default).serving(default);
         Some(Box::new(Self {
-            attribute: Arc::clone(attribute),
+            attribute: (**attribute).clone(),
             salt: draw.salt,
             below: reach.below,
             inside: Decision::of(Code::Split)
