@@ -26,7 +26,7 @@ pub(crate) fn read_overlay(content: &[u8]) -> Result<Overlay, Vec<Diagnostic>> {
 }
 
 fn read<'t>(object: &'t ast::Object<'t>, report: &mut Report) -> Overlay {
-    let fields = Fields::new(object, fields::OVERLAY, "an overlay", report);
+    let fields = Fields::new(object, &[fields::OVERLAY], "an overlay", report);
     let mut overlay = Overlay::default();
     if let Some(version) = fields
         .get("version")
@@ -66,7 +66,7 @@ fn read<'t>(object: &'t ast::Object<'t>, report: &mut Report) -> Overlay {
 }
 
 fn read_entry<'t>(object: &'t ast::Object<'t>, report: &mut Report) -> OverlayEntry {
-    let fields = Fields::new(object, fields::OVERLAY_FLAG, "an overlay's flag", report);
+    let fields = Fields::new(object, &[fields::OVERLAY_FLAG], "an overlay's flag", report);
     let text = |name: &str, report: &mut Report| {
         fields
             .string(name, report)
@@ -87,7 +87,7 @@ fn read_entry<'t>(object: &'t ast::Object<'t>, report: &mut Report) -> OverlayEn
             let Some(object) = fields::object(value, "a rule", report) else {
                 continue;
             };
-            let fields = Fields::new(object, fields::OVERLAY_RULE, "an overlay's rule", report);
+            let fields = Fields::new(object, &[fields::OVERLAY_RULE], "an overlay's rule", report);
             let percent = fields.required("percent", "an overlay's rule", report);
             if let Some(percent) = percent.and_then(|value| read_percent(value, "percent", report))
             {

@@ -40,7 +40,7 @@ pub(crate) fn read<'t>(
             .help("such as {\"flags\": {\"dark-mode\": true}}");
         return set;
     };
-    let fields = Fields::new(object, fields::DOCUMENT, "the document", report);
+    let fields = Fields::new(object, &[fields::DOCUMENT], "the document", report);
     fields.string("$schema", report);
     set.revision = fields
         .get("revision")
@@ -155,7 +155,7 @@ fn read_segment<'t>(name: Name<'t>, value: &'t ast::Value<'t>, report: &mut Repo
         kind: ConditionKind::Invalid,
     };
     if let Some(object) = fields::object(value, "a segment", report) {
-        let fields = Fields::new(object, fields::SEGMENT, "a segment", report);
+        let fields = Fields::new(object, &[fields::SEGMENT], "a segment", report);
         fields.string("description", report);
         if let Some(value) = fields.required("if", "a segment", report) {
             condition = read_condition_or_all(value, "if", report);
@@ -185,7 +185,7 @@ fn read_list<'t>(name: Name<'t>, value: &'t ast::Value<'t>, report: &mut Report)
             list.ids = Ids::Inline(ids);
         }
         ast::Value::Object(object) => {
-            let fields = Fields::new(object, fields::LIST, "a list", report);
+            let fields = Fields::new(object, &[fields::LIST], "a list", report);
             list.exact = fields.boolean("exact", report).unwrap_or(false);
             if fields.required("file", "a list", report).is_some() {
                 list.ids = fields
@@ -271,7 +271,7 @@ pub(crate) fn read_flag<'t>(
 }
 
 fn read_flag_fields<'t>(flag: &mut Flag<'t>, object: &'t ast::Object<'t>, report: &mut Report) {
-    let fields = Fields::new(object, fields::FLAG, "a flag", report);
+    let fields = Fields::new(object, &[fields::FLAG], "a flag", report);
     flag.about = About {
         description: fields
             .string("description", report)
@@ -449,7 +449,7 @@ fn read_rule<'t>(
     let Some(object) = fields::object(value, "a rule", report) else {
         return rule;
     };
-    let fields = Fields::new(object, fields::RULE, "a rule", report);
+    let fields = Fields::new(object, &[fields::RULE], "a rule", report);
     rule.name = fields.string("name", report);
     fields.string("description", report);
     rule.condition = fields

@@ -4,7 +4,7 @@ use jsonc_parser::ast;
 
 use crate::document::diagnostic::{DiagnosticKind, Report};
 use crate::document::fields::{
-    self, CONDITION, CONDITION_KINDS, Fields, OPERATORS, number_beyond, wrong_type,
+    self, CONDITION_KINDS, CONDITION_OPTIONS, Fields, OPERATORS, number_beyond, wrong_type,
 };
 use crate::document::model::{At, Condition, ConditionKind, Name, Test};
 use crate::document::read::read_conditions;
@@ -50,7 +50,12 @@ pub(crate) fn read_condition_or_all<'t>(
 /// Reads one condition.
 pub(crate) fn read_condition<'t>(value: &'t ast::Value<'t>, report: &mut Report) -> Condition<'t> {
     let kind = fields::object(value, "a condition", report).and_then(|object| {
-        let fields = Fields::new(object, CONDITION, "a condition", report);
+        let fields = Fields::new(
+            object,
+            &[CONDITION_KINDS, OPERATORS, CONDITION_OPTIONS],
+            "a condition",
+            report,
+        );
         read_kind(&fields, report)
     });
     Condition {
@@ -165,7 +170,7 @@ fn read_prerequisite<'t>(fields: &Fields<'t>, report: &mut Report) -> Option<Con
 }
 
 fn read_time<'t>(object: &'t ast::Object<'t>, report: &mut Report) -> Option<ConditionKind<'t>> {
-    let fields = Fields::new(object, fields::TIME, "`time`", report);
+    let fields = Fields::new(object, &[fields::TIME], "`time`", report);
     if fields.get("from").is_none() && fields.get("until").is_none() {
         if !fields.has_unknown {
             let message = "`time` needs the field `from`, `until` or both";

@@ -18,8 +18,7 @@ pub(crate) fn read_ramp(value: &ast::Value<'_>, report: &mut Report) -> Share {
     let Some(object) = fields::object(value, "ramp", report) else {
         return Share::Invalid;
     };
-    let known: Vec<_> = CLOCK_RAMP.iter().chain(STAGED_RAMP).copied().collect();
-    let fields = Fields::new(object, &known, "a ramp", report);
+    let fields = Fields::new(object, &[CLOCK_RAMP, STAGED_RAMP], "a ramp", report);
     let staged = fields.get("stages").is_some();
     let clock_only: Vec<_> = CLOCK_RAMP
         .iter()
@@ -196,7 +195,7 @@ fn read_stage(value: &ast::Value<'_>, report: &mut Report) {
     let Some(object) = fields::object(value, "a stage", report) else {
         return;
     };
-    let fields = Fields::new(object, fields::STAGE, "a stage", report);
+    let fields = Fields::new(object, &[fields::STAGE], "a stage", report);
     if let Some(percent) = fields.required("percent", "a stage", report) {
         read_percent(percent, "percent", report);
     }
@@ -248,7 +247,7 @@ fn read_guardrail(value: &ast::Value<'_>, report: &mut Report) -> bool {
     let Some(object) = fields::object(value, "a guardrail", report) else {
         return false;
     };
-    let fields = Fields::new(object, fields::GUARDRAIL, "a guardrail", report);
+    let fields = Fields::new(object, &[fields::GUARDRAIL], "a guardrail", report);
     let metric = fields
         .required("metric", "a guardrail", report)
         .and_then(|value| fields::string(value, "metric", report))
@@ -360,7 +359,7 @@ fn read_window(value: &ast::Value<'_>, report: &mut Report) {
     let Some(object) = fields::object(value, "a window", report) else {
         return;
     };
-    let fields = Fields::new(object, fields::WINDOW, "a window", report);
+    let fields = Fields::new(object, &[fields::WINDOW], "a window", report);
     if let Some(days) = fields.string("days", report)
         && !are_days(days.value)
     {
