@@ -431,15 +431,13 @@ fn content_decides_and_not_size_or_time() {
     let modified = fs::metadata(&path).unwrap().modified().unwrap();
     let flags = polled(&path).open().unwrap();
     let (_subscription, told) = record(&flags);
-    fs::write(&path, document(2)).unwrap();
-    fs::File::options()
-        .write(true)
-        .open(&path)
-        .unwrap()
-        .set_modified(modified)
-        .unwrap();
+    // Whole at once: a look at a file that is half written would rightly be refused.
+    let other = place.write("other.json", document(2));
+    let file = fs::File::options().write(true).open(&other).unwrap();
+    file.set_modified(modified).unwrap();
+    fs::rename(&other, &path).unwrap();
     until("other bytes of the same size and time", || is_at(&flags, 2));
-    fs::write(&path, document(2)).unwrap();
+    place.replace("flags.json", document(2));
     place.look_again(&flags);
     // The same bytes at another time are nothing new.
     assert_told(&told, &["loaded 2", "overlaid"]);
