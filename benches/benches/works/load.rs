@@ -12,8 +12,11 @@ pub fn measure(report: &mut Report) {
             compile(report, &name, count);
         }
     }
-    if report.wants("reload/one-of-10000") {
-        reload(report, 10_000);
+    for count in [1_000, 10_000] {
+        let name = format!("reload/one-of-{count}");
+        if report.wants(&name) {
+            reload(report, &name, count);
+        }
     }
     if report.wants("reload/drop") {
         free(report, 10_000);
@@ -57,7 +60,7 @@ fn parse(document: &str) -> Task<impl FnMut(usize), impl FnMut(&mut ()) -> serde
 }
 
 /// One flag edited among many.
-fn reload(report: &mut Report, count: usize) {
+fn reload(report: &mut Report, name: &str, count: usize) {
     let document = mixed(count).document();
     let at = document.rfind("\"percent\": ").expect("a rollout") + "\"percent\": ".len();
     let edited = |percent: usize| {
@@ -72,7 +75,7 @@ fn reload(report: &mut Report, count: usize) {
         .expect("the document is good");
     let mut last = 0;
     report.measure(
-        "reload/one-of-10000",
+        name,
         task(
             |_| {
                 last = last % 9 + 1;
