@@ -3,8 +3,10 @@
 use std::collections::{BTreeMap, HashMap};
 use std::fmt;
 use std::hash::BuildHasher;
+use std::time::Duration;
 
 use crate::hash;
+use crate::observe::Admission;
 use crate::packed::Packed;
 
 /// The name of the attribute that is the unit where a rule names no other.
@@ -217,25 +219,50 @@ impl<T: Into<Self> + Clone> From<&[T]> for Value {
 pub trait Attributes {
     /// Returns the attribute's value, `None` where it is missing.
     fn get(&self, name: AttributeName<'_>) -> Option<ValueRef<'_>>;
+
+    /// Returns how long whoever the value stands for has been known, such as a visitor since the cookie was made. By
+    /// default it is not known. Sinks of outcomes ask for it.
+    fn age(&self, name: AttributeName<'_>) -> Option<Duration> {
+        let _ = name;
+        None
+    }
+
+    /// Returns what decides whether this unit of work may have a variant beside the rules, see [`Admission`]. By default
+    /// there is no such thing.
+    #[inline(always)]
+    fn admission(&self) -> Option<&dyn Admission> {
+        None
+    }
+}
+
+macro_rules! forward {
+    () => {
+        #[inline(always)]
+        fn get(&self, name: AttributeName<'_>) -> Option<ValueRef<'_>> {
+            (**self).get(name)
+        }
+
+        fn age(&self, name: AttributeName<'_>) -> Option<Duration> {
+            (**self).age(name)
+        }
+
+        #[inline(always)]
+        fn admission(&self) -> Option<&dyn Admission> {
+            (**self).admission()
+        }
+    };
 }
 
 impl<A: Attributes + ?Sized> Attributes for &A {
-    #[inline(always)]
-    fn get(&self, name: AttributeName<'_>) -> Option<ValueRef<'_>> {
-        (**self).get(name)
-    }
+    forward!();
 }
 
 impl<A: Attributes + ?Sized> Attributes for Box<A> {
-    fn get(&self, name: AttributeName<'_>) -> Option<ValueRef<'_>> {
-        (**self).get(name)
-    }
+    forward!();
 }
 
 impl<A: Attributes + ?Sized> Attributes for std::sync::Arc<A> {
-    fn get(&self, name: AttributeName<'_>) -> Option<ValueRef<'_>> {
-        (**self).get(name)
-    }
+    forward!();
 }
 
 impl<S: BuildHasher> Attributes for HashMap<String, Value, S> {

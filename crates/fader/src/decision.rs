@@ -120,6 +120,10 @@ fn field(number: u16, shift: u32) -> u64 {
 impl Decision {
     /// Set by a scope when its owner asked for the flag, rather than another flag's rule.
     const ASKED: u64 = 1 << 63;
+    /// Set by a scope when how it ended has been told to the sinks, or never will be.
+    const SETTLED: u64 = 1 << 62;
+    /// Set by a scope beside [`SETTLED`](Self::SETTLED) when it was decided after the end.
+    const LATE: u64 = 1 << 61;
 
     /// Makes a decision that serves no variant.
     #[inline]
@@ -159,6 +163,15 @@ impl Decision {
         NonZeroU64::new(word).map(Self)
     }
 
+    /// The word's bits by which a scope notes what became of a decision.
+    pub(crate) const fn bits_of(note: Note) -> u64 {
+        match note {
+            Note::Asked => Self::ASKED,
+            Note::Settled => Self::SETTLED,
+            Note::Late => Self::LATE,
+        }
+    }
+
     /// The same, asked for by the scope's owner.
     #[inline]
     pub(crate) fn asked(self) -> Self {
@@ -168,6 +181,18 @@ impl Decision {
     #[inline]
     pub(crate) fn was_asked(self) -> bool {
         self.to_word() & Self::ASKED != 0
+    }
+
+    pub(crate) fn is_killed(self) -> bool {
+        self.code() == Code::Disabled
+    }
+
+    pub(crate) fn was_settled(self) -> bool {
+        self.to_word() & Self::SETTLED != 0
+    }
+
+    pub(crate) fn was_late(self) -> bool {
+        self.to_word() & Self::LATE != 0
     }
 
     #[inline]
@@ -209,6 +234,14 @@ impl Decision {
             _ => Code::NotReady,
         }
     }
+}
+
+/// What a scope notes beside a decision that it keeps.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Note {
+    Asked,
+    Settled,
+    Late,
 }
 
 /// How a decision came about.

@@ -11,7 +11,10 @@
 use crate::attributes::{Attributes, Value, ValueRef};
 use crate::decision::{Code, Decision, LastDraw};
 use crate::hash::Reach;
+use crate::key::VariantRef;
 use crate::memo::Memo;
+use crate::observe::{self, Admission};
+use crate::overrides::Overrides;
 use crate::ruleset::condition::{Lists, Test, unit};
 use crate::ruleset::list::IdList;
 use crate::ruleset::one_draw::OneDraw;
@@ -28,6 +31,8 @@ pub(crate) struct Evaluation<'e, A: ?Sized, M, O> {
     pub(crate) attributes: &'e A,
     pub(crate) now: Timestamp,
     pub(crate) memo: &'e M,
+    /// What is forced for whoever asks: rules do not see it, but it is nobody's draw.
+    pub(crate) overrides: Option<&'e Overrides>,
     pub(crate) observer: O,
 }
 
@@ -38,8 +43,20 @@ impl<A: Attributes + ?Sized, M: Memo, O: Observer> Evaluation<'_, A, M, O> {
             return decision;
         }
         let decision = self.flag(id);
-        self.memo.keep_flag(id, decision);
+        if O::RECORDS {
+            self.memo.keep_flag(id, decision);
+            return decision;
+        }
+        let decision = admitted(self.live, id, decision, &self.attributes);
+        if self.memo.keep_flag(id, decision) && !self.is_forced(id) {
+            observe::tell_drawn(self.live, id, decision, &self.attributes, self.memo);
+        }
         decision
+    }
+
+    fn is_forced(&self, id: FlagId) -> bool {
+        self.overrides
+            .is_some_and(|overrides| overrides.has(&self.live.ruleset, id))
     }
 
     /// Decides a flag.
@@ -95,6 +112,7 @@ impl<A: Attributes + ?Sized, M: Memo, O: Observer> Evaluation<'_, A, M, O> {
             &draw.share,
             overlay.and_then(|overlay| overlay.reach(index)),
         ) {
+            (Share::Staged, Some(reach)) if self.live.hooks.controls() => reach,
             (Share::Staged, _) => Reach::NOBODY,
             (_, Some(reach)) => reach,
             (Share::Percent(reach), None) => *reach,
@@ -216,6 +234,37 @@ impl<A: Attributes + ?Sized, M: Memo, O: Observer> Evaluation<'_, A, M, O> {
         served
             .map(|variant| variants.contains(&variant.name))
             .into()
+    }
+}
+
+/// Returns what is left of a decision where not everybody may have what the rules give.
+#[inline(always)]
+pub(crate) fn admitted<A: Attributes>(
+    live: &Live,
+    id: FlagId,
+    decision: Decision,
+    attributes: &A,
+) -> Decision {
+    match attributes.admission() {
+        Some(admission) => ask_admission(live, id, decision, admission),
+        None => decision,
+    }
+}
+
+#[cold]
+fn ask_admission(
+    live: &Live,
+    id: FlagId,
+    decision: Decision,
+    admission: &dyn Admission,
+) -> Decision {
+    let entry = live.entry(id);
+    let served = entry.and_then(|entry| Some((&entry.flag, entry.flag.served(decision)?)));
+    match served {
+        Some((flag, variant)) if !admission.admits(&flag.name, VariantRef(variant)) => {
+            flag.killed()
+        }
+        _ => decision,
     }
 }
 

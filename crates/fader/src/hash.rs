@@ -125,6 +125,16 @@ pub(crate) fn name(name: &str) -> u64 {
     xxh3_64(name.as_bytes())
 }
 
+/// Tells units apart, and chooses samples of them, independently of every salt.
+pub(crate) fn unit(unit: &[u8]) -> u64 {
+    xxh3_64_with_seed(unit, xxh3_64(b"fader unit"))
+}
+
+/// Hashes a text on top of another hash.
+pub(crate) fn mix(hash: u64, text: &str) -> u64 {
+    xxh3_64_with_seed(text.as_bytes(), hash)
+}
+
 /// Hashes names and identities for maps that only loading fills: whoever writes documents has no need to aim collisions.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct NameHasher(u64);

@@ -40,6 +40,7 @@
 //! | say who asks | [`Context`], or implement [`Attributes`] |
 //! | decide for a whole request | [`Scope`] |
 //! | see how a flag resolved | [`Resolution`], [`Explanation`] |
+//! | learn what came of it | [`OutcomeSink`], [`Outcome`], [`ExposureSink`] |
 //! | deliver documents | [`Source`], [`Delivery`], [`CompileError`], [`Diagnostic`] |
 //! | kill a flag, hold a percent | [`Overlay`] |
 //! | repeat the hashing elsewhere | [`hash`] |
@@ -60,6 +61,7 @@ pub mod hash;
 mod key;
 mod memo;
 mod number;
+mod observe;
 mod overlay;
 mod overrides;
 mod packed;
@@ -77,10 +79,14 @@ pub use decision::{Draw, ErrorCode, Reason, Resolution};
 pub use document::diagnostic::{CompileError, Diagnostic, DiagnosticKind, Severity};
 pub use explain::Explanation;
 pub use handle::{
-    Change, Event, Flags, FlagsBuilder, HistoryEntry, KeyReport, Loaded, RollbackError, Scope,
-    SourceStatus, State, Status, Subscription, WeakFlags,
+    Change, Event, Flags, FlagsBuilder, HistoryEntry, KeyReport, Loaded, RampControl,
+    RollbackError, Scope, SourceStatus, State, Status, Subscription, WeakFlags,
 };
 pub use key::{Decoded, FlagKey, FlagType, FlagValue, Key, VariantRef};
+pub use observe::{
+    Admission, Arm, Deduplicated, DrawnFlag, Ending, ExposureRecord, ExposureSink, MemoryExposures,
+    MemoryOutcomes, Outcome, OutcomeEvent, OutcomeRecord, OutcomeSink, Watch,
+};
 pub use overlay::{Overlay, OverlayEntry};
 pub use percent::{ParsePercentError, Percent};
 pub use snapshot::Snapshot;

@@ -1,17 +1,26 @@
 //! What an evaluation remembers of itself: nothing, a little on the stack, or everything in a scope.
 
 use std::cell::Cell;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
-use crate::decision::Decision;
+use crate::decision::{Decision, Note};
 use crate::ruleset::{FlagId, Ruleset, SegmentId, Truth};
 
 /// What an evaluation remembers of itself.
 pub(crate) trait Memo {
     fn flag(&self, id: FlagId) -> Option<Decision>;
-    fn keep_flag(&self, id: FlagId, decision: Decision);
+    /// Keeps a decision, if none is kept yet. Returns whether the sinks have to be told of it.
+    fn keep_flag(&self, id: FlagId, decision: Decision) -> bool;
     fn segment(&self, id: SegmentId) -> Option<Truth>;
     fn keep_segment(&self, id: SegmentId, truth: Truth);
+    /// Tells whether the unit of work has ended.
+    fn is_finished(&self) -> bool {
+        false
+    }
+    /// Notes something beside a decision that is kept. Returns whether it was not noted before.
+    fn mark(&self, _: FlagId, _: Note) -> bool {
+        false
+    }
 }
 
 /// Remembers nothing: for a flag that comes to everything once.
@@ -23,7 +32,9 @@ impl Memo for NoMemo {
         None
     }
     #[inline]
-    fn keep_flag(&self, _: FlagId, _: Decision) {}
+    fn keep_flag(&self, _: FlagId, _: Decision) -> bool {
+        false
+    }
     #[inline]
     fn segment(&self, _: SegmentId) -> Option<Truth> {
         None
@@ -85,8 +96,9 @@ impl Memo for StackMemo {
         Decision::from_word(self.recall(Self::flag_key(id))?)
     }
 
-    fn keep_flag(&self, id: FlagId, decision: Decision) {
+    fn keep_flag(&self, id: FlagId, decision: Decision) -> bool {
         self.keep(Self::flag_key(id), decision.to_word());
+        false
     }
 
     fn segment(&self, id: SegmentId) -> Option<Truth> {
@@ -105,12 +117,17 @@ impl Memo for StackMemo {
 /// Remembers every answer of a scope: one word a flag, two bits a segment.
 ///
 /// A document of a few flags costs no allocation, a larger one a single one. The words are atomic so that a scope can be
-/// shared, and all of them relaxed: nothing else is published through them. Two threads that decide the same flag at
-/// once come to the same decision, so either may be the one that stays.
+/// shared, and mostly relaxed: nothing else is published through them. Two threads that decide the same flag at
+/// once come to the same decision, so either may be the one that stays. Only the end of a unit of work has an order with
+/// what is decided beside it: either the end sees a decision and settles it, or the decision sees the end and is late.
 #[derive(Debug)]
 pub(crate) struct ScopeMemo {
     words: Words,
     flags: usize,
+    /// Whether the sinks are told of what is kept here.
+    told: bool,
+    /// Whether the unit of work has ended.
+    finished: AtomicBool,
 }
 
 #[derive(Debug)]
@@ -124,8 +141,16 @@ impl ScopeMemo {
     const FEW: usize = 24;
     const SEGMENTS_A_WORD: usize = 32;
 
-    #[inline(always)]
+    /// One whose decisions are nobody else's business: of an explanation, or of a flag by itself.
     pub(crate) fn new(ruleset: &Ruleset) -> Self {
+        Self {
+            told: false,
+            ..Self::of_scope(ruleset)
+        }
+    }
+
+    #[inline(always)]
+    pub(crate) fn of_scope(ruleset: &Ruleset) -> Self {
         let flags = ruleset.flags.len();
         let words = flags + ruleset.segments.len().div_ceil(Self::SEGMENTS_A_WORD);
         let words = if words <= Self::FEW {
@@ -133,7 +158,12 @@ impl ScopeMemo {
         } else {
             Words::Many((0..words).map(|_| AtomicU64::new(0)).collect())
         };
-        Self { words, flags }
+        Self {
+            words,
+            flags,
+            told: true,
+            finished: AtomicBool::new(false),
+        }
     }
 
     /// All words: those of flags, then those of segments.
@@ -179,11 +209,24 @@ impl ScopeMemo {
             Some(kept) => kept,
             None => decide(),
         };
-        // A plain store, for the price of it: whoever else writes here writes the same, and never takes back that the
-        // flag was asked for.
+        // A plain store, for the price of it: whoever else writes here writes the same, unless the flag falls back at
+        // this moment, and never takes back that it was asked for.
         let asked = decision.asked();
         word.store(asked.to_word(), Ordering::Relaxed);
         asked
+    }
+
+    /// Puts another decision in the place of the one that is kept, and returns that one: a decision that comes between
+    /// would never be settled.
+    pub(crate) fn replace(&self, id: FlagId, decision: Decision) -> Option<Decision> {
+        let settled = Decision::bits_of(Note::Settled);
+        let word = decision.asked().to_word() | settled;
+        Decision::from_word(self.word(id)?.swap(word, Ordering::SeqCst))
+    }
+
+    /// Notes that the unit of work has ended. Returns whether it had not before.
+    pub(crate) fn finish(&self) -> bool {
+        !self.finished.swap(true, Ordering::SeqCst)
     }
 
     /// Returns the decision on a flag that the scope's owner asked for.
@@ -195,15 +238,26 @@ impl ScopeMemo {
 impl Memo for ScopeMemo {
     #[inline]
     fn flag(&self, id: FlagId) -> Option<Decision> {
-        Decision::from_word(self.word(id)?.load(Ordering::Relaxed))
+        Decision::from_word(self.word(id)?.load(Ordering::SeqCst))
     }
 
-    fn keep_flag(&self, id: FlagId, decision: Decision) {
-        if let Some(word) = self.word(id) {
-            // INVARIANT: not in the place of one that was asked for.
-            let _ =
-                word.compare_exchange(0, decision.to_word(), Ordering::Relaxed, Ordering::Relaxed);
-        }
+    fn keep_flag(&self, id: FlagId, decision: Decision) -> bool {
+        // INVARIANT: not in the place of one that was asked for.
+        let kept = self.word(id).is_some_and(|word| {
+            word.compare_exchange(0, decision.to_word(), Ordering::SeqCst, Ordering::Relaxed)
+                .is_ok()
+        });
+        kept && self.told
+    }
+
+    fn is_finished(&self) -> bool {
+        self.finished.load(Ordering::SeqCst)
+    }
+
+    fn mark(&self, id: FlagId, note: Note) -> bool {
+        let bits = Decision::bits_of(note);
+        self.word(id)
+            .is_some_and(|word| word.fetch_or(bits, Ordering::SeqCst) & bits == 0)
     }
 
     fn segment(&self, id: SegmentId) -> Option<Truth> {

@@ -7,7 +7,7 @@ use std::fmt;
 use std::sync::Arc;
 
 use crate::key::{FlagKey, FlagValue};
-use crate::ruleset::{Flag, Variant};
+use crate::ruleset::{Flag, FlagId, Ruleset, Variant};
 
 /// Flags whose value is forced, by name.
 #[derive(Clone, Debug, Default)]
@@ -36,6 +36,13 @@ impl Overrides {
 
     pub(crate) fn get(&self, name: &str) -> Option<&Arc<Forced>> {
         self.0.get(name)
+    }
+
+    /// Tells whether a flag of a ruleset is forced.
+    pub(crate) fn has(&self, ruleset: &Ruleset, id: FlagId) -> bool {
+        ruleset
+            .flag_name(id)
+            .is_some_and(|name| self.0.contains_key(name))
     }
 }
 

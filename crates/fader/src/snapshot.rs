@@ -8,6 +8,7 @@ use crate::attributes::Attributes;
 use crate::decision::{Answer, Code, Decision};
 use crate::handle::Scope;
 use crate::hash::Reach;
+use crate::observe::Hooks;
 use crate::overlay::Overlay;
 use crate::overrides::Overrides;
 use crate::ruleset::{Flag, FlagId, Recall, Ruleset, Slot};
@@ -28,12 +29,17 @@ pub(crate) struct Live {
     /// Tells the content that the ruleset was made from.
     pub(crate) content: u128,
     pub(crate) notes: Arc<Notes>,
+    pub(crate) hooks: Arc<Hooks>,
+    /// The flags that the hooks watch, see [`Entry::watched`].
+    pub(crate) watched: Box<[FlagId]>,
 }
 
 /// What an evaluation asks of a flag first: ruleset and overlay in one.
 #[derive(Debug)]
 pub(crate) struct Entry {
     pub(crate) course: Course,
+    /// Whether sinks want to know when it draws.
+    pub(crate) watched: bool,
     /// The flag; one without variants where there is none that could be evaluated.
     pub(crate) flag: Arc<Flag>,
 }
@@ -49,9 +55,10 @@ pub(crate) enum Course {
 }
 
 impl Entry {
-    fn new(slot: &Slot, overlay: Option<&FlagOverlay>, no_flag: &Arc<Flag>) -> Self {
+    fn new(slot: &Slot, overlay: Option<&FlagOverlay>, hooks: &Hooks, no_flag: &Arc<Flag>) -> Self {
         let failed = |code| Self {
             course: Course::Fixed(Decision::of(code)),
+            watched: false,
             flag: Arc::clone(no_flag),
         };
         let (flag, recall) = match slot {
@@ -60,8 +67,7 @@ impl Entry {
             Slot::SetAside => return failed(Code::SetAside),
         };
         let course = if !flag.enabled || overlay.is_some_and(|overlay| overlay.killed) {
-            let disabled = Decision::of(Code::Disabled);
-            Course::Fixed(flag.off.map_or(disabled, |off| disabled.serving(off)))
+            Course::Fixed(flag.killed())
         } else if flag.rules.is_empty() {
             Course::Fixed(Decision::of(Code::Static).serving(flag.default))
         } else if flag.one_draw.is_some() && overlay.is_none() {
@@ -70,6 +76,7 @@ impl Entry {
             Course::Rules(recall)
         };
         Self {
+            watched: !matches!(course, Course::Fixed(_)) && hooks.watch(flag),
             course,
             flag: Arc::clone(flag),
         }
@@ -109,6 +116,8 @@ impl Live {
             loaded: false,
             content: 0,
             notes: Arc::default(),
+            hooks: Arc::default(),
+            watched: Box::default(),
         }
     }
 
@@ -117,6 +126,7 @@ impl Live {
         overlay: Arc<Overlay>,
         content: u128,
         notes: Arc<Notes>,
+        hooks: Arc<Hooks>,
     ) -> Self {
         let bound = bind(&ruleset, &overlay);
         let overlaid = bound
@@ -125,10 +135,17 @@ impl Live {
             .chain(std::iter::repeat(None));
         let no_flag = Arc::new(Flag::default());
         let entries = ruleset.flags.iter().zip(overlaid);
+        let entries: Box<[Entry]> = entries
+            .map(|(slot, overlay)| Entry::new(slot, overlay, &hooks, &no_flag))
+            .collect();
+        let watched = (0..)
+            .zip(&entries)
+            .filter(|(_, entry)| entry.watched)
+            .map(|(at, _)| FlagId(at));
         Self {
-            entries: entries
-                .map(|(slot, overlay)| Entry::new(slot, overlay, &no_flag))
-                .collect(),
+            watched: watched.collect(),
+            entries,
+            hooks,
             ruleset,
             overlay,
             bound,
@@ -140,10 +157,15 @@ impl Live {
 
     /// The same ruleset under another overlay.
     pub(crate) fn with_overlay(&self, overlay: Arc<Overlay>) -> Self {
+        self.under(overlay, Arc::clone(&self.hooks))
+    }
+
+    /// The same ruleset under another overlay and other hooks.
+    pub(crate) fn under(&self, overlay: Arc<Overlay>, hooks: Arc<Hooks>) -> Self {
         let (ruleset, notes) = (Arc::clone(&self.ruleset), Arc::clone(&self.notes));
         Self {
             loaded: self.loaded,
-            ..Self::new(ruleset, overlay, self.content, notes)
+            ..Self::new(ruleset, overlay, self.content, notes, hooks)
         }
     }
 

@@ -9,7 +9,7 @@ use crate::attributes::{Attributes, TARGETING_KEY};
 use crate::context::Context;
 use crate::decision::{Decision, Resolution};
 use crate::document::diagnostic::CompileError;
-use crate::evaluate::shortcut;
+use crate::evaluate::{admitted, shortcut};
 use crate::explain::Explanation;
 use crate::handle::builder::FlagsBuilder;
 use crate::handle::events::{Change, Event, Events, Subscription};
@@ -20,6 +20,7 @@ use crate::handle::status::Status;
 use crate::handle::swap::Swap;
 use crate::handle::writer::{Compiler, HistoryEntry, Loaded, RollbackError, Writer};
 use crate::key::{FlagKey, FlagValue, Key, NO_LINEAGE, VariantRef};
+use crate::observe::{ExposureSink, Hooks, OutcomeSink, Watch};
 use crate::overlay::Overlay;
 use crate::overrides::Overrides;
 use crate::ruleset::{FlagId, Unit};
@@ -227,7 +228,7 @@ impl Flags {
         attributes: &(impl Attributes + ?Sized),
     ) -> Decision {
         // The clock is read only for what may depend on it.
-        shortcut(entry, attributes).unwrap_or_else(|| {
+        let decision = shortcut(entry, attributes).unwrap_or_else(|| {
             let now = self.now_for(live);
             Once {
                 live,
@@ -237,7 +238,8 @@ impl Flags {
                 now,
             }
             .decide()
-        })
+        });
+        admitted(live, id, decision, &attributes)
     }
 
     /// Returns how a flag resolves: value, variant, reason, rule, version.
@@ -407,6 +409,34 @@ impl Flags {
         self.inner.live.with(|live| writer.status(live, now))
     }
 
+    /// Adds a sink that is told of flags for which units of work are drawn, and how these end. Only scopes tell it:
+    /// those of an adapter, and those made with [`scope`](Self::scope). It stays for the life of the handle.
+    pub fn add_outcome_sink(&self, sink: impl OutcomeSink + 'static, watch: Watch) {
+        let sink: Arc<dyn OutcomeSink> = Arc::new(sink);
+        self.hook(|hooks| hooks.add_outcomes(sink, watch));
+    }
+
+    /// Adds a sink that is told which units were shown which variant, where a draw took part. Only scopes tell it. It
+    /// stays for the life of the handle.
+    pub fn add_exposure_sink(&self, sink: impl ExposureSink + 'static) {
+        let sink: Arc<dyn ExposureSink> = Arc::new(sink);
+        self.hook(|hooks| hooks.add_exposures(sink));
+    }
+
+    /// Lets staged ramps follow the percents of the overlay, for as long as what is returned lives: this is for whoever
+    /// runs them. Without it a staged ramp enrols nobody, whatever the overlay says; with it, and no percent in the
+    /// overlay, neither.
+    pub fn control_ramps(&self) -> RampControl {
+        self.hook(Hooks::add_controller);
+        RampControl {
+            flags: self.downgrade(),
+        }
+    }
+
+    fn hook(&self, change: impl FnOnce(&mut Hooks)) {
+        self.write(|writer, live, _, events| writer.hook(live, change, events));
+    }
+
     /// Calls `subscriber` for every event, on the thread that caused it and after the swap, in order, until the
     /// subscription is dropped. It may itself load or apply; it should be brief, since the next load waits for it.
     pub fn subscribe(&self, subscriber: impl Fn(&Event) + Send + Sync + 'static) -> Subscription {
@@ -545,6 +575,21 @@ impl fmt::Debug for Flags {
             .field("version", &status.version())
             .field("overridden", &self.overrides.is_some())
             .finish_non_exhaustive()
+    }
+}
+
+/// Lets the staged ramps of a handle follow its overlay until it is dropped, see [`Flags::control_ramps`].
+#[derive(Debug)]
+#[must_use]
+pub struct RampControl {
+    flags: WeakFlags,
+}
+
+impl Drop for RampControl {
+    fn drop(&mut self) {
+        if let Some(flags) = self.flags.upgrade() {
+            flags.hook(Hooks::remove_controller);
+        }
     }
 }
 

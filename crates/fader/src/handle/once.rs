@@ -40,6 +40,7 @@ impl<A: Attributes + ?Sized> Once<'_, A> {
             attributes: self.attributes,
             now: self.now,
             memo,
+            overrides: None,
             observer: NoObserver,
         };
         evaluation.flag(self.id)

@@ -2,15 +2,17 @@
 
 use std::fmt;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use crate::attributes::Attributes;
-use crate::decision::{Answer, Decision, Resolution};
-use crate::evaluate::{Evaluation, NoObserver, shortcut};
+use crate::decision::{Answer, Decision, Note, Resolution};
+use crate::evaluate::{Evaluation, NoObserver, admitted, shortcut};
 use crate::explain::{Explanation, Recorder};
 use crate::key::{FlagKey, FlagValue, VariantRef};
-use crate::memo::ScopeMemo;
+use crate::memo::{Memo, ScopeMemo};
+use crate::observe::{self, DrawnFlag, Outcome};
 use crate::overrides::Forced;
-use crate::ruleset::FlagId;
+use crate::ruleset::{FlagId, Ruleset};
 use crate::snapshot::{Course, Entry, Snapshot};
 
 /// One snapshot with the attributes of one unit of work, usually a request.
@@ -36,13 +38,16 @@ pub struct Scope<A> {
     snapshot: Snapshot,
     attributes: A,
     memo: ScopeMemo,
+    /// Whether a flag that is the same for everybody may be another one here: one is forced, or fell back.
+    differs: AtomicBool,
 }
 
 impl<A: Attributes> Scope<A> {
     #[inline(always)]
     pub(crate) fn new(snapshot: Snapshot, attributes: A) -> Self {
-        let memo = ScopeMemo::new(&snapshot.live.ruleset);
+        let memo = ScopeMemo::of_scope(&snapshot.live.ruleset);
         Self {
+            differs: AtomicBool::new(snapshot.overrides.is_some()),
             snapshot,
             attributes,
             memo,
@@ -61,7 +66,10 @@ impl<A: Attributes> Scope<A> {
             return self.get_uncached(key);
         };
         match entry.course {
-            Course::Fixed(decision) if self.snapshot.overrides.is_none() => {
+            Course::Fixed(decision)
+                if !self.differs.load(Ordering::Relaxed)
+                    && self.attributes.admission().is_none() =>
+            {
                 self.memo.note(id, decision);
                 read_served(entry, decision, key)
             }
@@ -102,6 +110,29 @@ impl<A: Attributes> Scope<A> {
         Some(forced.read().unwrap_or(key.default_value()))
     }
 
+    /// Returns the name of the variant that a flag serves, `None` where the key's default holds. Forced values have one
+    /// where their type has names, or the flag has a variant of that value.
+    #[must_use]
+    pub fn variant<T: FlagValue + ?Sized>(&self, key: &FlagKey<T>) -> Option<&str> {
+        let live = &*self.snapshot.live;
+        let id = key.find(self.snapshot.lineage, &live.ruleset);
+        let found = live.entry(id);
+        let decision = found.map(|entry| self.decide(id, entry));
+        let variant = match self.forced(key.name()) {
+            Some(forced) => {
+                let known = found.and_then(|entry| forced.variant_of(&entry.flag));
+                return known.map_or(forced.variant, |at| self.name_of(id, at));
+            }
+            None => decision?.variant()?,
+        };
+        self.name_of(id, variant)
+    }
+
+    fn name_of(&self, id: FlagId, variant: u16) -> Option<&str> {
+        let flag = self.snapshot.live.ruleset.flag(id)?;
+        Some(&flag.variant(variant)?.name)
+    }
+
     /// Returns how a flag resolves: value, variant, reason, rule, version.
     #[must_use]
     pub fn resolve(&self, flag: impl AsRef<str>) -> Resolution {
@@ -133,6 +164,7 @@ impl<A: Attributes> Scope<A> {
             attributes: &self.attributes,
             now: self.snapshot.now,
             memo: &ScopeMemo::new(&live.ruleset),
+            overrides: None,
             observer: Recorder::default(),
         };
         let decision = evaluation.flag(id);
@@ -160,6 +192,7 @@ impl<A: Attributes> Scope<A> {
             .into_iter()
             .for_each(|(key, value)| overrides.force(key, value));
         self.snapshot.overrides = Some(Arc::new(overrides));
+        self.differs = AtomicBool::new(true);
         self
     }
 
@@ -173,19 +206,172 @@ impl<A: Attributes> Scope<A> {
 
     #[inline(always)]
     fn decide(&self, id: FlagId, entry: &Entry) -> Decision {
-        self.memo.ask(id, || {
-            if let Some(decision) = shortcut(entry, &self.attributes) {
-                return decision;
+        if entry.watched || self.attributes.admission().is_some() {
+            return self.decide_watched(id, entry);
+        }
+        self.memo.ask(id, || self.evaluate(id, entry))
+    }
+
+    #[inline(always)]
+    fn evaluate(&self, id: FlagId, entry: &Entry) -> Decision {
+        if let Some(decision) = shortcut(entry, &self.attributes) {
+            return decision;
+        }
+        let mut evaluation = Evaluation {
+            live: &self.snapshot.live,
+            attributes: &self.attributes,
+            now: self.snapshot.now,
+            memo: &self.memo,
+            overrides: self.snapshot.overrides.as_deref(),
+            observer: NoObserver,
+        };
+        evaluation.by_rules(id, &entry.flag)
+    }
+
+    /// Decides a flag on which others have a say, or of which sinks want to know.
+    #[inline(never)]
+    fn decide_watched(&self, id: FlagId, entry: &Entry) -> Decision {
+        let live = &*self.snapshot.live;
+        let decision = match self.memo.flag(id) {
+            Some(kept) if kept.was_asked() => return kept,
+            Some(kept) => kept,
+            None => {
+                let decided = self.evaluate(id, entry);
+                let decided = admitted(live, id, decided, &self.attributes);
+                if self.memo.keep_flag(id, decided) && !self.is_forced(id) {
+                    observe::tell_drawn(live, id, decided, &self.attributes, &self.memo);
+                }
+                self.memo.flag(id).unwrap_or(decided)
             }
+        };
+        if self.memo.mark(id, Note::Asked)
+            && entry.watched
+            && !self.is_forced(id)
+            && let Some(drawn) = DrawnFlag::new(live, id, decision, &self.attributes)
+        {
+            live.hooks.exposed(&drawn);
+        }
+        decision
+    }
+
+    /// Ends the unit of work: the sinks are told how it went for each flag that was drawn in it. Flags that are drawn
+    /// later are late and count in no arm. Returns whether this was the end: only the first call is.
+    ///
+    /// The adapters for web frameworks call it at the head of the response. Work without HTTP calls it itself:
+    ///
+    /// ```
+    /// use std::sync::Arc;
+    ///
+    /// use fader::{Context, Ending, Flags, MemoryOutcomes, Outcome, OutcomeEvent, Source, Watch};
+    ///
+    /// let flags = Flags::builder().build();
+    /// let outcomes = Arc::new(MemoryOutcomes::new());
+    /// flags.add_outcome_sink(Arc::clone(&outcomes), Watch::Drawn);
+    /// let document = r#"{ "flags": { "new-mailer": { "rules": [ { "percent": 50, "serve": "on" } ] } } }"#;
+    /// flags.load(document, &Source::new("flags.json"))?;
+    ///
+    /// let scope = flags.scope(Context::new("order-17"));
+    /// let _ = scope.resolve("new-mailer");
+    /// scope.finish(Outcome::new(Ending::Success));
+    /// assert_eq!(
+    ///     outcomes.records()[1].event,
+    ///     OutcomeEvent::Ended(Outcome::new(Ending::Success))
+    /// );
+    /// # Ok::<(), fader::CompileError>(())
+    /// ```
+    pub fn finish(&self, outcome: Outcome) -> bool {
+        if !self.memo.finish() {
+            return false;
+        }
+        for id in &self.snapshot.live.watched {
+            self.settle(*id, &outcome);
+        }
+        true
+    }
+
+    /// Tells the sinks how the unit of work went for one flag, unless they know already.
+    fn settle(&self, id: FlagId, outcome: &Outcome) {
+        let decision = self.memo.flag(id);
+        if let Some(drawn) = decision.and_then(|decision| self.drawn(id, decision))
+            && self.memo.mark(id, Note::Settled)
+        {
+            self.snapshot.live.hooks.ended(&drawn, outcome);
+        }
+    }
+
+    /// Reports an event of the service's own, such as `checkout_failed`, for each flag that was drawn until now.
+    pub fn report(&self, event: &str) {
+        let live = &self.snapshot.live;
+        for id in &live.watched {
+            let decision = self.memo.flag(*id).filter(|decision| !decision.was_late());
+            if let Some(drawn) = decision.and_then(|decision| self.drawn(*id, decision)) {
+                live.hooks.reported(&drawn, event);
+            }
+        }
+    }
+
+    /// Gives up on a flag for this unit of work: it counts with this outcome, and from here on the scope serves what a
+    /// killed flag does, its `off` variant or the caller's default. Flags that were decided by it stay as they are, and
+    /// so does a forced one. Where no sink watches the flag, a thread that first reads it at that moment may undo it.
+    pub fn fall_back(&self, flag: impl AsRef<str>, outcome: Outcome) {
+        let live = &self.snapshot.live;
+        let found = live.ruleset.find(flag.as_ref());
+        if let Some((id, entry)) = found.and_then(|id| Some((id, live.entry(id)?))) {
+            self.differs.store(true, Ordering::Relaxed);
+            let replaced = self.memo.replace(id, entry.flag.killed());
+            let unsettled = replaced.filter(|decision| entry.watched && !decision.was_settled());
+            if let Some(drawn) = unsettled.and_then(|decision| self.drawn(id, decision)) {
+                live.hooks.ended(&drawn, &outcome);
+            }
+        }
+    }
+
+    /// Tells whether a request with the same attributes would now get the same variant of each flag that was asked for
+    /// here. A flag that fell back or was capped does not count. The scope knows only attributes that the rules asked
+    /// for when it was made; others are missing.
+    #[must_use]
+    pub fn agrees_with(&self, snapshot: &Snapshot) -> bool {
+        let (old, new) = (&self.snapshot.live.ruleset, &snapshot.live);
+        let memo = ScopeMemo::new(&new.ruleset);
+        old.order.iter().all(|id| {
+            let Some(kept) = self.memo.asked(*id) else {
+                return true;
+            };
+            let entry = self.snapshot.live.entry(*id);
+            let was_killed = entry.is_some_and(
+                |entry| matches!(entry.course, Course::Fixed(decision) if decision.is_killed()),
+            );
+            if self.is_forced(*id) || kept.is_killed() && !was_killed {
+                return true;
+            }
+            let variant = |ruleset: &Ruleset, decision: Decision| {
+                let served = ruleset.flag(*id)?.served(decision)?;
+                Some(served.name.clone())
+            };
+            // Numbers of flags hold for the life of a handle.
             let mut evaluation = Evaluation {
-                live: &self.snapshot.live,
+                live: new,
                 attributes: &self.attributes,
-                now: self.snapshot.now,
-                memo: &self.memo,
+                now: snapshot.now,
+                memo: &memo,
+                overrides: None,
                 observer: NoObserver,
             };
-            evaluation.by_rules(id, &entry.flag)
+            variant(old, kept) == variant(&new.ruleset, evaluation.flag(*id))
         })
+    }
+
+    /// Returns a flag that was drawn, whether asked for or for the sake of another one.
+    fn drawn(&self, id: FlagId, decision: Decision) -> Option<DrawnFlag<'_>> {
+        if self.is_forced(id) {
+            return None;
+        }
+        DrawnFlag::new(&self.snapshot.live, id, decision, &self.attributes)
+    }
+
+    fn is_forced(&self, id: FlagId) -> bool {
+        let overrides = self.snapshot.overrides.as_ref();
+        overrides.is_some_and(|overrides| overrides.has(&self.snapshot.live.ruleset, id))
     }
 }
 

@@ -14,6 +14,7 @@ use crate::handle::status::{SourceStatus, State, Status};
 use crate::handle::swap::Swap;
 use crate::handle::warnings::warnings;
 use crate::hash;
+use crate::observe::Hooks;
 use crate::overlay::Overlay;
 use crate::ruleset::{Decoders, FlagId, Registry, Ruleset, Slot};
 use crate::snapshot::{Live, Notes};
@@ -226,6 +227,7 @@ impl Writer {
                     overlay,
                     content,
                     Arc::new(notes),
+                    Arc::clone(&live.hooks),
                 ))
             }
             None if is_new => Some(live.with_overlay(overlay)),
@@ -363,6 +365,24 @@ impl Writer {
         )));
     }
 
+    /// Changes what hangs on the handle. Where that changes answers, it is told like a change of the overlay.
+    pub(crate) fn hook(
+        &mut self,
+        swap: &Swap<Live>,
+        change: impl FnOnce(&mut Hooks),
+        events: &mut Vec<Event>,
+    ) {
+        let live = swap.load();
+        let mut hooks = (*live.hooks).clone();
+        change(&mut hooks);
+        let next = live.under(Arc::clone(&live.overlay), Arc::new(hooks));
+        drop(live);
+        let change = self.go_live(swap, next, &Source::new("controller of ramps"));
+        if !change.keys.is_empty() {
+            events.push(Event::Overlaid(change));
+        }
+    }
+
     /// Brings the latest replaced ruleset back, under the present overlay.
     pub(crate) fn rollback(
         &mut self,
@@ -371,7 +391,7 @@ impl Writer {
     ) -> Result<Change, RollbackError> {
         let earlier = self.history.pop_back().ok_or(RollbackError)?;
         let live = swap.load();
-        let next = earlier.with_overlay(Arc::clone(&live.overlay));
+        let next = earlier.under(Arc::clone(&live.overlay), Arc::clone(&live.hooks));
         self.retired.push(earlier);
         let change = describe_change(&live, &next, &Source::new("roll-back"));
         self.rolled_back.get_or_insert(RolledBack {
@@ -578,10 +598,15 @@ fn changed_keys(old: &Live, new: &Live) -> Vec<Arc<str>> {
     let named = [old, new]
         .into_iter()
         .flat_map(|live| live.overlay.flags.keys());
-    let overlaid: HashSet<FlagId> = named
+    let overlaid = named
         .filter(|name| entry(old, name) != entry(new, name))
-        .filter_map(|name| new.ruleset.find(name).or_else(|| old.ruleset.find(name)))
-        .collect();
+        .filter_map(|name| new.ruleset.find(name).or_else(|| old.ruleset.find(name)));
+    // A controller that comes or goes changes every staged ramp.
+    let staged = new.ruleset.order.iter().copied().filter(|id| {
+        let flag = new.ruleset.flag(*id);
+        new.hooks.controls() != old.hooks.controls() && flag.is_some_and(|flag| flag.is_guarded())
+    });
+    let overlaid: HashSet<FlagId> = overlaid.chain(staged).collect();
     let overlaid = link::dependents(&new.ruleset, &overlaid);
     let in_new = new.ruleset.order.iter();
     let gone = old

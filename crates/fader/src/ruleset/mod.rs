@@ -8,7 +8,7 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use crate::attributes::{AttributeName, Value};
-use crate::decision::Decision;
+use crate::decision::{Code, Decision};
 use crate::hash::{Fingerprint, Reach, Salt};
 use crate::key::{DecodedValue, Decoder};
 use crate::packed::Packed;
@@ -189,6 +189,25 @@ pub(crate) struct Flag {
     pub(crate) about: Option<Box<About>>,
     /// `None` where there is nothing to note.
     pub(crate) written: Option<Box<Written>>,
+}
+
+impl Flag {
+    /// Tells whether a rule of it draws among units.
+    pub(crate) fn draws(&self) -> bool {
+        self.rules.iter().any(|rule| rule.draw.is_some())
+    }
+
+    /// Tells whether it has a staged ramp: always its last rule, and its only draw.
+    pub(crate) fn is_guarded(&self) -> bool {
+        let draw = self.rules.last().and_then(|rule| rule.draw.as_ref());
+        draw.is_some_and(|draw| matches!(draw.share, Share::Staged))
+    }
+
+    /// Returns what it serves where it is killed: its `off` variant, or none.
+    pub(crate) fn killed(&self) -> Decision {
+        let disabled = Decision::of(Code::Disabled);
+        self.off.map_or(disabled, |off| disabled.serving(off))
+    }
 }
 
 /// What has to be known of a flag's text so that the same text need not be read again.

@@ -1,0 +1,93 @@
+//! What hangs on a handle and lives through every swap.
+
+use std::fmt;
+use std::sync::Arc;
+
+use crate::observe::{DrawnFlag, ExposureSink, Outcome, OutcomeSink, Watch};
+use crate::ruleset::Flag;
+
+/// The sinks of a handle, and whether a controller runs its staged ramps.
+#[derive(Clone, Default)]
+pub(crate) struct Hooks {
+    outcomes: Vec<(Arc<dyn OutcomeSink>, Watch)>,
+    exposures: Vec<Arc<dyn ExposureSink>>,
+    /// How many controllers run the staged ramps.
+    controllers: usize,
+}
+
+impl Hooks {
+    pub(crate) fn add_outcomes(&mut self, sink: Arc<dyn OutcomeSink>, watch: Watch) {
+        self.outcomes.push((sink, watch));
+    }
+
+    pub(crate) fn add_exposures(&mut self, sink: Arc<dyn ExposureSink>) {
+        self.exposures.push(sink);
+    }
+
+    pub(crate) fn add_controller(&mut self) {
+        self.controllers += 1;
+    }
+
+    pub(crate) fn remove_controller(&mut self) {
+        self.controllers = self.controllers.saturating_sub(1);
+    }
+
+    /// Tells whether a controller runs the staged ramps. Without one these enrol nobody.
+    #[inline]
+    pub(crate) fn controls(&self) -> bool {
+        self.controllers > 0
+    }
+
+    /// Tells whether anything here wants to know of a flag.
+    pub(crate) fn watch(&self, flag: &Flag) -> bool {
+        let exposed = !self.exposures.is_empty();
+        let drawn = exposed
+            || self
+                .outcomes
+                .iter()
+                .any(|(_, watch)| *watch == Watch::Drawn);
+        let guarded = !self.outcomes.is_empty();
+        (guarded && flag.is_guarded()) || (drawn && flag.draws())
+    }
+
+    /// Tells each sink that wants to know of this flag.
+    fn each(&self, drawn: &DrawnFlag<'_>, tell: impl Fn(&dyn OutcomeSink)) {
+        for (sink, watch) in &self.outcomes {
+            if *watch == Watch::Drawn || drawn.is_guarded() {
+                tell(&**sink);
+            }
+        }
+    }
+
+    pub(crate) fn began(&self, drawn: &DrawnFlag<'_>) {
+        self.each(drawn, |sink| sink.began(drawn));
+    }
+
+    pub(crate) fn ended(&self, drawn: &DrawnFlag<'_>, outcome: &Outcome) {
+        self.each(drawn, |sink| sink.ended(drawn, outcome));
+    }
+
+    pub(crate) fn reported(&self, drawn: &DrawnFlag<'_>, event: &str) {
+        self.each(drawn, |sink| sink.reported(drawn, event));
+    }
+
+    pub(crate) fn late(&self, drawn: &DrawnFlag<'_>) {
+        self.each(drawn, |sink| sink.late(drawn));
+    }
+
+    pub(crate) fn exposed(&self, drawn: &DrawnFlag<'_>) {
+        for sink in &self.exposures {
+            sink.exposed(drawn);
+        }
+    }
+}
+
+impl fmt::Debug for Hooks {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Hooks")
+            .field("outcomes", &self.outcomes.len())
+            .field("exposures", &self.exposures.len())
+            .field("controllers", &self.controllers)
+            .finish()
+    }
+}
