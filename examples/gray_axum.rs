@@ -24,7 +24,7 @@ use tokio::net::TcpListener;
 use tokio::sync::oneshot;
 
 use fader::{Change, Event, Flags, TARGETING_KEY, flags};
-use fader_axum::{Capture, FlagsLayer, RequestScope, gray};
+use fader_axum::{Capture, FlagsLayer, RequestScope, Routing, gray};
 
 flags! {
     /// Checkout v2.
@@ -76,11 +76,7 @@ fn app(flags: Flags) -> Router {
         .route("/checkout", checkout.clone())
         .route("/v2/checkout", checkout)
         .route("/flags", get(decisions))
-        .layer(
-            FlagsLayer::new(flags)
-                .attributes(caller)
-                .response_header(true),
-        )
+        .layer(FlagsLayer::new(Routing::new(flags).response_header(true)).attributes(caller))
 }
 
 /// Adds who calls. A real service takes this from a session or token, not from headers that anybody can write.

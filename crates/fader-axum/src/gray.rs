@@ -1,4 +1,4 @@
-//! A handler with two arms: gray and stable code behind one route.
+//! Gray and stable code behind one route.
 //!
 //! # Example
 //!
@@ -42,32 +42,72 @@
 //! ```
 
 use std::fmt;
+use std::task::{Context, Poll};
 
+use axum::body::Body;
 use axum::extract::Request;
 use axum::handler::Handler;
+use axum::http;
+use axum::response::Response;
 use fader::FlagKey;
-use futures_util::future::Either;
+use fader_web::FallBack;
+use futures_util::future::{BoxFuture, Either};
+use tower_service::Service;
 
-use crate::layer::RequestScope;
+use crate::repeat::{Repeatable, repeatable};
+use crate::scope::RequestScope;
 
-/// Makes a handler that calls `gray` where the flag is on for the request, and `stable` where it is off.
+/// Makes a handler that calls `gray` where the flag is on for the request, and `stable` where it is off; of two services
+/// or routers it makes a service.
 ///
 /// The flag is read from the scope that [`FlagsLayer`](crate::FlagsLayer) has pinned, so that layers, extractors and
 /// handlers of a request agree. Picking an arm boxes nothing; the future is as large as that of the larger arm. Where
 /// the layer is missing, `stable` is called, whatever the key's own default is.
 ///
-/// See the [module docs](self) for an example.
+/// See the [module docs](self) for an example. Whole routers are two arms as well:
+///
+/// ```
+/// use axum::{Router, routing::get};
+/// use fader_axum::gray;
+///
+/// fader::flags! {
+///     /// Checkout v2
+///     pub NewCheckout: bool = "new-checkout", default false;
+/// }
+///
+/// let stable: Router = Router::new().route("/cart", get(|| async { "cart" }));
+/// let gray_ones: Router = Router::new().route("/cart", get(|| async { "cart v2" }));
+/// let app: Router = Router::new().nest_service("/shop", gray(&NEW_CHECKOUT, gray_ones, stable));
+/// # let _ = app;
+/// ```
 pub fn gray<G, H>(flag: &'static FlagKey<bool>, gray: G, stable: H) -> Gray<G, H> {
     Gray { flag, gray, stable }
 }
 
-/// The handler that [`gray()`] makes.
+/// The handler or service that [`gray()`] makes.
 #[derive(Clone, Copy)]
 #[must_use]
 pub struct Gray<G, H> {
     flag: &'static FlagKey<bool>,
     gray: G,
     stable: H,
+}
+
+impl<G, H> Gray<G, H> {
+    /// Has `stable` answer where `gray` panics or is too slow, see [`FallBack`]. Both are handlers then. A gray request
+    /// that may be done twice is boxed, and its body read before the gray handler runs; its trailers are lost.
+    pub fn fall_back(self, fall_back: FallBack) -> GrayOrStable<G, H> {
+        GrayOrStable {
+            arms: self,
+            fall_back,
+        }
+    }
+}
+
+/// Enters an arm: tells whether it is the gray one.
+fn is_gray(extensions: &http::Extensions, flag: &'static FlagKey<bool>) -> bool {
+    let scope = extensions.get::<RequestScope>();
+    scope.is_some_and(|scope| *scope.enter(flag))
 }
 
 impl<G, H, GrayArgs, StableArgs, S> Handler<(GrayArgs, StableArgs), S> for Gray<G, H>
@@ -78,11 +118,35 @@ where
     type Future = Either<G::Future, H::Future>;
 
     fn call(self, request: Request, state: S) -> Self::Future {
-        let scope = request.extensions().get::<RequestScope>();
-        if scope.is_some_and(|scope| *scope.get(self.flag)) {
+        if is_gray(request.extensions(), self.flag) {
             Either::Left(self.gray.call(request, state))
         } else {
             Either::Right(self.stable.call(request, state))
+        }
+    }
+}
+
+impl<G, H, B> Service<http::Request<B>> for Gray<G, H>
+where
+    G: Service<http::Request<B>>,
+    H: Service<http::Request<B>, Response = G::Response, Error = G::Error>,
+{
+    type Response = G::Response;
+    type Error = G::Error;
+    type Future = Either<G::Future, H::Future>;
+
+    fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Self::Error>> {
+        match (self.gray.poll_ready(cx)?, self.stable.poll_ready(cx)?) {
+            (Poll::Ready(()), Poll::Ready(())) => Poll::Ready(Ok(())),
+            _ => Poll::Pending,
+        }
+    }
+
+    fn call(&mut self, request: http::Request<B>) -> Self::Future {
+        if is_gray(request.extensions(), self.flag) {
+            Either::Left(self.gray.call(request))
+        } else {
+            Either::Right(self.stable.call(request))
         }
     }
 }
@@ -95,133 +159,73 @@ impl<G, H> fmt::Debug for Gray<G, H> {
     }
 }
 
-#[cfg(test)]
-mod tests {
-    use axum::Router;
-    use axum::body::{Body, to_bytes};
-    use axum::extract::{Path, State};
-    use axum::routing::{get, post};
-    use fader::{Flags, Source};
-    use tower::ServiceExt;
+/// The handler that [`Gray::fall_back`] makes.
+#[derive(Clone, Copy, Debug)]
+#[must_use]
+pub struct GrayOrStable<G, H> {
+    arms: Gray<G, H>,
+    fall_back: FallBack,
+}
 
-    use super::*;
-    use crate::FlagsLayer;
+impl<G, H, GrayArgs, StableArgs, S> Handler<(GrayArgs, StableArgs), S> for GrayOrStable<G, H>
+where
+    G: Handler<GrayArgs, S>,
+    H: Handler<StableArgs, S>,
+    GrayArgs: 'static,
+    StableArgs: 'static,
+    S: Clone + Send + 'static,
+{
+    type Future = Either<BoxFuture<'static, Response>, Either<G::Future, H::Future>>;
 
-    static NEW_CHECKOUT: FlagKey<bool> = FlagKey::new("new-checkout", &false);
-    static ON_BY_DEFAULT: FlagKey<bool> = FlagKey::new("new-checkout", &true);
-
-    async fn answer(
-        app: Router,
-        request: axum::http::request::Builder,
-        body: &'static str,
-    ) -> String {
-        let response = app
-            .oneshot(request.body(Body::from(body)).unwrap())
-            .await
-            .unwrap();
-        String::from_utf8(to_bytes(response.into_body(), 4096).await.unwrap().to_vec()).unwrap()
-    }
-
-    fn arms(flag: &'static FlagKey<bool>) -> Router {
-        Router::new().route(
-            "/",
-            get(gray(flag, || async { "gray" }, || async { "stable" })),
-        )
-    }
-
-    #[tokio::test]
-    async fn picks_the_arm_of_the_request() {
-        let flags = Flags::builder().build();
-        let document = r#"{ "flags": { "new-checkout": { "rules": [
-            { "if": { "attribute": "request.header.x-user", "is": "qa-1" }, "serve": "on" } ] } } }"#;
-        flags.load(document, &Source::new("flags.json")).unwrap();
-        let app = arms(&NEW_CHECKOUT).layer(FlagsLayer::new(flags.clone()));
-        for (user, arm) in [("qa-1", "gray"), ("ann", "stable"), ("qa-1", "gray")] {
-            assert_eq!(
-                answer(
-                    app.clone(),
-                    axum::http::Request::get("/").header("x-user", user),
-                    ""
-                )
-                .await,
-                arm
-            );
+    fn call(self, request: Request, state: S) -> Self::Future {
+        if !self.fall_back.repeats(request.method().as_str()) {
+            return Either::Right(self.arms.call(request, state));
         }
-        flags
-            .load(
-                r#"{ "flags": { "new-checkout": true } }"#,
-                &Source::new("flags.json"),
-            )
-            .unwrap();
-        assert_eq!(
-            answer(
-                app,
-                axum::http::Request::get("/").header("x-user", "ann"),
-                ""
-            )
-            .await,
-            "gray"
-        );
-    }
-
-    #[tokio::test]
-    async fn the_arms_have_extractors_of_their_own() {
-        async fn old(Path(cart): Path<u32>, State(shop): State<&'static str>) -> String {
-            format!("{shop}: cart {cart}")
-        }
-        async fn new(body: String) -> Result<String, axum::http::StatusCode> {
-            Ok(format!("order {body}"))
-        }
-        for (on, expected) in [(true, "order two pears"), (false, "shop: cart 7")] {
-            let app = Router::new()
-                .route("/{cart}", post(gray(&NEW_CHECKOUT, new, old)))
-                .layer(FlagsLayer::new(Flags::fixed([("new-checkout", on)])))
-                .with_state("shop");
-            assert_eq!(
-                answer(app, axum::http::Request::post("/7"), "two pears").await,
-                expected
-            );
-        }
-    }
-
-    #[tokio::test]
-    async fn arms_nest() {
-        let app = Router::new()
-            .route(
-                "/",
-                get(gray(
-                    &NEW_CHECKOUT,
-                    gray(&ON_BY_DEFAULT, || async { "both" }, || async { "one" }),
-                    || async { "stable" },
-                )),
-            )
-            .layer(FlagsLayer::new(Flags::fixed([("new-checkout", true)])));
-        assert_eq!(answer(app, axum::http::Request::get("/"), "").await, "both");
-    }
-
-    #[tokio::test]
-    async fn a_flag_that_the_document_lacks_serves_the_key_s_default() {
-        let layer = FlagsLayer::new(Flags::fixed([("other", true)]));
-        for (flag, arm) in [(&NEW_CHECKOUT, "stable"), (&ON_BY_DEFAULT, "gray")] {
-            assert_eq!(
-                answer(
-                    arms(flag).layer(layer.clone()),
-                    axum::http::Request::get("/"),
-                    ""
-                )
-                .await,
-                arm
-            );
-        }
-    }
-
-    #[tokio::test]
-    async fn without_the_layer_stable_serves() {
-        for flag in [&NEW_CHECKOUT, &ON_BY_DEFAULT] {
-            assert_eq!(
-                answer(arms(flag), axum::http::Request::get("/"), "").await,
-                "stable"
-            );
+        let scope = request.extensions().get::<RequestScope>();
+        match scope.filter(|scope| *scope.enter(self.arms.flag)) {
+            Some(scope) => {
+                let scope = scope.clone();
+                Either::Left(Box::pin(self.twice(request, state, scope)))
+            }
+            None => Either::Right(Either::Right(self.arms.stable.call(request, state))),
         }
     }
 }
+
+impl<G, H> GrayOrStable<G, H> {
+    async fn twice<GrayArgs, StableArgs, S>(
+        self,
+        request: Request,
+        state: S,
+        scope: RequestScope,
+    ) -> Response
+    where
+        G: Handler<GrayArgs, S>,
+        H: Handler<StableArgs, S>,
+        S: Clone,
+    {
+        let Gray { flag, gray, stable } = self.arms;
+        let (parts, body) = match repeatable(request).await {
+            Repeatable::Yes(parts, body) => (parts, body),
+            Repeatable::No(request) => return gray.call(request, state).await,
+        };
+        let first = Request::from_parts(parts.clone(), Body::from(body.clone()));
+        let attempt = {
+            let state = state.clone();
+            self.fall_back
+                .attempt(async move { gray.call(first, state).await })
+        };
+        match attempt.await {
+            Ok(response) => response,
+            Err(failure) => {
+                failure.tell(&scope, flag.name());
+                scope.enter(flag);
+                let again = Request::from_parts(parts, Body::from(body));
+                stable.call(again, state).await
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -5,7 +5,7 @@
 //! ```
 //! use axum::{Router, body::{Body, to_bytes}, http::Request, routing::get};
 //! use fader::{Flags, Source, flags};
-//! use fader_axum::{FlagsLayer, RequestScope};
+//! use fader_axum::{FlagsLayer, RequestScope, Routing};
 //! use tower::ServiceExt;
 //!
 //! flags! {
@@ -27,16 +27,15 @@
 //! )?;
 //!
 //! let app: Router = Router::new().route("/checkout", get(checkout)).layer(
-//!     FlagsLayer::new(flags)
+//!     // `x-fader` on each response, for those who want to see what they got
+//!     FlagsLayer::new(Routing::new(flags).response_header(true))
 //!         // what the request does not answer itself
 //!         .attributes(|_request, attributes| {
 //!             if let Some(user) = attributes.header("x-user-id") {
 //!                 attributes.set_untyped(fader::TARGETING_KEY, user);
 //!                 attributes.set_untyped("user.id", user);
 //!             }
-//!         })
-//!         // `x-fader` on each response, for those who want to see what they got
-//!         .response_header(true),
+//!         }),
 //! );
 //!
 //! let request = Request::get("/checkout").header("x-user-id", "qa-1").body(Body::empty())?;
@@ -53,111 +52,116 @@
 //!
 //! # Attributes
 //!
-//! The request answers `request.method`, `request.path`, `request.host`, `request.header.NAME` and `client.ip`, as
-//! [`fader_web`] says; only what the rules can ask for is copied. `client.ip` is the address of the peer and needs
-//! [`Router::into_make_service_with_connect_info::<SocketAddr>`][connect]; without it, it is missing. It is not read
-//! from `x-forwarded-for`, which anybody can write: behind a proxy set it in [`FlagsLayer::attributes`] from what that
-//! proxy is known to write.
+//! The request answers what the [front page](fader_web) of the request logic says; only what the rules can ask for is
+//! copied. `client.ip` needs [`Router::into_make_service_with_connect_info::<SocketAddr>`][connect]; without it, it is
+//! missing. `request.route` is there where the layer is inside of the routing: with `Router::layer` and
+//! `Router::route_layer`, not around the whole `Router` as a service, nor for a fallback.
 //!
 //! # Consistency
 //!
 //! The scope is made when the request comes in and holds that version of the document until the last clone of it is
 //! dropped. Where two such layers are nested, what is inside the inner one sees the scope of the inner one.
 //!
+//! # Outcomes
+//!
+//! The sinks of the handle are told how each request ended for the flags that it was drawn for: at the head of its
+//! response, or with [`FlagsLayer::until_body_end`] at the end of its body. A request whose future is dropped before
+//! that was dropped by the client; one whose handler panicked through the layer ended by a panic. So put layers that
+//! catch panics, and those that answer in the place of slow handlers, outside or inside as you like: inside of this one
+//! they answer with a status, which is the outcome.
+//!
 //! [connect]: axum::Router::into_make_service_with_connect_info
 
-use std::convert::Infallible;
-use std::error::Error;
 use std::fmt;
 use std::future::Future;
-use std::net::{IpAddr, SocketAddr};
-use std::ops::Deref;
+use std::marker::PhantomData;
 use std::pin::Pin;
-use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 
-use axum::extract::connect_info::MockConnectInfo;
-use axum::extract::{ConnectInfo, FromRequestParts, OptionalFromRequestParts};
 use axum::http::request::Parts;
-use axum::http::{HeaderName, HeaderValue, Request, Response, StatusCode};
-use axum::response::IntoResponse;
-use fader::{Flags, Scope};
-use fader_web::{Capture, DECISIONS_HEADER, RequestAttributes, RequestView};
+use axum::http::{Method, Request, Response};
+use fader_web::{Capture, Routing, Tracker};
 use pin_project_lite::pin_project;
 use tower_layer::Layer;
 use tower_service::Service;
 
+use crate::body::{AtBodyEnd, AtHead, End};
+use crate::scope::RequestScope;
+use crate::view::{HeadView, View};
+
 /// The closure of a layer that adds no attributes.
 pub type NoAttributes = fn(&Parts, &mut Capture<'_>);
 
-/// Pins one scope per request in the request's extensions.
+/// Pins one scope per request in the request's extensions, and tells how the request ended.
 ///
 /// See the [module docs](self) for an example.
 #[derive(Clone)]
 #[must_use]
-pub struct FlagsLayer<F = NoAttributes> {
-    flags: Flags,
+pub struct FlagsLayer<F = NoAttributes, E = AtHead> {
+    routing: Routing,
     attributes: F,
-    response_header: bool,
+    end: PhantomData<E>,
 }
 
 impl FlagsLayer {
-    /// Makes a layer over these flags, which adds no attributes and no response header.
-    pub fn new(flags: Flags) -> Self {
+    /// Makes a layer that routes by these flags, or as a [`Routing`] says, and adds no attributes.
+    pub fn new(routing: impl Into<Routing>) -> Self {
         Self {
-            flags,
+            routing: routing.into(),
             attributes: |_, _| {},
-            response_header: false,
+            end: PhantomData,
         }
     }
 }
 
-impl<F> FlagsLayer<F> {
+impl<F, E> FlagsLayer<F, E> {
     /// Sets the closure that adds attributes to those of the request itself, such as `user.id` from a session that an
     /// outer layer has put into the request's extensions. It replaces an earlier one. Default: none.
     ///
     /// It runs once per request, before any rule asks; [`Capture::is_wanted`] tells it what no rule can ask for.
-    pub fn attributes<G>(self, attributes: G) -> FlagsLayer<G>
+    pub fn attributes<G>(self, attributes: G) -> FlagsLayer<G, E>
     where
         G: Fn(&Parts, &mut Capture<'_>),
     {
         FlagsLayer {
-            flags: self.flags,
+            routing: self.routing,
             attributes,
-            response_header: self.response_header,
+            end: self.end,
         }
     }
 
-    /// Sets whether each response gets the header `x-fader`, such as `new-checkout=gray`, with the flags that were
-    /// asked for until its head was made; see [`fader_web::decisions`]. It replaces one that the handler has set. A
-    /// response for which no flag was asked gets none. Default: `false`, since it tells a stranger which arm he got
-    /// and how the flag is called.
-    pub fn response_header(self, response_header: bool) -> Self {
-        Self {
-            response_header,
-            ..self
+    /// Takes the end of the response's body for that of the request, in the place of its head: for streams, downloads
+    /// and gRPC, whose status comes behind the body. Latency is then the time until the last byte is handed out, flags
+    /// read while the body is made still count, and the body is wrapped, which costs an allocation.
+    pub fn until_body_end(self) -> FlagsLayer<F, AtBodyEnd> {
+        FlagsLayer {
+            routing: self.routing,
+            attributes: self.attributes,
+            end: PhantomData,
         }
     }
 }
 
-impl<S, F> Layer<S> for FlagsLayer<F>
+impl<S, F, E> Layer<S> for FlagsLayer<F, E>
 where
     F: Clone,
 {
-    type Service = FlagsService<S, F>;
+    type Service = FlagsService<S, F, E>;
 
     fn layer(&self, inner: S) -> Self::Service {
         FlagsService {
             inner,
-            layer: self.clone(),
+            routing: self.routing.clone(),
+            attributes: self.attributes.clone(),
+            end: PhantomData,
         }
     }
 }
 
-impl<F> fmt::Debug for FlagsLayer<F> {
+impl<F, E> fmt::Debug for FlagsLayer<F, E> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("FlagsLayer")
-            .field("response_header", &self.response_header)
+            .field("routing", &self.routing)
             .finish_non_exhaustive()
     }
 }
@@ -167,19 +171,22 @@ impl<F> fmt::Debug for FlagsLayer<F> {
 /// See the [module docs](self) for an example.
 #[derive(Clone)]
 #[must_use]
-pub struct FlagsService<S, F = NoAttributes> {
+pub struct FlagsService<S, F = NoAttributes, E = AtHead> {
     inner: S,
-    layer: FlagsLayer<F>,
+    routing: Routing,
+    attributes: F,
+    end: PhantomData<E>,
 }
 
-impl<S, F, ReqBody, ResBody> Service<Request<ReqBody>> for FlagsService<S, F>
+impl<S, F, E, ReqBody, ResBody> Service<Request<ReqBody>> for FlagsService<S, F, E>
 where
     S: Service<Request<ReqBody>, Response = Response<ResBody>>,
     F: Fn(&Parts, &mut Capture<'_>),
+    E: End<ResBody>,
 {
-    type Response = S::Response;
+    type Response = Response<E::Body>;
     type Error = S::Error;
-    type Future = ResponseFuture<S::Future>;
+    type Future = ResponseFuture<S::Future, E>;
 
     #[inline]
     fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Self::Error>> {
@@ -188,170 +195,73 @@ where
 
     fn call(&mut self, request: Request<ReqBody>) -> Self::Future {
         let (mut parts, body) = request.into_parts();
-        let scope = self.layer.pin(&parts);
-        parts.extensions.insert(scope.clone());
+        let view = View(&parts);
+        let add = |capture: &mut Capture<'_>| (self.attributes)(&parts, capture);
+        let mut tracker = self.routing.pin(&view, add);
+        let is_head = parts.method == Method::HEAD;
+        parts
+            .extensions
+            .insert(RequestScope(tracker.scope().clone()));
+        let inner = tracker.polled(|| self.inner.call(Request::from_parts(parts, body)));
         ResponseFuture {
-            inner: self.inner.call(Request::from_parts(parts, body)),
-            scope: self.layer.response_header.then_some(scope),
+            inner,
+            tracker: Some(tracker),
+            is_head,
+            end: PhantomData,
         }
     }
 }
 
-impl<F> FlagsLayer<F>
-where
-    F: Fn(&Parts, &mut Capture<'_>),
-{
-    fn pin(&self, parts: &Parts) -> RequestScope {
-        let snapshot = self.flags.snapshot();
-        let view = View(parts);
-        let mut capture = Capture::new(&snapshot, &view);
-        (self.attributes)(parts, &mut capture);
-        let attributes = capture.finish();
-        RequestScope(Arc::new(snapshot.into_scope(attributes)))
-    }
-}
-
-impl<S: fmt::Debug, F> fmt::Debug for FlagsService<S, F> {
+impl<S: fmt::Debug, F, E> fmt::Debug for FlagsService<S, F, E> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("FlagsService")
             .field("inner", &self.inner)
-            .field("layer", &self.layer)
-            .finish()
+            .field("routing", &self.routing)
+            .finish_non_exhaustive()
     }
 }
 
 pin_project! {
     /// The response future of [`FlagsService`].
     #[derive(Debug)]
-    pub struct ResponseFuture<F> {
+    pub struct ResponseFuture<F, E = AtHead> {
         #[pin]
         inner: F,
-        // Some where the response gets the header.
-        scope: Option<RequestScope>,
+        // None once the request has ended.
+        tracker: Option<Tracker>,
+        is_head: bool,
+        end: PhantomData<E>,
     }
 }
 
-impl<F, B, E> Future for ResponseFuture<F>
+impl<F, E, B, Error> Future for ResponseFuture<F, E>
 where
-    F: Future<Output = Result<Response<B>, E>>,
+    F: Future<Output = Result<Response<B>, Error>>,
+    E: End<B>,
 {
-    type Output = F::Output;
+    type Output = Result<Response<E::Body>, Error>;
 
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         let this = self.project();
-        let mut response = ready!(this.inner.poll(cx))?;
-        let decisions = this
-            .scope
-            .take()
-            .and_then(|scope| fader_web::decisions(&scope));
-        if let Some(value) = decisions.and_then(|value| HeaderValue::try_from(value).ok()) {
-            response
-                .headers_mut()
-                .insert(HeaderName::from_static(DECISIONS_HEADER), value);
-        }
-        Poll::Ready(Ok(response))
-    }
-}
-
-/// The scope of a request: one version of the document, and the attributes of this request.
-///
-/// It is an extractor, stands in the request's extensions for middleware, and is a [`Scope`] by [`Deref`]. A clone is
-/// cheap and may outlive the request.
-///
-/// # Rejection
-///
-/// [`MissingFlagsLayer`] where no [`FlagsLayer`] is around the route. `Option<RequestScope>` is `None` there.
-#[derive(Clone, Debug)]
-pub struct RequestScope(Arc<Scope<RequestAttributes>>);
-
-impl Deref for RequestScope {
-    type Target = Scope<RequestAttributes>;
-
-    fn deref(&self) -> &Self::Target {
-        &self.0
-    }
-}
-
-impl<S> FromRequestParts<S> for RequestScope
-where
-    S: Sync,
-{
-    type Rejection = MissingFlagsLayer;
-
-    async fn from_request_parts(parts: &mut Parts, _state: &S) -> Result<Self, Self::Rejection> {
-        parts
-            .extensions
-            .get::<Self>()
-            .cloned()
-            .ok_or(MissingFlagsLayer { _private: () })
-    }
-}
-
-impl<S> OptionalFromRequestParts<S> for RequestScope
-where
-    S: Sync,
-{
-    type Rejection = Infallible;
-
-    async fn from_request_parts(
-        parts: &mut Parts,
-        _state: &S,
-    ) -> Result<Option<Self>, Self::Rejection> {
-        Ok(parts.extensions.get::<Self>().cloned())
-    }
-}
-
-/// Why there is no [`RequestScope`]: no [`FlagsLayer`] is around the route. It is answered with status 500.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct MissingFlagsLayer {
-    _private: (),
-}
-
-impl fmt::Display for MissingFlagsLayer {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("the flags layer is missing on this route")
-    }
-}
-
-impl Error for MissingFlagsLayer {}
-
-impl IntoResponse for MissingFlagsLayer {
-    fn into_response(self) -> axum::response::Response {
-        (StatusCode::INTERNAL_SERVER_ERROR, self.to_string()).into_response()
-    }
-}
-
-/// What axum's request answers.
-struct View<'a>(&'a Parts);
-
-impl RequestView for View<'_> {
-    fn method(&self) -> &str {
-        self.0.method.as_str()
-    }
-
-    fn path(&self) -> &str {
-        self.0.uri.path()
-    }
-
-    fn authority(&self) -> Option<&str> {
-        self.0.uri.authority().map(|authority| authority.as_str())
-    }
-
-    fn header(&self, name: &str) -> Option<&[u8]> {
-        self.0.headers.get(name).map(HeaderValue::as_bytes)
-    }
-
-    fn peer(&self) -> Option<IpAddr> {
-        let extensions = &self.0.extensions;
-        let address = extensions
-            .get::<ConnectInfo<SocketAddr>>()
-            .map(|ConnectInfo(address)| address);
-        let mocked = || {
-            extensions
-                .get::<MockConnectInfo<SocketAddr>>()
-                .map(|MockConnectInfo(address)| address)
+        let polled = match this.tracker.as_mut() {
+            Some(tracker) => tracker.polled(|| this.inner.poll(cx)),
+            None => this.inner.poll(cx),
         };
-        address.or_else(mocked).map(SocketAddr::ip)
+        let response = ready!(polled);
+        let tracker = this.tracker.take();
+        Poll::Ready(match (response, tracker) {
+            (Ok(mut response), Some(mut tracker)) => {
+                tracker.head(&mut HeadView(&mut response));
+                Ok(E::end(tracker, response, *this.is_head))
+            }
+            (Ok(response), None) => Ok(E::ended(response)),
+            (Err(error), tracker) => {
+                if let Some(tracker) = tracker {
+                    tracker.failed();
+                }
+                Err(error)
+            }
+        })
     }
 }
 

@@ -28,12 +28,29 @@
 //! # }
 //! ```
 //!
-//! - [`layer`]: the layer, and the extractor of its scope
-//! - [`gray`](mod@gray): handlers with two arms
+//! - [`layer`]: the layer; [`RequestScope`] extracts its scope
+//! - [`gray`](mod@gray): two arms behind one route, or many ([`by_variant`]), with a way back ([`FallBack`])
+//! - [`gate`](mod@gate): routes that are there only while a flag is on
+//!
+//! What both adapters share stands in [`fader_web`]: which attributes a request has, the visitor cookie, trusted proxies,
+//! limits, draining. [`Routing`] sets it up.
 
+mod body;
+pub mod gate;
 pub mod gray;
 pub mod layer;
+mod repeat;
+mod scope;
+mod variants;
+mod view;
 
-pub use fader_web::{Capture, RequestAttributes};
+pub use body::{AtBodyEnd, AtHead, End, TrackedBody};
+pub use fader_web::{
+    BodyTracker, Cap, Capture, FallBack, IdentifyError, InFlight, PinnedScope, RequestAttributes,
+    Routing, TrustedProxies, TrustedProxiesError, Visitor, VisitorError, host,
+};
+pub use gate::{FlagOn, gate, readiness};
 pub use gray::gray;
-pub use layer::{FlagsLayer, RequestScope};
+pub use layer::FlagsLayer;
+pub use scope::{MissingFlagsLayer, RequestScope};
+pub use variants::{Arm, Arms, ByVariant, Otherwise, by_variant};

@@ -1,15 +1,14 @@
 //! Request logic for [`fader`] that names no web framework.
 //!
 //! It is for those who write an adapter, such as `fader-axum`; a service uses the adapter of its framework. An adapter
-//! implements [`RequestView`] for its request, takes one [`Snapshot`](fader::Snapshot) per request, captures the
-//! attributes that its rules can ask for, and pins the [`Scope`](fader::Scope) made of both for as long as the request
-//! lives:
+//! implements [`RequestView`] for its request and [`ResponseView`] for its response. A [`Routing`] pins a scope for each
+//! request, with the attributes that the rules can ask for, and a [`Tracker`] follows the request to its end:
 //!
 //! ```
 //! use std::net::IpAddr;
 //!
 //! use fader::{Flags, Source};
-//! use fader_web::{Capture, RequestView};
+//! use fader_web::{RequestView, Routing};
 //!
 //! struct Request;
 //!
@@ -26,6 +25,10 @@
 //!         name.eq_ignore_ascii_case("x-user-id").then_some(b"qa-1")
 //!     }
 //!
+//!     fn headers<'a>(&'a self, name: &str, each: &mut dyn FnMut(&'a [u8])) {
+//!         self.header(name).map(each);
+//!     }
+//!
 //!     fn peer(&self) -> Option<IpAddr> {
 //!         Some([10, 20, 0, 1].into())
 //!     }
@@ -39,15 +42,15 @@
 //!     &Source::new("flags.json"),
 //! )?;
 //!
-//! let snapshot = flags.snapshot();
-//! let mut capture = Capture::new(&snapshot, &Request);
-//! if let Some(user) = capture.header("x-user-id") {
-//!     capture.set_untyped("user.id", user);
-//! }
-//! let scope = snapshot.scope(capture.finish());
-//!
+//! let routing = Routing::new(flags);
+//! let tracker = routing.pin(&Request, |capture| {
+//!     if let Some(user) = capture.header("x-user-id") {
+//!         capture.set_untyped("user.id", user);
+//!     }
+//! });
+//! let scope = tracker.scope();
 //! assert_eq!(scope.resolve("new-checkout").variant(), Some("on"));
-//! assert_eq!(fader_web::decisions(&scope).as_deref(), Some("new-checkout=on"));
+//! assert_eq!(fader_web::decisions(scope).as_deref(), Some("new-checkout=on"));
 //! # Ok::<(), fader::CompileError>(())
 //! ```
 //!
@@ -57,17 +60,49 @@
 //! |---|---|
 //! | `request.method` | the method, such as `GET` |
 //! | `request.path` | the path as it came: without the query, not decoded |
+//! | `request.route` | the pattern of the route that matched, as the framework spells it, such as `/carts/{id}` |
 //! | `request.host` | the host that the request was sent to, in lower case, without a port |
 //! | `request.header.NAME` | the first header of that name, whatever the case of the name |
-//! | `client.ip` | the address of the peer; an IPv4-mapped IPv6 address as its IPv4 address |
+//! | `request.cookie.NAME` | the first cookie of that name, whose case counts; not decoded, quotes around it removed |
+//! | `request.query.NAME` | the first parameter of that name, decoded: `+` is a space, `%2B` a plus sign |
+//! | `client.ip` | the client's address: the peer's, or what [trusted proxies](TrustedProxies) say; an IPv4-mapped IPv6 address as its IPv4 address |
+//! | `visitor` | the id in the [visitor cookie](Visitor), where that is enabled |
+//! | `request` | a random id of this request: `by: "request"` draws each request by itself |
 //!
-//! All of them are *untyped* text: numeric, date and version operators parse it. A header that is empty or not UTF-8 is
-//! missing. Whatever else the rules ask, such as `user.id`, the service adds with [`Capture::set`].
+//! All of them are *untyped* text: numeric, date and version operators parse it. One that is empty or not UTF-8 is
+//! missing, and so is one that does not fit any more into the 64 KiB of text that are kept of a request. Whatever else
+//! the rules ask, such as `user.id`, the service adds with [`Capture::set`]. [`host`] adds `host.name` and
+//! `host.instance`, which are the same for all requests.
 
+mod attributes;
+mod caps;
 mod capture;
+mod client;
+mod cookies;
 mod decisions;
+mod fall_back;
+mod host;
+mod in_flight;
+mod query;
+mod response;
+mod routing;
+mod scope;
+mod texts;
+mod tracker;
 mod view;
+mod visitor;
 
-pub use capture::{Capture, RequestAttributes};
+pub use attributes::{IdentifyError, RequestAttributes};
+pub use caps::Cap;
+pub use capture::Capture;
+pub use client::{TrustedProxies, TrustedProxiesError};
 pub use decisions::{DECISIONS_HEADER, decisions};
+pub use fall_back::{Attempt, FallBack, GrayFailure};
+pub use host::host;
+pub use in_flight::InFlight;
+pub use response::ResponseView;
+pub use routing::Routing;
+pub use scope::PinnedScope;
+pub use tracker::{BodyTracker, Tracker};
 pub use view::RequestView;
+pub use visitor::{Visitor, VisitorError};

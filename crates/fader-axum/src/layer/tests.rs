@@ -1,8 +1,13 @@
+use std::convert::Infallible;
+use std::net::SocketAddr;
+
 use axum::Router;
 use axum::body::{Body, to_bytes};
-use axum::extract::Extension;
+use axum::extract::connect_info::MockConnectInfo;
+use axum::extract::{ConnectInfo, Extension};
+use axum::http::StatusCode;
 use axum::routing::get;
-use fader::{FlagKey, Source};
+use fader::{FlagKey, Flags, Source};
 use tower::ServiceExt;
 
 use super::*;
@@ -169,7 +174,9 @@ async fn the_response_header_is_opt_in_and_names_what_was_asked_for() {
     let silent = route().layer(FlagsLayer::new(flags(BY_REQUEST)));
     assert_eq!(header(silent, "/").await, None);
 
-    let talking = route().layer(FlagsLayer::new(flags(BY_REQUEST)).response_header(true));
+    let talking = route().layer(FlagsLayer::new(
+        Routing::new(flags(BY_REQUEST)).response_header(true),
+    ));
     assert_eq!(
         header(talking.clone(), "/").await.as_deref(),
         Some("new-checkout=stable")
@@ -177,7 +184,7 @@ async fn the_response_header_is_opt_in_and_names_what_was_asked_for() {
     assert_eq!(header(talking, "/health").await, None);
 
     let off = flags(r#"{ "flags": { "new-checkout": { "enabled": false } } }"#);
-    let without_variant = route().layer(FlagsLayer::new(off).response_header(true));
+    let without_variant = route().layer(FlagsLayer::new(Routing::new(off).response_header(true)));
     assert_eq!(
         header(without_variant, "/").await.as_deref(),
         Some("new-checkout")
@@ -226,18 +233,18 @@ async fn without_the_layer_the_extractor_says_so() {
 
 #[tokio::test]
 async fn any_tower_service_takes_the_layer() {
-    let service = FlagsLayer::new(Flags::fixed([("new-checkout", true)]))
-        .response_header(true)
-        .layer(tower::service_fn(
-            |request: Request<&'static str>| async move {
-                let on = *request
-                    .extensions()
-                    .get::<RequestScope>()
-                    .unwrap()
-                    .get(&NEW_CHECKOUT);
-                Ok::<_, Infallible>(Response::new((*request.body(), on)))
-            },
-        ));
+    let service =
+        FlagsLayer::new(Routing::new(Flags::fixed([("new-checkout", true)])).response_header(true))
+            .layer(tower::service_fn(
+                |request: Request<&'static str>| async move {
+                    let on = *request
+                        .extensions()
+                        .get::<RequestScope>()
+                        .unwrap()
+                        .get(&NEW_CHECKOUT);
+                    Ok::<_, Infallible>(Response::new((*request.body(), on)))
+                },
+            ));
     let response = service.oneshot(Request::new("body")).await.unwrap();
     assert_eq!(response.body(), &("body", true));
 }
