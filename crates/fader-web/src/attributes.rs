@@ -374,3 +374,6 @@ enum Problem {
     #[error("was identified before: once for a request")]
     Identified,
 }
+
+#[cfg(test)]
+mod tests;

@@ -288,4 +288,4 @@ impl<'a> Iterator for RightSplit<'a> {
 }
 
 #[cfg(test)]
-pub(crate) mod tests;
+mod tests;

@@ -150,3 +150,6 @@ impl GrayFailure {
         self.0.ending()
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -94,10 +94,6 @@ impl InFlight {
     }
 
     async fn drain_matching(&self, arm: Option<(&str, &str)>, deadline: Duration) -> usize {
-        if let Some((flag, variant)) = arm {
-            // So that a request which enters it meanwhile is drained too.
-            self.number(flag, variant);
-        }
         let mut changes = self.0.changes.subscribe();
         let _draining = Draining::new(self, arm);
         let is_idle = async { while self.left(arm) > 0 && changes.changed().await.is_ok() {} };
@@ -165,30 +161,33 @@ impl fmt::Debug for InFlight {
     }
 }
 
-/// An arm that drains, until this is dropped.
+/// An arm that drains, or all of them, until this is dropped.
 struct Draining<'a> {
-    in_flight: &'a InFlight,
-    arm: Option<(&'a str, &'a str)>,
+    counts: &'a Counts,
+    /// None for all.
+    arm: Option<usize>,
 }
 
 impl<'a> Draining<'a> {
-    fn new(in_flight: &'a InFlight, arm: Option<(&'a str, &'a str)>) -> Self {
-        let draining = Self { in_flight, arm };
+    fn new(in_flight: &'a InFlight, arm: Option<(&str, &str)>) -> Self {
+        let draining = Self {
+            counts: &in_flight.0,
+            // One that was never entered is noted, so that a request which enters it meanwhile is drained too.
+            arm: arm.map(|(flag, variant)| in_flight.number(flag, variant)),
+        };
         draining.each(|count| {
             count.fetch_add(1, Ordering::SeqCst);
         });
-        in_flight.0.changes.send_replace(());
+        draining.counts.changes.send_replace(());
         draining
     }
 
     fn each(&self, change: impl Fn(&AtomicUsize)) {
-        let counts = &self.in_flight.0;
-        change(&counts.draining);
+        change(&self.counts.draining);
         match self.arm {
-            None => change(&counts.draining_all),
-            Some(_) => {
-                // The first of a name alone: others may come meanwhile.
-                if let Some(arm) = self.in_flight.matching(self.arm).next() {
+            None => change(&self.counts.draining_all),
+            Some(number) => {
+                if let Some(arm) = self.counts.arms.get(number) {
                     change(&arm.draining);
                 }
             }
@@ -314,3 +313,6 @@ impl Drop for Entered {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

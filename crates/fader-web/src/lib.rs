@@ -80,6 +80,8 @@ mod capture;
 mod client;
 mod cookies;
 mod decisions;
+#[cfg(test)]
+mod fake;
 mod fall_back;
 mod host;
 mod in_flight;

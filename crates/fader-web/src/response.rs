@@ -138,3 +138,6 @@ fn directives<'a>(response: &'a dyn ResponseView, mut each: impl FnMut(&'a str))
         parts.filter(|part| !part.is_empty()).for_each(&mut each);
     });
 }
+
+#[cfg(test)]
+mod tests;

@@ -173,3 +173,6 @@ impl Drop for Course {
         });
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -1,47 +1,7 @@
-use std::net::IpAddr;
-
-use fader::{AttributeName, Attributes as _, Flags, Source, ValueRef};
+use fader::{AttributeName, Attributes as _, ValueRef};
 
 use super::*;
-
-#[derive(Default)]
-struct Request {
-    authority: Option<&'static str>,
-    headers: Vec<(&'static str, &'static [u8])>,
-    peer: Option<IpAddr>,
-}
-
-impl RequestView for Request {
-    fn method(&self) -> &str {
-        "POST"
-    }
-
-    fn path(&self) -> &str {
-        "/v2/check%20out"
-    }
-
-    fn authority(&self) -> Option<&str> {
-        self.authority
-    }
-
-    fn header(&self, name: &str) -> Option<&[u8]> {
-        self.headers
-            .iter()
-            .find(|(known, _)| known.eq_ignore_ascii_case(name))
-            .map(|(_, value)| *value)
-    }
-
-    fn headers<'a>(&'a self, name: &str, each: &mut dyn FnMut(&'a [u8])) {
-        let named = self.headers.iter();
-        named
-            .filter(|(known, _)| known.eq_ignore_ascii_case(name))
-            .for_each(|(_, value)| each(value));
-    }
-
-    fn peer(&self) -> Option<IpAddr> {
-        self.peer
-    }
-}
+use crate::fake::{self, Request};
 
 /// A snapshot whose rules ask for these attributes.
 fn snapshot_wanting(names: &[&str]) -> Snapshot {
@@ -55,11 +15,7 @@ fn snapshot_wanting(names: &[&str]) -> Snapshot {
         r#"{{ "flags": {{ "f": {{ "rules": [{}] }} }} }}"#,
         rules.join(",")
     );
-    let flags = Flags::builder().build();
-    flags
-        .load(document.as_str(), &Source::new("flags.json"))
-        .unwrap();
-    flags.snapshot()
+    fake::flags(&document).snapshot()
 }
 
 fn value<'a>(attributes: &'a RequestAttributes, name: &str) -> Option<ValueRef<'a>> {
@@ -77,7 +33,11 @@ fn captured(request: &Request, name: &str) -> Option<String> {
 
 #[test]
 fn the_request_answers_method_and_path_as_they_came() {
-    let request = Request::default();
+    let request = Request {
+        method: Some("POST"),
+        path: Some("/v2/check%20out"),
+        ..Request::default()
+    };
     assert_eq!(
         captured(&request, "request.method").as_deref(),
         Some("POST")
@@ -91,7 +51,7 @@ fn the_request_answers_method_and_path_as_they_came() {
 #[test]
 fn a_header_is_found_whatever_the_case_of_its_name() {
     let request = Request {
-        headers: vec![("X-Tenant", b"acme")],
+        headers: vec![("X-Tenant", b"acme".to_vec())],
         ..Request::default()
     };
     assert_eq!(
@@ -109,7 +69,7 @@ fn a_header_is_found_whatever_the_case_of_its_name() {
 #[test]
 fn empty_and_unreadable_headers_are_missing() {
     let request = Request {
-        headers: vec![("x-empty", b""), ("x-broken", b"caf\xe9")],
+        headers: vec![("x-empty", b"".to_vec()), ("x-broken", b"caf\xe9".to_vec())],
         ..Request::default()
     };
     assert_eq!(captured(&request, "request.header.x-empty"), None);
@@ -140,7 +100,7 @@ fn the_peer_is_the_client_and_a_mapped_address_is_ipv4() {
 #[test]
 fn the_host_is_the_target_s_or_else_the_header_s() {
     let header = |value: &'static [u8]| Request {
-        headers: vec![("host", value)],
+        headers: vec![("host", value.to_vec())],
         ..Request::default()
     };
     assert_eq!(
@@ -171,7 +131,7 @@ fn the_host_is_the_target_s_or_else_the_header_s() {
 fn only_what_rules_can_ask_for_is_kept() {
     let snapshot = snapshot_wanting(&["user.id"]);
     let request = Request {
-        headers: vec![("x-user-id", b"42")],
+        headers: vec![("x-user-id", b"42".to_vec())],
         ..Request::default()
     };
     let mut capture = Capture::new(&snapshot, &request, &TrustedProxies::default());
@@ -243,4 +203,113 @@ fn more_than_a_request_usually_has_is_kept_too() {
         };
         assert_eq!(value(&attributes, name), Some(expected.as_ref()), "{name}");
     }
+}
+
+#[test]
+fn cookies_and_parameters_are_looked_for_when_a_rule_asks() {
+    let request = Request {
+        query: Some("a=1&b=two+words&c=%ff&d=%00&a=3&=4&e"),
+        headers: vec![
+            ("cookie", b"a=1; b=\"two\"; A=2".to_vec()),
+            ("cookie", b"c=\xff; d=%20; a=9".to_vec()),
+        ],
+        ..Request::default()
+    };
+    for (name, expected) in [
+        ("request.query.a", Some("1")),
+        ("request.query.b", Some("two words")),
+        ("request.query.c", None),
+        ("request.query.d", Some("\0")),
+        ("request.query.e", None),
+        ("request.query.", Some("4")),
+        ("request.query.x", None),
+        ("request.cookie.a", Some("1")),
+        ("request.cookie.A", Some("2")),
+        ("request.cookie.b", Some("two")),
+        ("request.cookie.c", None),
+        ("request.cookie.d", Some("%20")),
+        ("request.cookie.", None),
+    ] {
+        assert_eq!(captured(&request, name).as_deref(), expected, "{name}");
+    }
+    let without = Request::default();
+    assert_eq!(captured(&without, "request.query.a"), None);
+    assert_eq!(captured(&without, "request.cookie.a"), None);
+}
+
+#[test]
+fn what_was_found_is_found_again_whoever_asks() {
+    let snapshot = snapshot_wanting(&["request.query.a", "request.query.b", "request.cookie.c"]);
+    let request = Request {
+        query: Some("a=%61&b=b"),
+        ..Request::new(&[("cookie", "c=c")])
+    };
+    let attributes = Capture::new(&snapshot, &request, &TrustedProxies::default()).finish();
+    std::thread::scope(|threads| {
+        for _ in 0..8 {
+            threads.spawn(|| {
+                for _ in 0..200 {
+                    for (name, expected) in [
+                        ("request.query.a", "a"),
+                        ("request.query.b", "b"),
+                        ("request.cookie.c", "c"),
+                    ] {
+                        let expected = Some(ValueRef::Untyped(expected));
+                        assert_eq!(value(&attributes, name), expected);
+                    }
+                }
+            });
+        }
+    });
+}
+
+#[test]
+fn what_is_too_long_is_missing_and_costs_no_memory() {
+    let long = "x".repeat(1_000_000);
+    let request = Request {
+        headers: vec![
+            ("x-long", long.clone().into_bytes()),
+            ("x-short", b"short".to_vec()),
+            ("cookie", format!("a={long}").into_bytes()),
+            ("cookie", b"b=1".to_vec()),
+        ],
+        query: Some(format!("a={long}").leak()),
+        path: Some(format!("/{long}").leak()),
+        ..Request::default()
+    };
+    let names = [
+        "request.header.x-long",
+        "request.path",
+        "request.cookie.a",
+        "request.cookie.b",
+        "request.query.a",
+    ];
+    let snapshot = snapshot_wanting(&[&names[..], &["request.header.x-short"]].concat());
+    let attributes = Capture::new(&snapshot, &request, &TrustedProxies::default()).finish();
+    for name in names {
+        assert_eq!(value(&attributes, name), None, "{name}");
+    }
+    let short = value(&attributes, "request.header.x-short");
+    assert_eq!(short, Some(ValueRef::Untyped("short")));
+}
+
+#[test]
+fn each_request_is_a_unit_of_its_own() {
+    let units: std::collections::HashSet<_> = (0..1000)
+        .map(|_| captured(&Request::default(), "request").unwrap())
+        .collect();
+    assert_eq!(units.len(), 1000);
+}
+
+#[test]
+fn the_route_is_the_framework_s() {
+    let request = Request {
+        route: Some("/carts/{id}"),
+        ..Request::default()
+    };
+    assert_eq!(
+        captured(&request, "request.route").as_deref(),
+        Some("/carts/{id}")
+    );
+    assert_eq!(captured(&Request::default(), "request.route"), None);
 }

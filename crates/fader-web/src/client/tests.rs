@@ -2,51 +2,9 @@ use proptest::collection::vec;
 use proptest::prelude::*;
 
 use super::*;
+use crate::fake::Request;
 
 /// A request of headers alone.
-pub(crate) struct Request {
-    pub(crate) peer: Option<IpAddr>,
-    pub(crate) headers: Vec<(&'static str, Vec<u8>)>,
-}
-
-impl Request {
-    pub(crate) fn new(headers: &[(&'static str, &str)]) -> Self {
-        Self {
-            peer: Some([10, 0, 0, 1].into()),
-            headers: headers
-                .iter()
-                .map(|(name, value)| (*name, value.as_bytes().to_vec()))
-                .collect(),
-        }
-    }
-}
-
-impl RequestView for Request {
-    fn method(&self) -> &str {
-        "GET"
-    }
-
-    fn path(&self) -> &str {
-        "/"
-    }
-
-    fn header(&self, name: &str) -> Option<&[u8]> {
-        let mut first = None;
-        self.headers(name, &mut |value| first = first.or(Some(value)));
-        first
-    }
-
-    fn headers<'a>(&'a self, name: &str, each: &mut dyn FnMut(&'a [u8])) {
-        for (_, value) in self.headers.iter().filter(|(it, _)| *it == name) {
-            each(value);
-        }
-    }
-
-    fn peer(&self) -> Option<IpAddr> {
-        self.peer
-    }
-}
-
 const LIST: &str = "x-forwarded-for";
 const PAIRS: &str = "forwarded";
 

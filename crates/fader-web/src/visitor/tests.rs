@@ -1,7 +1,7 @@
 use proptest::prelude::*;
 
 use super::*;
-use crate::client::tests::Request;
+use crate::fake::Request;
 
 const NOW: u64 = 1_700_000_000;
 const ID: &str = "8PHy8_T19vf4-fr7_P3-_w";
