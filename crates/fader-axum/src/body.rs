@@ -140,3 +140,6 @@ impl<B: HttpBody> HttpBody for TrackedBody<B> {
         self.inner.size_hint()
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -148,18 +148,11 @@ impl<T: FlagType> fmt::Debug for FlagOn<T> {
 }
 
 /// Why there is no [`FlagOn`]: the flag is off. It is answered with status 404.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("the flag is off")]
 pub struct FlagOff {
     _private: (),
 }
-
-impl fmt::Display for FlagOff {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("the flag is off")
-    }
-}
-
-impl std::error::Error for FlagOff {}
 
 impl IntoResponse for FlagOff {
     fn into_response(self) -> axum::response::Response {
@@ -180,3 +173,6 @@ where
         }
     })
 }
+
+#[cfg(test)]
+mod tests;

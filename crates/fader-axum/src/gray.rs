@@ -41,7 +41,6 @@
 //! # }
 //! ```
 
-use std::fmt;
 use std::task::{Context, Poll};
 
 use axum::body::Body;
@@ -85,7 +84,7 @@ pub fn gray<G, H>(flag: &'static FlagKey<bool>, gray: G, stable: H) -> Gray<G, H
 }
 
 /// The handler or service that [`gray()`] makes.
-#[derive(Clone, Copy)]
+#[derive(Clone, Copy, Debug)]
 #[must_use]
 pub struct Gray<G, H> {
     flag: &'static FlagKey<bool>,
@@ -148,14 +147,6 @@ where
         } else {
             Either::Right(self.stable.call(request))
         }
-    }
-}
-
-impl<G, H> fmt::Debug for Gray<G, H> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Gray")
-            .field("flag", &self.flag.name())
-            .finish_non_exhaustive()
     }
 }
 

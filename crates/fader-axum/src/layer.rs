@@ -72,7 +72,6 @@
 //!
 //! [connect]: axum::Router::into_make_service_with_connect_info
 
-use std::fmt;
 use std::future::Future;
 use std::marker::PhantomData;
 use std::pin::Pin;
@@ -95,7 +94,7 @@ pub type NoAttributes = fn(&Parts, &mut Capture<'_>);
 /// Pins one scope per request in the request's extensions, and tells how the request ended.
 ///
 /// See the [module docs](self) for an example.
-#[derive(Clone)]
+#[derive(Clone, Debug)]
 #[must_use]
 pub struct FlagsLayer<F = NoAttributes, E = AtHead> {
     routing: Routing,
@@ -158,18 +157,10 @@ where
     }
 }
 
-impl<F, E> fmt::Debug for FlagsLayer<F, E> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("FlagsLayer")
-            .field("routing", &self.routing)
-            .finish_non_exhaustive()
-    }
-}
-
 /// The service that [`FlagsLayer`] makes.
 ///
 /// See the [module docs](self) for an example.
-#[derive(Clone)]
+#[derive(Clone, Debug)]
 #[must_use]
 pub struct FlagsService<S, F = NoAttributes, E = AtHead> {
     inner: S,
@@ -209,15 +200,6 @@ where
             is_head,
             end: PhantomData,
         }
-    }
-}
-
-impl<S: fmt::Debug, F, E> fmt::Debug for FlagsService<S, F, E> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("FlagsService")
-            .field("inner", &self.inner)
-            .field("routing", &self.routing)
-            .finish_non_exhaustive()
     }
 }
 

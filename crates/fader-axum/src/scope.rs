@@ -1,8 +1,6 @@
 //! The scope of a request as an extractor.
 
 use std::convert::Infallible;
-use std::error::Error;
-use std::fmt;
 use std::ops::Deref;
 
 use axum::extract::{FromRequestParts, OptionalFromRequestParts};
@@ -62,18 +60,11 @@ where
 
 /// Why there is no [`RequestScope`]: no [`FlagsLayer`](crate::FlagsLayer) is around the route. It is answered with
 /// status 500.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("the flags layer is missing on this route")]
 pub struct MissingFlagsLayer {
     _private: (),
 }
-
-impl fmt::Display for MissingFlagsLayer {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("the flags layer is missing on this route")
-    }
-}
-
-impl Error for MissingFlagsLayer {}
 
 impl IntoResponse for MissingFlagsLayer {
     fn into_response(self) -> Response {

@@ -148,3 +148,6 @@ where
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

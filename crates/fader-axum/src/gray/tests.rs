@@ -111,3 +111,120 @@ async fn without_the_layer_stable_serves() {
         );
     }
 }
+
+/// Arms that say who they are and what they were sent; gray panics for `panic` and hangs for `hang`.
+fn with_fall_back(fall_back: FallBack) -> (Router, Flags) {
+    async fn gray_one(body: String) -> String {
+        match &*body {
+            "panic" => panic!("gray"),
+            "hang" => std::future::pending().await,
+            _ => format!("gray {}", body.len()),
+        }
+    }
+    async fn stable_one(scope: RequestScope, body: String) -> String {
+        format!("stable {} {}", body.len(), *scope.get(&NEW_CHECKOUT))
+    }
+    let flags = Flags::builder().build();
+    let document = r#"{ "flags": { "new-checkout": { "rules": [
+        { "percent": 100, "by": "request", "serve": "on" } ] } } }"#;
+    flags.load(document, &Source::new("flags.json")).unwrap();
+    let arms = gray(&NEW_CHECKOUT, gray_one, stable_one).fall_back(fall_back);
+    let app = Router::new().route("/", axum::routing::any(arms));
+    (app.layer(FlagsLayer::new(flags.clone())), flags)
+}
+
+/// A request whose body comes in chunks, without a length.
+fn chunked(method: &str, body: impl Into<Vec<u8>>) -> Request {
+    let chunks: Vec<_> = body.into().chunks(1000).map(<[u8]>::to_vec).collect();
+    let chunks = chunks.into_iter().map(Ok::<_, std::io::Error>);
+    let body = Body::from_stream(futures_util::stream::iter(chunks));
+    Request::builder()
+        .method(method)
+        .uri("/")
+        .body(body)
+        .unwrap()
+}
+
+async fn text(app: &Router, request: Request) -> String {
+    let response = app.clone().oneshot(request).await.unwrap();
+    String::from_utf8(
+        to_bytes(response.into_body(), 1 << 20)
+            .await
+            .unwrap()
+            .to_vec(),
+    )
+    .unwrap()
+}
+
+#[tokio::test(start_paused = true)]
+async fn stable_answers_where_gray_fails() {
+    let budget = std::time::Duration::from_millis(300);
+    let (app, flags) = with_fall_back(FallBack::new().budget(budget));
+    let outcomes = std::sync::Arc::new(fader::MemoryOutcomes::new());
+    flags.add_outcome_sink(std::sync::Arc::clone(&outcomes), fader::Watch::Drawn);
+    for (method, body, answer, ending) in [
+        ("GET", "", "gray 0", "success"),
+        ("GET", "panic", "stable 5 false", "panic"),
+        ("GET", "hang", "stable 4 false", "timeout"),
+        ("POST", "fine", "gray 4", "success"),
+    ] {
+        assert_eq!(text(&app, chunked(method, body)).await, answer);
+        let ended: Vec<_> = outcomes
+            .take()
+            .into_iter()
+            .filter_map(|record| match record.event {
+                fader::OutcomeEvent::Ended(outcome) => Some(outcome.ending().as_str()),
+                _ => None,
+            })
+            .collect();
+        assert_eq!(ended, [ending], "{method} {body}");
+    }
+}
+
+#[tokio::test]
+async fn what_may_not_be_done_twice_is_not() {
+    let (app, _) = with_fall_back(FallBack::new());
+    let panics = tokio::spawn(async move { text(&app, chunked("POST", "panic")).await });
+    assert!(panics.await.is_err());
+
+    let (app, _) = with_fall_back(FallBack::new().idempotent(true));
+    assert_eq!(text(&app, chunked("POST", "panic")).await, "stable 5 false");
+}
+
+#[tokio::test]
+async fn a_body_reaches_the_arm_whole_however_long_it_is() {
+    let (app, _) = with_fall_back(FallBack::new().idempotent(true));
+    for length in [0, 1, FallBack::MAX_BODY, FallBack::MAX_BODY + 1, 300_000] {
+        let body = vec![b'x'; length];
+        assert_eq!(
+            text(&app, chunked("POST", body.clone())).await,
+            format!("gray {length}")
+        );
+        let sized = Request::post("/").body(Body::from(body)).unwrap();
+        assert_eq!(text(&app, sized).await, format!("gray {length}"));
+    }
+    // One that breaks off is the arm's to see.
+    let broken = [Ok("panic"), Err(std::io::Error::other("gone"))];
+    let body = Body::from_stream(futures_util::stream::iter(broken));
+    let response = app
+        .oneshot(Request::post("/").body(body).unwrap())
+        .await
+        .unwrap();
+    assert_eq!(response.status(), http::StatusCode::BAD_REQUEST);
+}
+
+#[tokio::test]
+async fn services_and_whole_routers_are_arms_too() {
+    for (on, expected) in [(true, "gray cart"), (false, "cart")] {
+        let arm =
+            |text: &'static str| Router::new().route("/cart", get(move || async move { text }));
+        let app: Router = Router::new()
+            .nest_service("/shop", gray(&NEW_CHECKOUT, arm("gray cart"), arm("cart")))
+            .fallback_service(gray(&NEW_CHECKOUT, arm("gray cart"), arm("cart")))
+            .layer(FlagsLayer::new(Flags::fixed([("new-checkout", on)])));
+        for path in ["/shop/cart", "/cart"] {
+            let request = Request::get(path).body(Body::empty()).unwrap();
+            assert_eq!(text(&app, request).await, expected);
+        }
+    }
+}
