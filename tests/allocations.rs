@@ -12,9 +12,14 @@ mod data;
 
 use std::alloc::{GlobalAlloc, Layout, System};
 use std::cell::Cell;
-use std::sync::Barrier;
+use std::hint::black_box;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Barrier};
 
-use fader::{Context, Delivery, Flags, Source, Timestamp, Value};
+use fader::{
+    Context, Deduplicated, Delivery, DrawnFlag, Ending, ExposureSink, Flags, Outcome, OutcomeSink,
+    Overlay, Source, Timestamp, Value, Watch,
+};
 
 struct Counting;
 
@@ -117,7 +122,7 @@ fn evaluation_allocates_nothing_on_any_thread() {
     assert!(prepared.len() >= 500);
     // The counter counts.
     let before = allocations();
-    drop(std::hint::black_box(Box::new(1)));
+    drop(black_box(Box::new(1)));
     assert_eq!(allocations() - before, 1);
 
     let barrier = Barrier::new(16);
@@ -135,18 +140,16 @@ fn evaluation_allocates_nothing_on_any_thread() {
                     for (case, scope) in &scopes {
                         let before = allocations();
                         let resolution = scope.resolve(&case.flag);
-                        std::hint::black_box((
+                        black_box((
                             resolution.value(),
                             resolution.variant(),
                             resolution.rule(),
                             resolution.draw(),
                         ));
                         drop(resolution);
-                        std::hint::black_box(scope.get(case.key));
-                        std::hint::black_box(case.flags.get(case.key, &case.context));
-                        drop(std::hint::black_box(
-                            case.flags.resolve(&case.flag, &case.context),
-                        ));
+                        black_box(scope.get(case.key));
+                        black_box(case.flags.get(case.key, &case.context));
+                        drop(black_box(case.flags.resolve(&case.flag, &case.context)));
                         if allocations() != before && !case.may_allocate {
                             wrong.push(&case.name);
                         }
@@ -194,4 +197,102 @@ fn a_cold_thread_pays_the_swap_once_and_nothing_else() {
             });
         }
     });
+}
+
+/// Reads all that there is of a draw, and counts.
+#[derive(Default)]
+struct Counter {
+    began: AtomicUsize,
+    ended: AtomicUsize,
+    reported: AtomicUsize,
+    late: AtomicUsize,
+    exposed: AtomicUsize,
+}
+
+impl Counter {
+    fn count(counter: &AtomicUsize, drawn: &DrawnFlag<'_>) {
+        black_box((drawn.flag(), drawn.rule(), drawn.arm(), drawn.variant()));
+        black_box((drawn.by(), drawn.unit_hash(), drawn.unit_age()));
+        black_box((drawn.version(), drawn.overlay_version()));
+        counter.fetch_add(1, Ordering::Relaxed);
+    }
+
+    fn counts(&self) -> [usize; 5] {
+        let counters = [&self.began, &self.ended, &self.reported, &self.late];
+        let [began, ended, reported, late] = counters.map(|count| count.load(Ordering::Relaxed));
+        let exposed = self.exposed.load(Ordering::Relaxed);
+        [began, ended, reported, late, exposed]
+    }
+}
+
+impl OutcomeSink for Counter {
+    fn began(&self, drawn: &DrawnFlag<'_>) {
+        Self::count(&self.began, drawn);
+    }
+
+    fn ended(&self, drawn: &DrawnFlag<'_>, outcome: &Outcome) {
+        black_box((outcome.ending(), outcome.latency()));
+        Self::count(&self.ended, drawn);
+    }
+
+    fn reported(&self, drawn: &DrawnFlag<'_>, _: &str) {
+        Self::count(&self.reported, drawn);
+    }
+
+    fn late(&self, drawn: &DrawnFlag<'_>) {
+        Self::count(&self.late, drawn);
+    }
+}
+
+impl ExposureSink for Counter {
+    fn exposed(&self, drawn: &DrawnFlag<'_>) {
+        Self::count(&self.exposed, drawn);
+    }
+}
+
+#[test]
+fn what_is_told_of_a_unit_of_work_allocates_nothing() {
+    static STAGED: fader::FlagKey<bool> = fader::FlagKey::new("staged", &false);
+    static PLAIN: fader::FlagKey<bool> = fader::FlagKey::new("plain", &false);
+    let counter = Arc::new(Counter::default());
+    let flags = Flags::builder().build();
+    flags.add_outcome_sink(Arc::clone(&counter), Watch::Drawn);
+    flags.add_exposure_sink(Deduplicated::with_places(Arc::clone(&counter), 1 << 16));
+    let _control = flags.control_ramps();
+    let document = r#"{ "flags": {
+        "staged": { "rules": [ { "name": "ramp", "serve": "on",
+            "ramp": { "stages": [ { "percent": 1, "bake": "30m" } ], "guardrails": [] } } ] },
+        "plain": { "rules": [ { "percent": 50, "serve": "on" } ] },
+        "late": { "rules": [ { "percent": 50, "serve": "on" } ] },
+        "dependent": { "rules": [ { "if": { "flag": "staged", "is": "on" }, "serve": "on" } ] } } }"#;
+    flags.load(document, &Source::new("document")).unwrap();
+    flags.apply(Overlay::new().percent("staged", "ramp", "50".parse().unwrap()));
+
+    let units = 1_000;
+    let contexts: Vec<_> = (0..units).map(|unit| Context::new(unit as u32)).collect();
+    let all = contexts.iter().chain(&contexts);
+    let scopes: Vec<_> = all.map(|context| flags.scope(context)).collect();
+    let before = allocations();
+    for (number, scope) in scopes.iter().enumerate() {
+        drop(black_box(scope.resolve("dependent")));
+        black_box((scope.get(&STAGED), scope.get(&PLAIN)));
+        scope.report("checkout_failed");
+        if number % 2 == 0 {
+            scope.fall_back(&STAGED, Outcome::new(Ending::ServerError));
+        }
+        black_box(scope.finish(Outcome::new(Ending::Success)));
+        drop(black_box(scope.resolve("late")));
+    }
+    assert_eq!(allocations() - before, 0);
+    // Two flags are read in time and a third is not; the second round exposes nothing new.
+    let [began, ended, reported, late, exposed] = counter.counts();
+    let twice = 2 * units;
+    assert_eq!(
+        [began, ended, reported, late],
+        [2 * twice, 2 * twice, 2 * twice, twice]
+    );
+    assert!(
+        (3 * units..3 * units + units / 4).contains(&exposed),
+        "{exposed}"
+    );
 }

@@ -3,7 +3,9 @@
 mod conformance;
 mod data;
 mod diagnostics;
+mod docs;
 mod handle;
+mod observe;
 mod positions;
 mod properties;
 mod provider_file;

@@ -32,6 +32,7 @@ macro_rules! named {
 mod documents;
 mod handle;
 mod keys;
+mod observe;
 mod providers;
 mod values;
 
@@ -57,6 +58,7 @@ fn here() -> String {
         include_str!("public_api/documents.rs"),
         include_str!("public_api/handle.rs"),
         include_str!("public_api/keys.rs"),
+        include_str!("public_api/observe.rs"),
         include_str!("public_api/providers.rs"),
         include_str!("public_api/values.rs"),
     ];

@@ -274,7 +274,7 @@ pub(crate) fn shortcut<A: Attributes + ?Sized>(entry: &Entry, attributes: &A) ->
     match entry.course {
         Course::Fixed(decision) => Some(decision),
         Course::OneDraw => Some(one_draw(entry.flag.one_draw.as_deref()?, attributes)),
-        Course::Rules(_) => None,
+        Course::Rules(_) | Course::Watched(_) => None,
     }
 }
 

@@ -30,7 +30,7 @@ pub(crate) struct Live {
     pub(crate) content: u128,
     pub(crate) notes: Arc<Notes>,
     pub(crate) hooks: Arc<Hooks>,
-    /// The flags that the hooks watch, see [`Entry::watched`].
+    /// The flags that sinks want to know of.
     pub(crate) watched: Box<[FlagId]>,
 }
 
@@ -38,8 +38,6 @@ pub(crate) struct Live {
 #[derive(Debug)]
 pub(crate) struct Entry {
     pub(crate) course: Course,
-    /// Whether sinks want to know when it draws.
-    pub(crate) watched: bool,
     /// The flag; one without variants where there is none that could be evaluated.
     pub(crate) flag: Arc<Flag>,
 }
@@ -52,13 +50,20 @@ pub(crate) enum Course {
     /// One draw and nothing else, see [`OneDraw`](crate::ruleset::OneDraw).
     OneDraw,
     Rules(Recall),
+    /// Rules, and sinks that want to know when they draw.
+    Watched(Recall),
 }
 
 impl Entry {
+    /// Tells whether sinks want to know when it draws.
+    #[inline(always)]
+    pub(crate) fn is_watched(&self) -> bool {
+        matches!(self.course, Course::Watched(_))
+    }
+
     fn new(slot: &Slot, overlay: Option<&FlagOverlay>, hooks: &Hooks, no_flag: &Arc<Flag>) -> Self {
         let failed = |code| Self {
             course: Course::Fixed(Decision::of(code)),
-            watched: false,
             flag: Arc::clone(no_flag),
         };
         let (flag, recall) = match slot {
@@ -70,13 +75,14 @@ impl Entry {
             Course::Fixed(flag.killed())
         } else if flag.rules.is_empty() {
             Course::Fixed(Decision::of(Code::Static).serving(flag.default))
+        } else if hooks.watch(flag) {
+            Course::Watched(recall)
         } else if flag.one_draw.is_some() && overlay.is_none() {
             Course::OneDraw
         } else {
             Course::Rules(recall)
         };
         Self {
-            watched: !matches!(course, Course::Fixed(_)) && hooks.watch(flag),
             course,
             flag: Arc::clone(flag),
         }
@@ -140,7 +146,7 @@ impl Live {
             .collect();
         let watched = (0..)
             .zip(&entries)
-            .filter(|(_, entry)| entry.watched)
+            .filter(|(_, entry)| entry.is_watched())
             .map(|(at, _)| FlagId(at));
         Self {
             watched: watched.collect(),

@@ -21,8 +21,10 @@ impl<A: Attributes + ?Sized> Once<'_, A> {
     #[inline]
     pub(super) fn decide(&self) -> Decision {
         match self.entry.course {
-            Course::Rules(Recall::Few) => self.remembering_few(),
-            Course::Rules(Recall::Many) => self.remembering(&ScopeMemo::new(&self.live.ruleset)),
+            Course::Rules(Recall::Few) | Course::Watched(Recall::Few) => self.remembering_few(),
+            Course::Rules(Recall::Many) | Course::Watched(Recall::Many) => {
+                self.remembering(&ScopeMemo::new(&self.live.ruleset))
+            }
             _ => self.remembering(&NoMemo),
         }
     }

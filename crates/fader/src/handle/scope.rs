@@ -12,7 +12,7 @@ use crate::key::{FlagKey, FlagValue, VariantRef};
 use crate::memo::{Memo, ScopeMemo};
 use crate::observe::{self, DrawnFlag, Outcome};
 use crate::overrides::Forced;
-use crate::ruleset::{FlagId, Ruleset};
+use crate::ruleset::FlagId;
 use crate::snapshot::{Course, Entry, Snapshot};
 
 /// One snapshot with the attributes of one unit of work, usually a request.
@@ -206,7 +206,7 @@ impl<A: Attributes> Scope<A> {
 
     #[inline(always)]
     fn decide(&self, id: FlagId, entry: &Entry) -> Decision {
-        if entry.watched || self.attributes.admission().is_some() {
+        if entry.is_watched() || self.attributes.admission().is_some() {
             return self.decide_watched(id, entry);
         }
         self.memo.ask(id, || self.evaluate(id, entry))
@@ -245,7 +245,7 @@ impl<A: Attributes> Scope<A> {
             }
         };
         if self.memo.mark(id, Note::Asked)
-            && entry.watched
+            && entry.is_watched()
             && !self.is_forced(id)
             && let Some(drawn) = DrawnFlag::new(live, id, decision, &self.attributes)
         {
@@ -319,7 +319,8 @@ impl<A: Attributes> Scope<A> {
         if let Some((id, entry)) = found.and_then(|id| Some((id, live.entry(id)?))) {
             self.differs.store(true, Ordering::Relaxed);
             let replaced = self.memo.replace(id, entry.flag.killed());
-            let unsettled = replaced.filter(|decision| entry.watched && !decision.was_settled());
+            let unsettled =
+                replaced.filter(|decision| entry.is_watched() && !decision.was_settled());
             if let Some(drawn) = unsettled.and_then(|decision| self.drawn(id, decision)) {
                 live.hooks.ended(&drawn, &outcome);
             }
@@ -327,8 +328,9 @@ impl<A: Attributes> Scope<A> {
     }
 
     /// Tells whether a request with the same attributes would now get the same variant of each flag that was asked for
-    /// here. A flag that fell back or was capped does not count. The scope knows only attributes that the rules asked
-    /// for when it was made; others are missing.
+    /// here. A flag that fell back or was capped does not count, and the default of the code counts as `false`: a kill
+    /// changes nothing for those who had the stable code. The scope knows only attributes that the rules asked for when
+    /// it was made; others are missing.
     #[must_use]
     pub fn agrees_with(&self, snapshot: &Snapshot) -> bool {
         let (old, new) = (&self.snapshot.live.ruleset, &snapshot.live);
@@ -344,10 +346,6 @@ impl<A: Attributes> Scope<A> {
             if self.is_forced(*id) || kept.is_killed() && !was_killed {
                 return true;
             }
-            let variant = |ruleset: &Ruleset, decision: Decision| {
-                let served = ruleset.flag(*id)?.served(decision)?;
-                Some(served.name.clone())
-            };
             // Numbers of flags hold for the life of a handle.
             let mut evaluation = Evaluation {
                 live: new,
@@ -357,7 +355,14 @@ impl<A: Attributes> Scope<A> {
                 overrides: None,
                 observer: NoObserver,
             };
-            variant(old, kept) == variant(&new.ruleset, evaluation.flag(*id))
+            let decided = evaluation.flag(*id);
+            let was = old.flag(*id).and_then(|flag| flag.served(kept));
+            let is = new.ruleset.flag(*id).and_then(|flag| flag.served(decided));
+            match (was, is) {
+                (Some(was), Some(is)) => was.name == is.name,
+                (Some(one), None) | (None, Some(one)) => one.value == false,
+                (None, None) => true,
+            }
         })
     }
 

@@ -27,7 +27,7 @@ use crate::decision::{Decision, Note};
 use crate::key::VariantRef;
 use crate::memo::Memo;
 use crate::ruleset::FlagId;
-use crate::snapshot::Live;
+use crate::snapshot::{Entry, Live};
 
 /// Tells the sinks of a decision that was just kept.
 #[cold]
@@ -38,7 +38,7 @@ pub(crate) fn tell_drawn(
     attributes: &dyn Attributes,
     memo: &impl Memo,
 ) {
-    if !live.entry(id).is_some_and(|entry| entry.watched) {
+    if !live.entry(id).is_some_and(Entry::is_watched) {
         return;
     }
     let Some(drawn) = DrawnFlag::new(live, id, decision, attributes) else {
