@@ -21,11 +21,12 @@ const FEATURES: [(&str, &[&str]); 3] = [
 ];
 
 /// The libraries of the workspace, and which of the others each may bring into a build.
-const SIBLINGS: [(&str, &[&str]); 4] = [
+const SIBLINGS: [(&str, &[&str]); 5] = [
     ("fader", &[]),
     ("fader-providers", &["fader"]),
     ("fader-web", &["fader"]),
     ("fader-axum", &["fader", "fader-web"]),
+    ("fader-actix", &["fader", "fader-web"]),
 ];
 
 /// How many crates `fader` may bring into a build, itself left out.
@@ -120,6 +121,8 @@ fn benches() -> anyhow::Result<()> {
         "fader-benches",
         "--bench",
         "works",
+        "--bench",
+        "web",
         "--",
         "--test",
     ]))
