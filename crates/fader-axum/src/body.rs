@@ -19,9 +19,6 @@ pub trait End<B>: sealed::Sealed {
 
     #[doc(hidden)]
     fn end(tracker: Tracker, response: Response<B>, is_head: bool) -> Response<Self::Body>;
-
-    #[doc(hidden)]
-    fn ended(response: Response<B>) -> Response<Self::Body>;
 }
 
 /// The request ends at the head of its response.
@@ -48,41 +45,21 @@ impl<B> End<B> for AtHead {
         tracker.end_at_head(&HeadView(&mut response));
         response
     }
-
-    fn ended(response: Response<B>) -> Response<B> {
-        response
-    }
 }
 
 impl<B: HttpBody> End<B> for AtBodyEnd {
     type Body = TrackedBody<B>;
 
     fn end(tracker: Tracker, mut response: Response<B>, is_head: bool) -> Response<Self::Body> {
-        let length = response.headers().get(CONTENT_LENGTH);
-        let length = length.and_then(|length| length.to_str().ok()?.parse().ok());
-        // No server asks for a body that it does not send.
-        let sends_none = matches!(response.status().as_u16(), ..200 | 204 | 304);
-        let has_body =
-            !is_head && !sends_none && length != Some(0) && !response.body().is_end_stream();
-        let tracker = if has_body {
-            Some(tracker.end_with_body(&HeadView(&mut response)))
+        let announced = response.headers().get(CONTENT_LENGTH);
+        let announced = announced.and_then(|length| length.to_str().ok()?.parse().ok());
+        let length = if is_head || response.body().is_end_stream() {
+            Some(0)
         } else {
-            tracker.end_at_head(&HeadView(&mut response));
-            None
+            announced.or(response.body().size_hint().exact())
         };
-        response.map(|inner| TrackedBody {
-            inner,
-            left: length,
-            tracker,
-        })
-    }
-
-    fn ended(response: Response<B>) -> Response<Self::Body> {
-        response.map(|inner| TrackedBody {
-            inner,
-            left: None,
-            tracker: None,
-        })
+        let tracker = tracker.end_with_body(&HeadView(&mut response), length);
+        response.map(|inner| TrackedBody { inner, tracker })
     }
 }
 
@@ -92,8 +69,6 @@ pin_project! {
     pub struct TrackedBody<B> {
         #[pin]
         inner: B,
-        // How many bytes are to come, where the head says so: a server does not ask for the end behind them.
-        left: Option<u64>,
         // None where the request has ended.
         tracker: Option<BodyTracker>,
     }
@@ -120,11 +95,10 @@ impl<B: HttpBody> HttpBody for TrackedBody<B> {
                     let status = trailers.get("grpc-status");
                     tracker.trailers(status.map(|status| status.as_bytes()));
                 }
-                if let (Some(left), Some(data)) = (this.left.as_mut(), frame.data_ref()) {
-                    let length = u64::try_from(bytes::Buf::remaining(data)).unwrap_or(u64::MAX);
-                    *left = left.saturating_sub(length);
+                if let Some(data) = frame.data_ref() {
+                    tracker.sent(bytes::Buf::remaining(data));
                 }
-                if *this.left == Some(0) || this.inner.is_end_stream() {
+                if this.inner.is_end_stream() {
                     tracker.end();
                 }
             }

@@ -55,10 +55,9 @@ use futures_util::future::Either;
 use tower_layer::Layer;
 use tower_service::Service;
 
-use crate::scope::RequestScope;
+use crate::scope::is_on;
 
-/// Makes a layer that answers with status 404 where the flag is off for the request, as though the route were not
-/// there; for [`Router::route_layer`](axum::Router::route_layer) and
+/// Makes a layer that answers with status 404 and an empty body where the flag is off for the request; for [`Router::route_layer`](axum::Router::route_layer) and
 /// [`MethodRouter::route_layer`](axum::routing::MethodRouter::route_layer). Where
 /// [`FlagsLayer`](crate::FlagsLayer) is missing around it, the flag is off.
 pub fn gate(flag: &'static FlagKey<bool>) -> Gate {
@@ -105,8 +104,7 @@ where
     }
 
     fn call(&mut self, request: Request<ReqBody>) -> Self::Future {
-        let scope = request.extensions().get::<RequestScope>();
-        if scope.is_some_and(|scope| *scope.enter(self.flag)) {
+        if is_on(request.extensions(), self.flag) {
             return Either::Left(self.inner.call(request));
         }
         let mut response = Response::new(ResBody::default());
@@ -132,8 +130,7 @@ where
     type Rejection = FlagOff;
 
     async fn from_request_parts(parts: &mut Parts, _state: &S) -> Result<Self, Self::Rejection> {
-        let scope = parts.extensions.get::<RequestScope>();
-        if scope.is_some_and(|scope| *scope.enter(T::key())) {
+        if is_on(&parts.extensions, T::key()) {
             Ok(Self(PhantomData))
         } else {
             Err(FlagOff { _private: () })

@@ -53,8 +53,10 @@ use fader_web::FallBack;
 use futures_util::future::{BoxFuture, Either};
 use tower_service::Service;
 
-use crate::repeat::{Repeatable, repeatable};
-use crate::scope::RequestScope;
+use crate::repeat::repeatable;
+use crate::scope::{RequestScope, is_on};
+use crate::variants::both_ready;
+use crate::view::View;
 
 /// Makes a handler that calls `gray` where the flag is on for the request, and `stable` where it is off; of two services
 /// or routers it makes a service.
@@ -103,12 +105,6 @@ impl<G, H> Gray<G, H> {
     }
 }
 
-/// Enters an arm: tells whether it is the gray one.
-fn is_gray(extensions: &http::Extensions, flag: &'static FlagKey<bool>) -> bool {
-    let scope = extensions.get::<RequestScope>();
-    scope.is_some_and(|scope| *scope.enter(flag))
-}
-
 impl<G, H, GrayArgs, StableArgs, S> Handler<(GrayArgs, StableArgs), S> for Gray<G, H>
 where
     G: Handler<GrayArgs, S>,
@@ -117,7 +113,7 @@ where
     type Future = Either<G::Future, H::Future>;
 
     fn call(self, request: Request, state: S) -> Self::Future {
-        if is_gray(request.extensions(), self.flag) {
+        if is_on(request.extensions(), self.flag) {
             Either::Left(self.gray.call(request, state))
         } else {
             Either::Right(self.stable.call(request, state))
@@ -135,14 +131,11 @@ where
     type Future = Either<G::Future, H::Future>;
 
     fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Self::Error>> {
-        match (self.gray.poll_ready(cx)?, self.stable.poll_ready(cx)?) {
-            (Poll::Ready(()), Poll::Ready(())) => Poll::Ready(Ok(())),
-            _ => Poll::Pending,
-        }
+        both_ready(self.gray.poll_ready(cx)?, self.stable.poll_ready(cx)?)
     }
 
     fn call(&mut self, request: http::Request<B>) -> Self::Future {
-        if is_gray(request.extensions(), self.flag) {
+        if is_on(request.extensions(), self.flag) {
             Either::Left(self.gray.call(request))
         } else {
             Either::Right(self.stable.call(request))
@@ -169,27 +162,19 @@ where
     type Future = Either<BoxFuture<'static, Response>, Either<G::Future, H::Future>>;
 
     fn call(self, request: Request, state: S) -> Self::Future {
-        if !self.fall_back.repeats(request.method().as_str()) {
-            return Either::Right(self.arms.call(request, state));
-        }
-        let scope = request.extensions().get::<RequestScope>();
-        match scope.filter(|scope| *scope.enter(self.arms.flag)) {
-            Some(scope) => {
-                let scope = scope.clone();
-                Either::Left(Box::pin(self.twice(request, state, scope)))
-            }
-            None => Either::Right(Either::Right(self.arms.stable.call(request, state))),
+        let (parts, body) = request.into_parts();
+        let repeats = self.fall_back.repeats(&View(&parts));
+        let request = Request::from_parts(parts, body);
+        if repeats && is_on(request.extensions(), self.arms.flag) {
+            Either::Left(Box::pin(self.twice(request, state)))
+        } else {
+            Either::Right(self.arms.call(request, state))
         }
     }
 }
 
 impl<G, H> GrayOrStable<G, H> {
-    async fn twice<GrayArgs, StableArgs, S>(
-        self,
-        request: Request,
-        state: S,
-        scope: RequestScope,
-    ) -> Response
+    async fn twice<GrayArgs, StableArgs, S>(self, request: Request, state: S) -> Response
     where
         G: Handler<GrayArgs, S>,
         H: Handler<StableArgs, S>,
@@ -197,8 +182,8 @@ impl<G, H> GrayOrStable<G, H> {
     {
         let Gray { flag, gray, stable } = self.arms;
         let (parts, body) = match repeatable(request).await {
-            Repeatable::Yes(parts, body) => (parts, body),
-            Repeatable::No(request) => return gray.call(request, state).await,
+            Ok(repeatable) => repeatable,
+            Err(request) => return gray.call(request, state).await,
         };
         let first = Request::from_parts(parts.clone(), Body::from(body.clone()));
         let attempt = {
@@ -209,8 +194,10 @@ impl<G, H> GrayOrStable<G, H> {
         match attempt.await {
             Ok(response) => response,
             Err(failure) => {
-                failure.tell(&scope, flag.name());
-                scope.enter(flag);
+                if let Some(RequestScope(scope)) = parts.extensions.get() {
+                    failure.tell(scope, flag.name());
+                    scope.enter(flag);
+                }
                 let again = Request::from_parts(parts, Body::from(body));
                 stable.call(again, state).await
             }

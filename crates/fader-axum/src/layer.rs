@@ -55,27 +55,30 @@
 //! The request answers what the [front page](fader_web) of the request logic says; only what the rules can ask for is
 //! copied. `client.ip` needs [`Router::into_make_service_with_connect_info::<SocketAddr>`][connect]; without it, it is
 //! missing. `request.route` is there where the layer is inside of the routing: with `Router::layer` and
-//! `Router::route_layer`, not around the whole `Router` as a service, nor for a fallback.
+//! `Router::route_layer`, not around the whole `Router` as a service, nor for a fallback. Within a router that is nested
+//! in another one, `request.path` has lost the prefix; around the outer one it has not.
 //!
 //! # Consistency
 //!
 //! The scope is made when the request comes in and holds that version of the document until the last clone of it is
-//! dropped. Where two such layers are nested, what is inside the inner one sees the scope of the inner one.
+//! dropped. One layer is enough: put it around all that asks for flags, and tell it later what is known later with
+//! [`PinnedScope::identify`](fader_web::PinnedScope::identify). Where two are nested, what is inside the inner one sees
+//! the scope of the inner one; a flag that is asked for in both counts twice, and each makes visitors of its own.
 //!
 //! # Outcomes
 //!
 //! The sinks of the handle are told how each request ended for the flags that it was drawn for: at the head of its
 //! response, or with [`FlagsLayer::until_body_end`] at the end of its body. A request whose future is dropped before
-//! that was dropped by the client; one whose handler panicked through the layer ended by a panic. So put layers that
-//! catch panics, and those that answer in the place of slow handlers, outside or inside as you like: inside of this one
-//! they answer with a status, which is the outcome.
+//! that was dropped by the client; one whose handler panicked through the layer ended by a panic. So a layer that answers
+//! in the place of slow handlers belongs inside of this one, where its status is the outcome: outside it drops the
+//! future, which looks like a client that went away. One that catches panics may be inside or outside.
 //!
 //! [connect]: axum::Router::into_make_service_with_connect_info
 
 use std::future::Future;
 use std::marker::PhantomData;
 use std::pin::Pin;
-use std::task::{Context, Poll, ready};
+use std::task::{Context, Poll};
 
 use axum::http::request::Parts;
 use axum::http::{Method, Request, Response};
@@ -143,16 +146,14 @@ impl<F, E> FlagsLayer<F, E> {
 
 impl<S, F, E> Layer<S> for FlagsLayer<F, E>
 where
-    F: Clone,
+    Self: Clone,
 {
     type Service = FlagsService<S, F, E>;
 
     fn layer(&self, inner: S) -> Self::Service {
         FlagsService {
             inner,
-            routing: self.routing.clone(),
-            attributes: self.attributes.clone(),
-            end: PhantomData,
+            layer: self.clone(),
         }
     }
 }
@@ -164,9 +165,7 @@ where
 #[must_use]
 pub struct FlagsService<S, F = NoAttributes, E = AtHead> {
     inner: S,
-    routing: Routing,
-    attributes: F,
-    end: PhantomData<E>,
+    layer: FlagsLayer<F, E>,
 }
 
 impl<S, F, E, ReqBody, ResBody> Service<Request<ReqBody>> for FlagsService<S, F, E>
@@ -187,8 +186,8 @@ where
     fn call(&mut self, request: Request<ReqBody>) -> Self::Future {
         let (mut parts, body) = request.into_parts();
         let view = View(&parts);
-        let add = |capture: &mut Capture<'_>| (self.attributes)(&parts, capture);
-        let mut tracker = self.routing.pin(&view, add);
+        let add = |capture: &mut Capture<'_>| (self.layer.attributes)(&parts, capture);
+        let mut tracker = self.layer.routing.pin(&view, add);
         let is_head = parts.method == Method::HEAD;
         parts
             .extensions
@@ -225,22 +224,21 @@ where
 
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         let this = self.project();
-        let polled = match this.tracker.as_mut() {
-            Some(tracker) => tracker.polled(|| this.inner.poll(cx)),
-            None => this.inner.poll(cx),
+        let Some(mut tracker) = this.tracker.take() else {
+            // Polled after its end, which no caller may do.
+            return Poll::Pending;
         };
-        let response = ready!(polled);
-        let tracker = this.tracker.take();
-        Poll::Ready(match (response, tracker) {
-            (Ok(mut response), Some(mut tracker)) => {
+        let Poll::Ready(response) = tracker.polled(|| this.inner.poll(cx)) else {
+            *this.tracker = Some(tracker);
+            return Poll::Pending;
+        };
+        Poll::Ready(match response {
+            Ok(mut response) => {
                 tracker.head(&mut HeadView(&mut response));
                 Ok(E::end(tracker, response, *this.is_head))
             }
-            (Ok(response), None) => Ok(E::ended(response)),
-            (Err(error), tracker) => {
-                if let Some(tracker) = tracker {
-                    tracker.failed();
-                }
+            Err(error) => {
+                tracker.failed();
                 Err(error)
             }
         })

@@ -29,7 +29,7 @@
 //! ```
 //!
 //! - [`layer`]: the layer; [`RequestScope`] extracts its scope
-//! - [`gray`](mod@gray): two arms behind one route, or many ([`by_variant`]), with a way back ([`FallBack`])
+//! - [`gray`](mod@gray): two arms behind one route, or [many](variants), with a way back ([`FallBack`])
 //! - [`gate`](mod@gate): routes that are there only while a flag is on
 //!
 //! What both adapters share stands in [`fader_web`]: which attributes a request has, the visitor cookie, trusted proxies,
@@ -41,7 +41,7 @@ pub mod gray;
 pub mod layer;
 mod repeat;
 mod scope;
-mod variants;
+pub mod variants;
 mod view;
 
 pub use body::{AtBodyEnd, AtHead, End, TrackedBody};
@@ -49,8 +49,8 @@ pub use fader_web::{
     BodyTracker, Cap, Capture, FallBack, IdentifyError, InFlight, PinnedScope, RequestAttributes,
     Routing, TrustedProxies, TrustedProxiesError, Visitor, VisitorError, host,
 };
-pub use gate::{FlagOn, gate, readiness};
+pub use gate::{FlagOff, FlagOn, gate, readiness};
 pub use gray::gray;
 pub use layer::FlagsLayer;
 pub use scope::{MissingFlagsLayer, RequestScope};
-pub use variants::{Arm, Arms, ByVariant, Otherwise, by_variant};
+pub use variants::by_variant;

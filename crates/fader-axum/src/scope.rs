@@ -4,9 +4,10 @@ use std::convert::Infallible;
 use std::ops::Deref;
 
 use axum::extract::{FromRequestParts, OptionalFromRequestParts};
-use axum::http::StatusCode;
 use axum::http::request::Parts;
+use axum::http::{Extensions, StatusCode};
 use axum::response::{IntoResponse, Response};
+use fader::FlagKey;
 use fader_web::PinnedScope;
 
 /// The scope of a request: one version of the document, and the attributes of this request.
@@ -27,6 +28,12 @@ impl Deref for RequestScope {
     fn deref(&self) -> &Self::Target {
         &self.0
     }
+}
+
+/// Enters an arm: tells whether the flag is on for the request, which it is not where the layer is missing.
+pub(crate) fn is_on(extensions: &Extensions, flag: &'static FlagKey<bool>) -> bool {
+    let scope = extensions.get::<RequestScope>();
+    scope.is_some_and(|scope| *scope.enter(flag))
 }
 
 impl<S> FromRequestParts<S> for RequestScope

@@ -1,18 +1,19 @@
-//! Handlers with an arm for each variant.
+//! An arm for each variant.
 
-use std::fmt;
+use std::task::{Context, Poll};
 
 use axum::extract::Request;
 use axum::handler::Handler;
-use axum::response::Response;
+use axum::http::{self, Extensions};
 use fader::{FlagKey, FlagValue};
 use futures_util::future::Either;
+use tower_service::Service;
 
 use crate::scope::RequestScope;
 
-/// Makes a handler with an arm for each variant of a flag that is named with [`arm`](ByVariant::arm), and `otherwise`
-/// for all others, for the default of the code, and where [`FlagsLayer`](crate::FlagsLayer) is missing. Picking an arm
-/// boxes nothing.
+/// Makes a handler with an arm for each variant of a flag that is named with [`arm`](Otherwise::arm), and `otherwise`
+/// for all others, for the default of the code, and where [`FlagsLayer`](crate::FlagsLayer) is missing; of services or
+/// routers it makes a service. Picking an arm boxes nothing.
 ///
 /// ```
 /// use axum::{Router, body::{Body, to_bytes}, http::Request, routing::get};
@@ -37,115 +38,139 @@ use crate::scope::RequestScope;
 /// # Ok(())
 /// # }
 /// ```
-pub fn by_variant<T, H>(flag: &'static FlagKey<T>, otherwise: H) -> ByVariant<T, Otherwise<H>>
+pub fn by_variant<T, H>(flag: &'static FlagKey<T>, otherwise: H) -> Otherwise<H>
 where
     T: FlagValue + ?Sized,
 {
-    ByVariant {
-        flag,
-        arms: Otherwise(otherwise),
+    Otherwise {
+        flag: flag.name(),
+        otherwise,
     }
 }
 
-/// The handler that [`by_variant`] makes.
+/// What [`by_variant`] makes: the arm for all variants that have none.
+#[derive(Clone, Copy, Debug)]
 #[must_use]
-pub struct ByVariant<T: ?Sized + 'static, A> {
-    flag: &'static FlagKey<T>,
-    arms: A,
+pub struct Otherwise<H> {
+    flag: &'static str,
+    otherwise: H,
 }
 
-impl<T: ?Sized, A> ByVariant<T, A> {
-    /// Adds the handler for a variant, by its name in the document. Of two for one variant the later counts.
-    pub fn arm<G>(self, variant: &'static str, handler: G) -> ByVariant<T, Arm<G, A>> {
-        ByVariant {
-            flag: self.flag,
-            arms: Arm {
-                variant,
-                handler,
-                others: self.arms,
-            },
-        }
-    }
-}
-
-impl<T: ?Sized, A: Clone> Clone for ByVariant<T, A> {
-    fn clone(&self) -> Self {
-        Self {
-            flag: self.flag,
-            arms: self.arms.clone(),
-        }
-    }
-}
-
-impl<T: ?Sized, A> fmt::Debug for ByVariant<T, A> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("ByVariant")
-            .field("flag", &self.flag.name())
-            .finish_non_exhaustive()
-    }
-}
-
-impl<T, A, Args, S> Handler<Args, S> for ByVariant<T, A>
-where
-    T: FlagValue + ?Sized,
-    A: Arms<Args, S>,
-{
-    type Future = A::Future;
-
-    fn call(self, request: Request, state: S) -> Self::Future {
-        let scope = request.extensions().get::<RequestScope>().cloned();
-        let variant = scope
-            .as_ref()
-            .and_then(|scope| scope.enter_variant(self.flag));
-        self.arms.call(variant, request, state)
-    }
-}
-
-/// The arms of a [`ByVariant`], one within the other.
-pub trait Arms<Args, S>: Clone + Send + Sync + Sized + 'static {
-    #[doc(hidden)]
-    type Future: Future<Output = Response> + Send + 'static;
-
-    #[doc(hidden)]
-    fn call(self, variant: Option<&str>, request: Request, state: S) -> Self::Future;
-}
-
-/// The handler for what has no arm.
+/// The arm for one variant, before the other ones.
 #[derive(Clone, Copy, Debug)]
-pub struct Otherwise<H>(H);
-
-/// The handler for one variant, before other arms.
-#[derive(Clone, Copy, Debug)]
+#[must_use]
 pub struct Arm<G, A> {
+    flag: &'static str,
     variant: &'static str,
-    handler: G,
+    arm: G,
     others: A,
 }
 
-impl<H, Args, S> Arms<Args, S> for Otherwise<H>
+impl<H> Otherwise<H> {
+    /// Adds the arm for a variant, by its name in the document.
+    pub fn arm<G>(self, variant: &'static str, arm: G) -> Arm<G, Self> {
+        Arm {
+            flag: self.flag,
+            variant,
+            arm,
+            others: self,
+        }
+    }
+}
+
+impl<F, A> Arm<F, A> {
+    /// Adds the arm for another variant. Of two for one variant the later counts.
+    pub fn arm<G>(self, variant: &'static str, arm: G) -> Arm<G, Self> {
+        Arm {
+            flag: self.flag,
+            variant,
+            arm,
+            others: self,
+        }
+    }
+
+    fn is_chosen(&self, extensions: &Extensions) -> bool {
+        enter(extensions, self.flag) == Some(self.variant)
+    }
+}
+
+fn enter<'s>(extensions: &'s Extensions, flag: &str) -> Option<&'s str> {
+    extensions.get::<RequestScope>()?.enter_variant(flag)
+}
+
+impl<H, Args, S> Handler<Args, S> for Otherwise<H>
 where
     H: Handler<Args, S>,
 {
     type Future = H::Future;
 
-    fn call(self, _variant: Option<&str>, request: Request, state: S) -> Self::Future {
-        self.0.call(request, state)
+    fn call(self, request: Request, state: S) -> Self::Future {
+        enter(request.extensions(), self.flag);
+        self.otherwise.call(request, state)
     }
 }
 
-impl<G, A, Args, OtherArgs, S> Arms<(Args, OtherArgs), S> for Arm<G, A>
+impl<G, A, Args, OtherArgs, S> Handler<(Args, OtherArgs), S> for Arm<G, A>
 where
     G: Handler<Args, S>,
-    A: Arms<OtherArgs, S>,
+    A: Handler<OtherArgs, S>,
 {
     type Future = Either<G::Future, A::Future>;
 
-    fn call(self, variant: Option<&str>, request: Request, state: S) -> Self::Future {
-        if variant == Some(self.variant) {
-            Either::Left(self.handler.call(request, state))
+    fn call(self, request: Request, state: S) -> Self::Future {
+        if self.is_chosen(request.extensions()) {
+            Either::Left(self.arm.call(request, state))
         } else {
-            Either::Right(self.others.call(variant, request, state))
+            Either::Right(self.others.call(request, state))
         }
+    }
+}
+
+impl<H, B> Service<http::Request<B>> for Otherwise<H>
+where
+    H: Service<http::Request<B>>,
+{
+    type Response = H::Response;
+    type Error = H::Error;
+    type Future = H::Future;
+
+    fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Self::Error>> {
+        self.otherwise.poll_ready(cx)
+    }
+
+    fn call(&mut self, request: http::Request<B>) -> Self::Future {
+        enter(request.extensions(), self.flag);
+        self.otherwise.call(request)
+    }
+}
+
+impl<G, A, B> Service<http::Request<B>> for Arm<G, A>
+where
+    G: Service<http::Request<B>>,
+    A: Service<http::Request<B>, Response = G::Response, Error = G::Error>,
+{
+    type Response = G::Response;
+    type Error = G::Error;
+    type Future = Either<G::Future, A::Future>;
+
+    fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Self::Error>> {
+        both_ready(self.arm.poll_ready(cx)?, self.others.poll_ready(cx)?)
+    }
+
+    fn call(&mut self, request: http::Request<B>) -> Self::Future {
+        if self.is_chosen(request.extensions()) {
+            Either::Left(self.arm.call(request))
+        } else {
+            Either::Right(self.others.call(request))
+        }
+    }
+}
+
+/// Whatever arm a request will get has to be ready.
+pub(crate) fn both_ready<E>(one: Poll<()>, other: Poll<()>) -> Poll<Result<(), E>> {
+    match (one, other) {
+        (Poll::Ready(()), Poll::Ready(())) => Poll::Ready(Ok(())),
+        _ => Poll::Pending,
     }
 }
 

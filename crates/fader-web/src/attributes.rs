@@ -141,9 +141,15 @@ impl RequestAttributes {
         self.store(at, kept.map_or(Stored::Missing, Stored::Untyped));
     }
 
-    /// Sets a text in lower case.
-    pub(crate) fn set_lower(&mut self, at: usize, text: &str) {
-        let kept = self.texts.keep(text);
+    /// Sets a text that the client has sent, if there is still room for such.
+    pub(crate) fn set_sent(&mut self, at: usize, text: &str) {
+        let kept = self.texts.keep_sent(text);
+        self.store(at, kept.map_or(Stored::Missing, Stored::Untyped));
+    }
+
+    /// Sets a text that the client has sent, in lower case.
+    pub(crate) fn set_sent_lower(&mut self, at: usize, text: &str) {
+        let kept = self.texts.keep_sent(text);
         if let Some(place) = kept {
             self.texts.lower(place);
         }
@@ -174,12 +180,12 @@ impl RequestAttributes {
 
     /// Keeps the cookies as they came, joined as in one header.
     pub(crate) fn keep_cookies(&mut self, cookies: &str) {
-        self.cookies = self.texts.keep(cookies);
+        self.cookies = self.texts.keep_sent(cookies);
     }
 
     /// Keeps the query as it came.
     pub(crate) fn keep_query(&mut self, query: &str) {
-        self.query = self.texts.keep(query);
+        self.query = self.texts.keep_sent(query);
     }
 
     /// Sets how long the visitor has been known.
@@ -232,6 +238,11 @@ impl RequestAttributes {
             .note
             .compare_exchange(0, late, Ordering::AcqRel, Ordering::Acquire);
         noted.map(|_| ()).or_else(refuse)
+    }
+
+    /// Tells whether a limit had a say in what was decided.
+    pub(crate) fn is_limited(&self) -> bool {
+        self.grants.as_ref().is_some_and(Grants::were_asked)
     }
 
     /// Returns the names of the attributes that rules have asked for until now.

@@ -1,7 +1,7 @@
 //! Limits of the gray arm: what is beyond them goes to stable code.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU8, AtomicU32, AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use fader::{Admission, FlagKey, VariantRef};
@@ -132,66 +132,55 @@ fn nanos(duration: Duration) -> u64 {
     u64::try_from(duration.as_nanos()).unwrap_or(u64::MAX)
 }
 
-/// How many flags can be capped: each has two bits of a request's word.
-pub(crate) const MOST: usize = 32;
-
 /// The places that one request has taken; they are given back when it is over.
 #[derive(Debug)]
 pub(crate) struct Grants {
     caps: Arc<[Arc<CappedFlag>]>,
-    /// Two bits for each flag: admitted, refused.
-    answers: AtomicU64,
+    /// What each flag was answered.
+    answers: Box<[AtomicU8]>,
 }
 
 impl Grants {
     pub(crate) fn new(caps: &Arc<[Arc<CappedFlag>]>) -> Self {
         Self {
             caps: Arc::clone(caps),
-            answers: AtomicU64::new(0),
+            answers: caps.iter().map(|_| AtomicU8::new(UNASKED)).collect(),
         }
+    }
+
+    /// Tells whether a flag was asked for that has a limit.
+    pub(crate) fn were_asked(&self) -> bool {
+        let asked = |answer: &AtomicU8| answer.load(Ordering::Acquire) != UNASKED;
+        self.answers.iter().any(asked)
     }
 }
 
-const ADMITTED: u64 = 1;
-const REFUSED: u64 = 2;
+const UNASKED: u8 = 0;
+const ADMITTED: u8 = 1;
+const REFUSED: u8 = 2;
 
 impl Admission for Grants {
     fn admits(&self, flag: &str, variant: VariantRef<'_>) -> bool {
         if variant.value().as_bool() != Some(true) {
             return true;
         }
-        let capped = self.caps.iter().zip((0..).step_by(2));
-        let Some((capped, shift)) = capped
-            .into_iter()
-            .find(|(capped, _)| capped.key.name() == flag)
-        else {
+        let mut capped = self.caps.iter().zip(&self.answers);
+        let Some((capped, answer)) = capped.find(|(capped, _)| capped.key.name() == flag) else {
             return true;
         };
-        let answer = |answers: u64| answers >> shift & (ADMITTED | REFUSED);
-        let before = self.answers.load(Ordering::Acquire);
-        if answer(before) != 0 {
-            return answer(before) == ADMITTED;
+        let before = answer.load(Ordering::Acquire);
+        if before != UNASKED {
+            return before == ADMITTED;
         }
-        let took = capped.take();
-        let mine = if took { ADMITTED } else { REFUSED };
-        let mut current = before;
+        let mine = if capped.take() { ADMITTED } else { REFUSED };
         // Two threads of one request may ask at once: the first answer holds.
-        loop {
-            let next = current | mine << shift;
-            match self.answers.compare_exchange_weak(
-                current,
-                next,
-                Ordering::AcqRel,
-                Ordering::Acquire,
-            ) {
-                Ok(_) => return took,
-                Err(now) if answer(now) != 0 => {
-                    if took {
-                        capped.give_back();
-                    }
-                    return answer(now) == ADMITTED;
+        match answer.compare_exchange(UNASKED, mine, Ordering::AcqRel, Ordering::Acquire) {
+            Ok(_) => mine == ADMITTED,
+            Err(first) => {
+                if mine == ADMITTED {
+                    capped.give_back();
                 }
-                Err(now) => current = now,
+                first == ADMITTED
             }
         }
     }
@@ -199,9 +188,8 @@ impl Admission for Grants {
 
 impl Drop for Grants {
     fn drop(&mut self) {
-        let answers = *self.answers.get_mut();
-        for (capped, shift) in self.caps.iter().zip((0..).step_by(2)) {
-            if answers >> shift & ADMITTED != 0 {
+        for (capped, answer) in self.caps.iter().zip(&mut self.answers) {
+            if *answer.get_mut() == ADMITTED {
                 capped.give_back();
             }
         }

@@ -41,7 +41,7 @@ impl<'a> Capture<'a> {
                 "request.route" => capture.untyped(at, request.route()),
                 "request.host" => {
                     if let Some(host) = host(request) {
-                        capture.attributes.set_lower(at, host);
+                        capture.attributes.set_sent_lower(at, host);
                     }
                 }
                 "client.ip" => capture.address(at, proxies),
@@ -71,7 +71,7 @@ impl<'a> Capture<'a> {
 
     fn untyped(&mut self, at: usize, text: Option<&str>) {
         if let Some(text) = text.filter(|text| !text.is_empty()) {
-            self.attributes.set_untyped(at, text);
+            self.attributes.set_sent(at, text);
         }
     }
 

@@ -34,6 +34,15 @@ use crate::view::RequestView;
 #[derive(Clone, Debug, Default)]
 pub struct TrustedProxies {
     networks: Box<[IpNet]>,
+    /// None for both.
+    believed: Option<Believed>,
+}
+
+/// The header that counts.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Believed {
+    XForwardedFor,
+    Forwarded,
 }
 
 /// Tells why a text names no proxies: one clear line with the text and the cure.
@@ -69,7 +78,30 @@ impl TrustedProxies {
             networks: networks
                 .collect::<Result<_, _>>()
                 .map_err(TrustedProxiesError)?,
+            believed: None,
         })
+    }
+
+    /// Believes `X-Forwarded-For` alone, and leaves out what `Forwarded` says.
+    ///
+    /// By default either may say who the client is, and where both do they have to agree: a proxy writes one and may
+    /// pass on a forged other one, which makes the client unknown. Name the one that your proxies write, and nobody can.
+    #[must_use]
+    pub fn x_forwarded_for(self) -> Self {
+        Self {
+            believed: Some(Believed::XForwardedFor),
+            ..self
+        }
+    }
+
+    /// Believes `Forwarded` alone, and leaves out what `X-Forwarded-For` says, see
+    /// [`x_forwarded_for`](Self::x_forwarded_for).
+    #[must_use]
+    pub fn forwarded(self) -> Self {
+        Self {
+            believed: Some(Believed::Forwarded),
+            ..self
+        }
     }
 
     /// Tells whether there are none, so that the peer of each connection is the client.
@@ -146,10 +178,17 @@ pub(crate) fn client_address(
         return Some(peer);
     }
     let (mut by_list, mut by_pairs) = (Chain::Empty, Chain::Empty);
+    let believes = |header| proxies.believed.is_none_or(|believed| believed == header);
     request.headers("x-forwarded-for", &mut |line| {
+        if !believes(Believed::XForwardedFor) {
+            return;
+        }
         by_list.read(line.rsplit(|byte| *byte == b','), address, proxies);
     });
     request.headers("forwarded", &mut |line| {
+        if !believes(Believed::Forwarded) {
+            return;
+        }
         by_pairs.read(RightSplit::new(line, b','), forwarded_for, proxies);
     });
     match (by_list, by_pairs) {

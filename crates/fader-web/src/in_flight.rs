@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicU32, AtomicUsize, Ordering};
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
-use fader::{Flags, Subscription};
+use fader::{Event, Flags, Subscription};
 use tokio::sync::watch;
 
 /// The requests that a service has in flight, by the arms that they have entered.
@@ -21,12 +21,14 @@ struct Counts {
     /// How many drains are going on.
     draining: AtomicUsize,
     draining_all: AtomicUsize,
-    /// Woken when scopes may have to retire, and while something drains by each request that ends.
+    /// Woken when scopes may have to retire.
     changes: Arc<watch::Sender<()>>,
+    /// Woken while something drains, when a request leaves an arm.
+    left: watch::Sender<()>,
     _swaps: Subscription,
 }
 
-/// An arm that was entered. Two threads that enter it for the first time at once make two of it.
+/// An arm that was entered. Where two threads enter it for the first time at once, there are two of it.
 struct ArmCount {
     flag: Box<str>,
     /// Empty where the flag served the default of the code.
@@ -40,8 +42,10 @@ impl InFlight {
         let changes = Arc::new(watch::Sender::new(()));
         let swaps = flags.subscribe({
             let changes = Arc::clone(&changes);
-            move |_| {
-                changes.send_replace(());
+            move |event| {
+                if let Event::Loaded(_) | Event::Overlaid(_) | Event::RolledBack(_) = event {
+                    changes.send_replace(());
+                }
             }
         });
         Self(Arc::new(Counts {
@@ -49,6 +53,7 @@ impl InFlight {
             draining: AtomicUsize::new(0),
             draining_all: AtomicUsize::new(0),
             changes,
+            left: watch::Sender::new(()),
             _swaps: swaps,
         }))
     }
@@ -88,15 +93,18 @@ impl InFlight {
         self.drain_matching(Some((flag, variant)), deadline).await
     }
 
-    /// Drains every arm: for a service that is about to stop.
+    /// Drains every arm: for a service that is about to stop. Unless the future is dropped before,
+    /// [`is_draining`](Self::is_draining) stays true from then on, so that no balancer sends new requests.
     pub async fn drain_all(&self, deadline: Duration) -> usize {
-        self.drain_matching(None, deadline).await
+        let left = self.drain_matching(None, deadline).await;
+        self.0.draining.fetch_add(1, Ordering::SeqCst);
+        left
     }
 
     async fn drain_matching(&self, arm: Option<(&str, &str)>, deadline: Duration) -> usize {
-        let mut changes = self.0.changes.subscribe();
+        let mut left = self.0.left.subscribe();
         let _draining = Draining::new(self, arm);
-        let is_idle = async { while self.left(arm) > 0 && changes.changed().await.is_ok() {} };
+        let is_idle = async { while self.left(arm) > 0 && left.changed().await.is_ok() {} };
         let _ = tokio::time::timeout(deadline, is_idle).await;
         self.left(arm)
     }
@@ -141,7 +149,7 @@ impl InFlight {
             arm.requests.fetch_sub(1, Ordering::SeqCst);
         }
         if self.is_draining() {
-            self.0.changes.send_replace(());
+            self.0.left.send_replace(());
         }
     }
 }
@@ -263,7 +271,7 @@ impl Entered {
         for place in self.arms.each() {
             let arm = place.load(Ordering::Acquire);
             if self.arm(arm).is_some_and(|(_, known)| *known.flag == *flag)
-                // A place that was left is not free: what comes behind it would be looked for before it.
+                // A place that was left is not used again: `add` looks for an arm up to the first free one.
                 && place.compare_exchange(arm, LEFT, Ordering::AcqRel, Ordering::Acquire).is_ok()
                 && let Some((number, _)) = self.arm(arm)
             {

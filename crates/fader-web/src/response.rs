@@ -47,19 +47,16 @@ pub(crate) fn grpc_ending(status: &[u8]) -> Ending {
     }
 }
 
-/// Sets the cookie of a new visitor, unless a shared cache may keep the response.
+/// Sets the cookie of a new visitor, unless a shared cache is told to keep the response. Any other response becomes
+/// private: a shared cache may also keep one that says nothing, or nothing but an age (RFC 9111, 3).
 pub(crate) fn set_visitor(response: &mut dyn ResponseView, set_cookie: &str) {
-    let (mut says_something, mut is_shared) = (false, false);
+    let mut is_shared = false;
     directives(response, |directive| {
-        says_something = true;
         is_shared |= lets_caches_share(directive);
     });
-    if is_shared {
-        return;
-    }
-    response.append("set-cookie", set_cookie);
-    if !says_something {
-        response.insert("cache-control", "private");
+    if !is_shared {
+        response.append("set-cookie", set_cookie);
+        make_private(response);
     }
 }
 
@@ -92,7 +89,8 @@ pub(crate) fn tell_caches(response: &mut dyn ResponseView, scope: &PinnedScope) 
     if !headers.is_empty() {
         response.append("vary", &headers);
     }
-    if is_private {
+    // What a limit or a fall-back has decided is in no header either.
+    if is_private || scope.differs() || scope.attributes().is_limited() {
         make_private(response);
     }
 }

@@ -7,7 +7,7 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use fader::{FlagKey, Flags};
 
 use crate::attributes::VISITOR;
-use crate::caps::{self, Cap, CappedFlag, Grants};
+use crate::caps::{Cap, CappedFlag, Grants};
 use crate::capture::Capture;
 use crate::client::TrustedProxies;
 use crate::in_flight::InFlight;
@@ -83,16 +83,16 @@ impl Routing {
     ///
     /// The cookie is set on navigations only (`Sec-Fetch-Mode: navigate`), so that the parts of a page that are
     /// requested at once don't make several visitors of one; and not on a response that a shared cache may keep
-    /// (`Cache-Control` with `public` or `s-maxage`), since the cache would hand one visitor to many. Where the response
-    /// says nothing of caches, `Cache-Control: private` goes with the cookie.
+    /// (`Cache-Control` with `public` or `s-maxage`), since the cache would hand one visitor to many. Any other response
+    /// with the cookie is made `Cache-Control: private`.
     pub fn visitor(self, visitor: Visitor) -> Self {
         self.with(|shared| shared.visitor = Some(visitor))
     }
 
     /// Sets whether each response gets the header `x-fader`, such as `new-checkout=gray`, with the flags that were
     /// asked for until its head was made; see [`decisions`](crate::decisions). It replaces one that the handler has set.
-    /// A response for which no flag was asked gets none. Default: `false`, since it tells a stranger which arm he got
-    /// and how the flag is called.
+    /// A response for which no flag was asked gets none. Default: `false`, since it tells a stranger which arm was
+    /// served and how the flag is called.
     pub fn response_header(self, response_header: bool) -> Self {
         self.with(|shared| shared.response_header = response_header)
     }
@@ -105,13 +105,13 @@ impl Routing {
         self.with(|shared| shared.cache_headers = cache_headers)
     }
 
-    /// Limits how many requests get a flag's `true`, see [`Cap`]. A later cap of the same flag replaces an earlier one;
-    /// of more than 32 flags the later ones are not limited. Default: no limit.
+    /// Limits how many requests get a flag's `true`, see [`Cap`]. A later cap of the same flag replaces an earlier one.
+    /// Default: no limit. Where there is a cap, a request takes an allocation more.
     pub fn cap(self, key: &'static FlagKey<bool>, cap: Cap) -> Self {
         self.with(|shared| {
             let others = shared.caps.iter().filter(|capped| !capped.is_of(key));
             let capped = Arc::new(CappedFlag::new(key, cap));
-            shared.caps = others.cloned().chain([capped]).take(caps::MOST).collect();
+            shared.caps = others.cloned().chain([capped]).collect();
         })
     }
 

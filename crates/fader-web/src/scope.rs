@@ -45,9 +45,9 @@ impl PinnedScope {
 
     /// Enters the arm that a flag chooses and returns the name of its variant, `None` where it serves the default of
     /// the code.
-    pub fn enter_variant<T: FlagValue + ?Sized>(&self, key: &'static FlagKey<T>) -> Option<&str> {
-        let variant = self.0.scope.variant(key);
-        self.0.entered.enter(key.name(), variant.unwrap_or(""));
+    pub fn enter_variant(&self, flag: impl AsRef<str>) -> Option<&str> {
+        let variant = self.0.scope.variant(&flag);
+        self.0.entered.enter(flag.as_ref(), variant.unwrap_or(""));
         variant
     }
 

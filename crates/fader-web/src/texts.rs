@@ -4,14 +4,17 @@ use arrayvec::ArrayString;
 
 /// Bytes of text that need no allocation.
 const FEW: usize = 192;
-/// Bytes of text that are kept of one request at most; what does not fit is missing.
-pub(crate) const MOST: usize = 65_535;
+/// Bytes of text that are kept of what one client sends at most; what does not fit is missing. What the service itself
+/// sets has room besides, so that no client can crowd it out.
+pub(crate) const MOST: usize = 65_536;
 
 #[derive(Default)]
 pub(crate) struct Texts {
     few: ArrayString<FEW>,
     /// What does not fit there.
     more: String,
+    /// How many bytes of all these the client has sent.
+    sent: usize,
 }
 
 /// Where a text lies.
@@ -23,12 +26,21 @@ pub(crate) struct Place {
 }
 
 impl Texts {
-    /// Puts a text behind the others; `None` where there is no room.
+    /// Puts a text that the client has sent behind the others; `None` where there is no room.
+    pub(crate) fn keep_sent(&mut self, text: &str) -> Option<Place> {
+        let sent = self.sent + text.len();
+        if sent > MOST {
+            return None;
+        }
+        self.sent = sent;
+        self.keep(text)
+    }
+
+    /// Puts a text behind the others; `None` beyond four gigabytes.
     pub(crate) fn keep(&mut self, text: &str) -> Option<Place> {
         let start = self.few.len();
         let (is_few, start) = match self.few.try_push_str(text) {
             Ok(()) => (true, start),
-            Err(_) if self.more.len() + text.len() > MOST => return None,
             Err(_) => {
                 let start = self.more.len();
                 self.more.push_str(text);

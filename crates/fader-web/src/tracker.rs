@@ -1,6 +1,7 @@
 //! Follows a request to its end, so that its outcome is told.
 
 use std::fmt;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::time::Instant;
 
 use fader::{Ending, Outcome};
@@ -73,12 +74,23 @@ impl Tracker {
         self.course.end(ending(response));
     }
 
-    /// Follows the body of the response too: the outcome is told at its end.
-    pub fn end_with_body(self, response: &dyn ResponseView) -> BodyTracker {
-        BodyTracker {
-            course: self.course,
-            ending: ending(response),
+    /// Follows the body of the response too, of `length` bytes if that is known: the outcome is told at its end. A
+    /// response whose body no server sends, by its status or its length, ends now.
+    pub fn end_with_body(
+        mut self,
+        response: &dyn ResponseView,
+        length: Option<u64>,
+    ) -> Option<BodyTracker> {
+        let ending = ending(response);
+        if length == Some(0) || matches!(response.status(), ..200 | 204 | 304) {
+            self.course.end(ending);
+            return None;
         }
+        Some(BodyTracker {
+            course: self.course,
+            ending,
+            left: length,
+        })
     }
 
     /// Ends the request where the inner service gave an error in the place of a response.
@@ -104,6 +116,7 @@ impl fmt::Debug for Tracker {
 pub struct BodyTracker {
     course: Course,
     ending: Ending,
+    left: Option<u64>,
 }
 
 impl BodyTracker {
@@ -119,10 +132,23 @@ impl BodyTracker {
         self.course.polled(poll)
     }
 
-    /// Takes `grpc-status` from the trailers: it is the outcome where the head told of success.
+    /// Ends the request with its trailers, which are the last of a body: `grpc-status` is the outcome where the head told
+    /// of success.
     pub fn trailers(&mut self, grpc_status: Option<&[u8]>) {
         if let (Some(status), Ending::Success) = (grpc_status, self.ending) {
             self.ending = grpc_ending(status);
+        }
+        self.end();
+    }
+
+    /// Counts bytes that were handed on. Where these are all that were announced, the request ends: a server asks for
+    /// nothing behind them.
+    pub fn sent(&mut self, bytes: usize) {
+        if let Some(left) = &mut self.left {
+            *left = left.saturating_sub(u64::try_from(bytes).unwrap_or(u64::MAX));
+            if *left == 0 {
+                self.end();
+            }
         }
     }
 
@@ -166,11 +192,13 @@ impl Course {
 
 impl Drop for Course {
     fn drop(&mut self) {
-        self.end(if self.is_polling {
+        let ending = if self.is_polling {
             Ending::Panic
         } else {
             Ending::Dropped
-        });
+        };
+        // While a panic unwinds, one of a sink would abort the process.
+        let _ = catch_unwind(AssertUnwindSafe(|| self.end(ending)));
     }
 }
 

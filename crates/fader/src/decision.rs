@@ -122,8 +122,6 @@ impl Decision {
     const ASKED: u64 = 1 << 63;
     /// Set by a scope when how it ended has been told to the sinks, or never will be.
     const SETTLED: u64 = 1 << 62;
-    /// Set by a scope beside [`SETTLED`](Self::SETTLED) when it was decided after the end.
-    const LATE: u64 = 1 << 61;
 
     /// Makes a decision that serves no variant.
     #[inline]
@@ -168,7 +166,6 @@ impl Decision {
         match note {
             Note::Asked => Self::ASKED,
             Note::Settled => Self::SETTLED,
-            Note::Late => Self::LATE,
         }
     }
 
@@ -189,10 +186,6 @@ impl Decision {
 
     pub(crate) fn was_settled(self) -> bool {
         self.to_word() & Self::SETTLED != 0
-    }
-
-    pub(crate) fn was_late(self) -> bool {
-        self.to_word() & Self::LATE != 0
     }
 
     #[inline]
@@ -241,7 +234,6 @@ impl Decision {
 pub(crate) enum Note {
     Asked,
     Settled,
-    Late,
 }
 
 /// How a decision came about.

@@ -41,3 +41,14 @@ async fn each_variant_has_its_arm_and_the_others_share_one() {
     assert_eq!(answer(&unknown).await, "otherwise");
     assert_eq!(answer(&arms()).await, "otherwise");
 }
+
+#[tokio::test]
+async fn whole_routers_are_arms_too() {
+    let arm = |text: &'static str| Router::new().route("/x", get(move || async move { text }));
+    for (variant, expected) in [("a", "router a"), ("c", "router")] {
+        let arms = by_variant(&RANKER, arm("router")).arm("a", arm("router a"));
+        let app = Router::new().fallback_service(arms);
+        let app = app.layer(FlagsLayer::new(Flags::fixed([("ranker", variant)])));
+        assert_eq!(answer(&app).await, expected);
+    }
+}

@@ -313,3 +313,23 @@ fn the_route_is_the_framework_s() {
     );
     assert_eq!(captured(&Request::default(), "request.route"), None);
 }
+
+#[test]
+fn no_client_crowds_out_what_the_service_sets() {
+    let request = Request {
+        query: Some("x".repeat(crate::texts::MOST - 1).leak()),
+        path: Some("/"),
+        ..Request::new(&[("x-more", "more")])
+    };
+    let names = [
+        "request.query.q",
+        "request.path",
+        "request.header.x-more",
+        "user.id",
+    ];
+    let snapshot = snapshot_wanting(&names);
+    let mut capture = Capture::new(&snapshot, &request, &TrustedProxies::default());
+    capture.set("user.id", "qa-1");
+    let attributes = capture.finish();
+    assert_eq!(value(&attributes, "user.id"), Some(ValueRef::Text("qa-1")));
+}

@@ -446,3 +446,16 @@ proptest! {
         let _ = format!("{address}/{prefix}").parse::<TrustedProxies>();
     }
 }
+
+#[test]
+fn the_header_that_proxies_write_can_be_named() {
+    let headers = [(LIST, "203.0.113.1"), (PAIRS, "for=203.0.113.2")];
+    let client = |proxies| client_address(&Request::new(&headers), &proxies);
+    assert_eq!(client(proxies()), None);
+    assert_eq!(client(proxies().x_forwarded_for()), parsed("203.0.113.1"));
+    assert_eq!(client(proxies().forwarded()), parsed("203.0.113.2"));
+    // What is not named is not read: the peer is the client where the other header is alone.
+    let forged = Request::new(&[(PAIRS, "for=203.0.113.2")]);
+    let peer = Some([10, 0, 0, 1].into());
+    assert_eq!(client_address(&forged, &proxies().x_forwarded_for()), peer);
+}

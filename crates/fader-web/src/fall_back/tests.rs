@@ -11,15 +11,27 @@ static FLAG: FlagKey<bool> = FlagKey::new("f", &false);
 
 #[test]
 fn only_what_may_be_done_twice_is() {
-    for (method, plain, idempotent) in [
-        ("GET", true, true),
-        ("HEAD", true, true),
-        ("POST", false, true),
-        ("PUT", false, true),
-        ("get", false, true),
+    for (method, upgrade, plain, idempotent) in [
+        ("GET", false, true, true),
+        ("HEAD", false, true, true),
+        ("POST", false, false, true),
+        ("PUT", false, false, true),
+        ("get", false, false, true),
+        ("GET", true, false, false),
+        ("CONNECT", false, false, false),
     ] {
-        assert_eq!(FallBack::new().repeats(method), plain);
-        assert_eq!(FallBack::new().idempotent(true).repeats(method), idempotent);
+        let headers: &[_] = if upgrade {
+            &[("upgrade", "websocket")]
+        } else {
+            &[]
+        };
+        let request = Request {
+            method: Some(method),
+            ..Request::new(headers)
+        };
+        assert_eq!(FallBack::new().repeats(&request), plain, "{method}");
+        let declared = FallBack::new().idempotent(true);
+        assert_eq!(declared.repeats(&request), idempotent, "{method}");
     }
 }
 

@@ -135,6 +135,8 @@ async fn draining_ends_at_its_deadline_and_when_it_is_dropped() {
         drop(gray);
     });
     assert_eq!(left, 0);
+    // The service is about to stop, and says so from here on.
+    assert!(in_flight.is_draining());
 }
 
 #[tokio::test(start_paused = true)]

@@ -37,7 +37,7 @@ fn a_visitor_goes_into_no_shared_cache() {
         (&[][..], true, &["private"][..]),
         (&["no-store"], true, &["no-store"]),
         (&["private, max-age=60"], true, &["private, max-age=60"]),
-        (&["max-age=60"], true, &["max-age=60"]),
+        (&["max-age=60"], true, &["private, max-age=60"]),
         (&["public, max-age=60"], false, &["public, max-age=60"]),
         (
             &["max-age=60", "S-MaxAge = 9"],

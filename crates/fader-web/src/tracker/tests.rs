@@ -93,7 +93,10 @@ fn a_panic_is_told_from_a_client_that_went_away() {
     drop(tracker);
     assert_eq!(watched.ending(), Some(Ending::Dropped));
 
-    let mut body = watched.drawn().end_with_body(&Response::new(200, &[]));
+    let mut body = watched
+        .drawn()
+        .end_with_body(&Response::new(200, &[]), None)
+        .unwrap();
     let panicked = catch_unwind(AssertUnwindSafe(|| body.polled(|| panic!("a stream's"))));
     assert!(panicked.is_err());
     drop(body);
@@ -103,7 +106,12 @@ fn a_panic_is_told_from_a_client_that_went_away() {
 #[test]
 fn a_body_is_followed_to_its_end() {
     let watched = Watched::new();
-    let body = |status| watched.drawn().end_with_body(&Response::new(status, &[]));
+    let body = |status| {
+        watched
+            .drawn()
+            .end_with_body(&Response::new(status, &[]), None)
+            .unwrap()
+    };
 
     let mut complete = body(200);
     assert_eq!(watched.ending(), None);
@@ -126,8 +134,8 @@ fn a_body_is_followed_to_its_end() {
         (500, Some(b"0"), Ending::ServerError),
     ] {
         let mut body = body(status);
+        // A server asks for nothing behind trailers.
         body.trailers(trailer);
-        body.end();
         assert_eq!(watched.ending(), Some(expected));
     }
 }
@@ -148,11 +156,53 @@ fn a_flag_read_while_the_body_is_made_counts_only_where_that_is_the_end() {
     assert_eq!(events(), [OutcomeEvent::Late]);
 
     let tracker = watched.routing.pin(&Request::default(), |_| {});
-    let mut body = tracker.end_with_body(&ok);
+    let mut body = tracker.end_with_body(&ok, None).unwrap();
     let _ = body.scope().resolve("f");
     body.end();
     assert!(matches!(
         &events()[..],
         [OutcomeEvent::Began, OutcomeEvent::Ended(_)]
     ));
+}
+
+#[test]
+fn a_body_ends_with_the_last_byte_that_was_announced() {
+    let watched = Watched::new();
+    let ok = Response::new(200, &[]);
+    let mut body = watched.drawn().end_with_body(&ok, Some(10)).unwrap();
+    for (bytes, ending) in [(4, None), (5, None), (1, Some(Ending::Success)), (1, None)] {
+        body.sent(bytes);
+        assert_eq!(watched.ending(), ending);
+    }
+    // A body that no server sends has ended before it began.
+    for (status, length) in [(200, Some(0)), (204, None), (304, Some(9)), (101, None)] {
+        let body = watched
+            .drawn()
+            .end_with_body(&Response::new(status, &[]), length);
+        assert!(body.is_none());
+        assert_eq!(watched.ending(), Some(Ending::of_status(status)));
+    }
+}
+
+#[test]
+fn a_sink_that_panics_aborts_no_process() {
+    struct Panics;
+
+    impl fader::OutcomeSink for Panics {
+        fn ended(&self, _: &fader::DrawnFlag<'_>, _: &Outcome) {
+            panic!("a sink's");
+        }
+    }
+
+    let watched = Watched::new();
+    watched
+        .routing
+        .flags()
+        .add_outcome_sink(Panics, Watch::Drawn);
+    let mut tracker = watched.drawn();
+    let panicked = catch_unwind(AssertUnwindSafe(move || {
+        tracker.polled(|| panic!("a handler's"))
+    }));
+    assert!(panicked.is_err());
+    drop(watched.drawn());
 }

@@ -1,10 +1,10 @@
 //! A unit of work: one snapshot, one time, one set of attributes.
 
 use std::fmt;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, OnceLock};
 
-use crate::attributes::Attributes;
+use crate::attributes::{AttributeName, Attributes, ValueRef};
 use crate::decision::{Answer, Decision, Note, Resolution};
 use crate::evaluate::{Evaluation, NoObserver, admitted, shortcut};
 use crate::explain::{Explanation, Recorder};
@@ -38,6 +38,8 @@ pub struct Scope<A> {
     snapshot: Snapshot,
     attributes: A,
     memo: ScopeMemo,
+    /// What was reported; the sinks are told at the end.
+    events: [OnceLock<&'static str>; 4],
     /// Whether a flag that is the same for everybody may be another one here: one is forced, or fell back.
     differs: AtomicBool,
 }
@@ -51,6 +53,7 @@ impl<A: Attributes> Scope<A> {
             snapshot,
             attributes,
             memo,
+            events: [const { OnceLock::new() }; 4],
         }
     }
 
@@ -110,22 +113,25 @@ impl<A: Attributes> Scope<A> {
         Some(forced.read().unwrap_or(key.default_value()))
     }
 
-    /// Returns the name of the variant that a flag serves, `None` where the key's default holds. Forced values have one
+    /// Returns the name of the variant that a flag serves, `None` where the caller's default holds. Forced values have one
     /// where their type has names, or the flag has a variant of that value.
     #[must_use]
-    pub fn variant<T: FlagValue + ?Sized>(&self, key: &FlagKey<T>) -> Option<&str> {
-        let live = &*self.snapshot.live;
-        let id = key.find(self.snapshot.lineage, &live.ruleset);
-        let found = live.entry(id);
-        let decision = found.map(|entry| self.decide(id, entry));
-        let variant = match self.forced(key.name()) {
+    pub fn variant(&self, flag: impl AsRef<str>) -> Option<&str> {
+        let (flag, live) = (flag.as_ref(), &*self.snapshot.live);
+        let found = live.ruleset.find(flag);
+        let found = found.and_then(|id| Some((id, live.entry(id)?)));
+        let decision = found.map(|(id, entry)| self.decide(id, entry));
+        let variant = match self.forced(flag) {
             Some(forced) => {
-                let known = found.and_then(|entry| forced.variant_of(&entry.flag));
-                return known.map_or(forced.variant, |at| self.name_of(id, at));
+                let known = found.and_then(|(_, entry)| forced.variant_of(&entry.flag));
+                let Some(known) = known else {
+                    return forced.variant;
+                };
+                known
             }
             None => decision?.variant()?,
         };
-        self.name_of(id, variant)
+        self.name_of(found?.0, variant)
     }
 
     fn name_of(&self, id: FlagId, variant: u16) -> Option<&str> {
@@ -289,25 +295,30 @@ impl<A: Attributes> Scope<A> {
         true
     }
 
-    /// Tells the sinks how the unit of work went for one flag, unless they know already.
+    /// Tells the sinks how the unit of work went for one flag and what was reported, unless they know already.
     fn settle(&self, id: FlagId, outcome: &Outcome) {
         let decision = self.memo.flag(id);
         if let Some(drawn) = decision.and_then(|decision| self.drawn(id, decision))
             && self.memo.mark(id, Note::Settled)
         {
-            self.snapshot.live.hooks.ended(&drawn, outcome);
+            let hooks = &self.snapshot.live.hooks;
+            hooks.ended(&drawn, outcome);
+            for event in self.events.iter().filter_map(OnceLock::get) {
+                hooks.reported(&drawn, event);
+            }
         }
     }
 
-    /// Reports an event of the service's own, such as `checkout_failed`, for each flag that was drawn until now.
-    pub fn report(&self, event: &str) {
-        let live = &self.snapshot.live;
-        for id in &live.watched {
-            let decision = self.memo.flag(*id).filter(|decision| !decision.was_late());
-            if let Some(drawn) = decision.and_then(|decision| self.drawn(*id, decision)) {
-                live.hooks.reported(&drawn, event);
-            }
-        }
+    /// Reports an event of the service's own, such as `checkout_failed`. With the end of the unit of work the sinks are
+    /// told of it, once for each flag that was drawn, however often it was reported.
+    ///
+    /// Returns whether they will be: not after the end, and not beyond four different events.
+    pub fn report(&self, event: &'static str) -> bool {
+        let kept = self
+            .events
+            .iter()
+            .any(|place| *place.get_or_init(|| event) == event);
+        kept && !self.memo.is_finished()
     }
 
     /// Gives up on a flag for this unit of work: it counts with this outcome, and from here on the scope serves what a
@@ -349,7 +360,7 @@ impl<A: Attributes> Scope<A> {
             // Numbers of flags hold for the life of a handle.
             let mut evaluation = Evaluation {
                 live: new,
-                attributes: &self.attributes,
+                attributes: &Unlimited(&self.attributes),
                 now: snapshot.now,
                 memo: &memo,
                 overrides: None,
@@ -380,6 +391,15 @@ impl<A: Attributes> Scope<A> {
     }
 }
 
+/// Attributes of somebody who only wants to know: nobody is admitted, so no place is taken.
+struct Unlimited<'a, A>(&'a A);
+
+impl<A: Attributes> Attributes for Unlimited<'_, A> {
+    fn get(&self, name: AttributeName<'_>) -> Option<ValueRef<'_>> {
+        self.0.get(name)
+    }
+}
+
 /// Reads what a decision serves.
 #[inline(always)]
 fn read_served<'s, T: FlagValue + ?Sized>(
@@ -404,6 +424,12 @@ impl<A> Scope<A> {
     #[must_use]
     pub fn snapshot(&self) -> &Snapshot {
         &self.snapshot
+    }
+
+    /// Tells whether a flag fell back here, see [`fall_back`](Self::fall_back), or one is forced.
+    #[must_use]
+    pub fn differs(&self) -> bool {
+        self.differs.load(Ordering::Relaxed)
     }
 
     /// Returns the attributes.

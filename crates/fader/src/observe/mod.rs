@@ -46,7 +46,6 @@ pub(crate) fn tell_drawn(
     };
     // Either the end has settled this decision, or it is late; see `Scope::finish`.
     if memo.is_finished() && memo.mark(id, Note::Settled) {
-        memo.mark(id, Note::Late);
         live.hooks.late(&drawn);
     } else {
         live.hooks.began(&drawn);
@@ -66,7 +65,8 @@ pub trait OutcomeSink: Send + Sync {
     /// A unit of work that was drawn for a flag has ended.
     fn ended(&self, drawn: &DrawnFlag<'_>, outcome: &Outcome);
 
-    /// The service reports an event of its own, such as `checkout_failed`, see [`Scope::report`](crate::Scope::report).
+    /// The service has reported an event of its own, such as `checkout_failed`, see
+    /// [`Scope::report`](crate::Scope::report). It comes right behind `ended`, once for each event.
     fn reported(&self, drawn: &DrawnFlag<'_>, event: &str) {
         let _ = (drawn, event);
     }
