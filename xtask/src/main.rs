@@ -7,6 +7,7 @@ mod check;
 mod invariants;
 mod peers;
 mod tools;
+mod web;
 
 use std::process::ExitCode;
 
@@ -25,6 +26,8 @@ usage: cargo xtask COMMAND
                   than benches/instructions.json keeps
   bench --instructions --bless
                   keeps the new figures
+  bench-web [axum|actix] [--pairs NUMBER] [--format table|json]
+                  measures what the flags cost a server: CPU time a request, and latency
   bench-peers     measures other engines beside this one, and writes docs/BENCHMARKS.md";
 
 fn main() -> ExitCode {
@@ -48,6 +51,7 @@ fn run(arguments: &[&str]) -> anyhow::Result<()> {
             check::run()
         }
         ["bench", options @ ..] => bench::run(options),
+        ["bench-web", options @ ..] => web::run(options),
         ["bench-peers"] => peers::run(),
         [] | ["help" | "--help" | "-h"] => {
             println!("{USAGE}");
