@@ -1,5 +1,9 @@
-//! The README's examples, compiled and run as doc tests.
+//! The examples of the README and of the pages under `docs`, compiled and run as doc tests.
 
 #[cfg(doctest)]
 #[doc = include_str!("../README.md")]
 struct Readme;
+
+#[cfg(doctest)]
+#[doc = include_str!("../docs/GRAY-ROUTING.md")]
+struct GrayRouting;

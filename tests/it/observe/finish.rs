@@ -40,7 +40,7 @@ fn what_is_first_read_after_the_end_is_late() {
         assert!(*scope.get(&F) && *scope.get(&G));
     }
     scope.finish(failure());
-    scope.report("failed");
+    assert!(!scope.report("failed"));
     scope.fall_back("f", failure());
     assert_eq!(guarded.take(), ["late f ramp gray on"]);
     assert_eq!(
@@ -49,7 +49,6 @@ fn what_is_first_read_after_the_end_is_late() {
             "began g rules[0] gray on",
             "ended success g rules[0] gray on",
             "late f ramp gray on",
-            "reported failed g rules[0] gray on",
         ]
     );
 }
@@ -66,38 +65,46 @@ fn a_prerequisite_can_be_late_as_well() {
 }
 
 #[test]
-fn an_event_is_reported_for_what_was_drawn_until_then() {
+fn an_event_is_told_with_the_end_once_for_each_flag_that_was_drawn() {
     let (handle, _, _control) = guarded(F_AND_G);
     let told = watched(&handle, Watch::Drawn);
     let scope = handle.scope(user());
-    scope.report("early");
-    assert_eq!(told.take(), [""; 0]);
+    assert!(scope.report("early"));
     let _ = scope.get(&F);
-    scope.report("one");
+    assert!(scope.report("late") && scope.report("early"));
     let _ = scope.get(&G);
-    scope.report("two");
+    assert_eq!(
+        told.take(),
+        ["began f ramp gray on", "began g rules[0] gray on"]
+    );
     scope.finish(success());
-    told.take();
-    scope.report("after");
     assert_eq!(
         told.take(),
         [
-            "reported after f ramp gray on",
-            "reported after g rules[0] gray on"
+            "ended success f ramp gray on",
+            "ended success g rules[0] gray on",
+            "reported early f ramp gray on",
+            "reported early g rules[0] gray on",
+            "reported late f ramp gray on",
+            "reported late g rules[0] gray on",
         ]
     );
+    assert!(!scope.report("after") && !scope.report("early"));
+    assert_eq!(told.take(), [""; 0]);
+}
+
+#[test]
+fn four_different_events_are_told_and_no_more() {
+    let (handle, told, _control) = guarded(F_AND_G);
     let scope = handle.scope(user());
     let _ = scope.get(&F);
-    scope.report("x");
-    scope.report("x");
-    assert_eq!(
-        told.take(),
-        [
-            "began f ramp gray on",
-            "reported x f ramp gray on",
-            "reported x f ramp gray on"
-        ]
-    );
+    let events = ["a", "b", "c", "d", "e", "a"];
+    let kept = events.map(|event| scope.report(event));
+    assert_eq!(kept, [true, true, true, true, false, true]);
+    scope.finish(success());
+    let told = told.take();
+    let reported = told.iter().filter(|line| line.starts_with("reported"));
+    assert_eq!(reported.count(), 4, "{told:?}");
 }
 
 #[test]

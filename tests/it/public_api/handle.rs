@@ -116,7 +116,7 @@ fn builder() {
 fn scope() {
     fn reads<A: Attributes, T: FlagValue + ?Sized, N: AsRef<str>>() {
         let _: for<'s> fn(&'s Scope<A>, &'s FlagKey<T>) -> &'s T = Scope::get;
-        let _: for<'s> fn(&'s Scope<A>, &FlagKey<T>) -> Option<&'s str> = Scope::variant;
+        let _: for<'s> fn(&'s Scope<A>, N) -> Option<&'s str> = Scope::variant;
         let _: fn(&Scope<A>, N) -> Resolution = Scope::resolve;
         let _: fn(&Scope<A>, N) -> Explanation = Scope::explain;
     }

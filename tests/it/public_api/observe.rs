@@ -35,7 +35,8 @@ fn hooks_of_a_handle() {
 fn ends_of_a_scope() {
     fn ends<A: Attributes, N: AsRef<str>>() {
         let _: fn(&Scope<A>, Outcome) -> bool = Scope::finish;
-        let _: fn(&Scope<A>, &str) = Scope::report;
+        let _: fn(&Scope<A>, &'static str) -> bool = Scope::report;
+        let _: fn(&Scope<A>) -> bool = Scope::differs;
         let _: fn(&Scope<A>, N, Outcome) = Scope::fall_back;
         let _: fn(&Scope<A>, &Snapshot) -> bool = Scope::agrees_with;
     }
