@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use crate::service::{Connection, Service, wait_for};
+use crate::service::{Connection, Example, wait_for};
 
 /// How long the short form lasts; `LOAD_SECONDS` sets another length.
 const SECONDS: u64 = 3;
@@ -107,12 +107,11 @@ fn ask(address: SocketAddr, user: &str, stop: &AtomicBool) -> Seen {
     seen
 }
 
-#[test]
-fn under_load() {
+pub fn under_load(example: Example) {
     let seconds = std::env::var("LOAD_SECONDS").map_or(SECONDS, |text| {
         text.parse().expect("LOAD_SECONDS is a number")
     });
-    let service = Service::start_with(&good(1));
+    let service = example.start_with(&good(1));
     let stop = AtomicBool::new(false);
     let (seen, last) = thread::scope(|scope| {
         let clients: Vec<_> = (0..CONNECTIONS)

@@ -1,4 +1,4 @@
-//! The example as a process of its own, and a client that sends what it is told and retries nothing.
+//! An example as a process of its own, and a client that sends what it is told and retries nothing.
 
 use std::io::{self, BufRead, BufReader, Read, Write};
 use std::net::{SocketAddr, TcpStream};
@@ -31,50 +31,60 @@ pub fn wait_for<T>(what: &str, mut attempt: impl FnMut() -> Option<T>) -> T {
     }
 }
 
-/// The example's binary. Cargo builds it before the package's tests, unless a test is named before `--`.
-fn command(arguments: &[&str]) -> Command {
-    let test = std::env::current_exe().unwrap();
-    let profile = test.ancestors().nth(2).unwrap();
-    let binary = profile
-        .join("examples")
-        .join(format!("gray_axum{}", std::env::consts::EXE_SUFFIX));
-    assert!(
-        binary.exists(),
-        "{} is not built: name tests behind `--`, as in `cargo test -p fader-examples -- under_load`",
-        binary.display()
-    );
-    let mut command = Command::new(binary);
-    command
-        .args(arguments)
-        .stdin(Stdio::null())
-        .stdout(Stdio::piped())
-        .stderr(Stdio::piped());
-    command
-}
+/// One of the examples, by the name of its binary.
+#[derive(Clone, Copy, PartialEq)]
+pub struct Example(&'static str);
 
-/// Runs the example where it is expected to fail.
-pub fn run(arguments: &[&str]) -> Output {
-    command(arguments).output().unwrap()
-}
+pub const AXUM: Example = Example("gray_axum");
+pub const ACTIX: Example = Example("gray_actix");
 
-/// A running example with documents of its own.
-pub struct Service {
-    child: Child,
-    pub address: SocketAddr,
-    directory: TempDir,
-    stdout: Arc<Mutex<String>>,
-    stderr: Arc<Mutex<String>>,
-}
+impl Example {
+    /// The example's binary. Cargo builds it before the package's tests, unless a test is named before `--`.
+    fn command(self, arguments: &[&str]) -> Command {
+        let test = std::env::current_exe().unwrap();
+        let profile = test.ancestors().nth(2).unwrap();
+        let binary =
+            profile
+                .join("examples")
+                .join(format!("{}{}", self.0, std::env::consts::EXE_SUFFIX));
+        assert!(
+            binary.exists(),
+            "{} is not built: name tests behind `--`, as in `cargo test -p fader-examples -- under_load`",
+            binary.display()
+        );
+        let mut command = Command::new(binary);
+        command
+            .args(arguments)
+            .env("FADER_VISITOR_KEY", "a key for the tests of 32 bytes.")
+            .stdin(Stdio::null())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped());
+        command
+    }
 
-impl Service {
+    /// Runs it where it is expected to fail.
+    pub fn run(self, arguments: &[&str]) -> Output {
+        self.command(arguments).output().unwrap()
+    }
+
     /// Starts on a copy of the example document.
-    pub fn start() -> Self {
+    pub fn start(self) -> Service {
         let document = std::fs::read_to_string(root().join("flags.example.json")).unwrap();
-        Self::start_with(&document)
+        self.start_with(&document)
     }
 
     /// Starts on a document, beside a copy of the example's lists.
-    pub fn start_with(document: &str) -> Self {
+    pub fn start_with(self, document: &str) -> Service {
+        self.start_as(document, &[], |_| ())
+    }
+
+    /// Starts on a document with further arguments, and whatever else is to be set.
+    pub fn start_as(
+        self,
+        document: &str,
+        arguments: &[&str],
+        set: impl FnOnce(&mut Command),
+    ) -> Service {
         let directory = tempfile::tempdir().unwrap();
         let path = directory.path().join("flags.json");
         std::fs::create_dir(directory.path().join("lists")).unwrap();
@@ -85,9 +95,10 @@ impl Service {
         .unwrap();
         std::fs::write(&path, document).unwrap();
 
-        let mut child = command(&["--addr", "127.0.0.1:0", "--flags", path.to_str().unwrap()])
-            .spawn()
-            .unwrap();
+        let flags = path.to_str().unwrap();
+        let mut command = self.command(&["--addr", "127.0.0.1:0", "--flags", flags]);
+        set(command.args(arguments));
+        let mut child = command.spawn().unwrap();
         let stdout = collect(child.stdout.take().unwrap());
         let stderr = collect(child.stderr.take().unwrap());
         let address = wait_for("the address that it listens on", || {
@@ -101,7 +112,7 @@ impl Service {
             let (_, rest) = said.split_once("listening on http://")?;
             rest.split_once(',')?.0.parse().ok()
         });
-        Self {
+        Service {
             child,
             address,
             directory,
@@ -109,7 +120,18 @@ impl Service {
             stderr,
         }
     }
+}
 
+/// A running example with documents of its own.
+pub struct Service {
+    child: Child,
+    pub address: SocketAddr,
+    directory: TempDir,
+    stdout: Arc<Mutex<String>>,
+    stderr: Arc<Mutex<String>>,
+}
+
+impl Service {
     pub fn document(&self) -> PathBuf {
         self.directory.path().join("flags.json")
     }
@@ -201,13 +223,23 @@ impl Connection {
     }
 
     pub fn get(&mut self, path: &str, headers: &[(&str, &str)]) -> io::Result<Answer> {
-        let mut request = format!("GET {path} HTTP/1.1\r\nhost: localhost\r\n");
+        self.request("GET", path, headers)?;
+        self.receive()
+    }
+
+    /// Sends a request without a body.
+    pub fn request(
+        &mut self,
+        method: &str,
+        path: &str,
+        headers: &[(&str, &str)],
+    ) -> io::Result<()> {
+        let mut request = format!("{method} {path} HTTP/1.1\r\nhost: localhost\r\n");
         for (name, value) in headers {
             request.push_str(&format!("{name}: {value}\r\n"));
         }
         request.push_str("\r\n");
-        self.send(&request)?;
-        self.receive()
+        self.send(&request)
     }
 
     /// Sends a part of a request.
@@ -216,21 +248,7 @@ impl Connection {
     }
 
     pub fn receive(&mut self) -> io::Result<Answer> {
-        let first = self.line()?;
-        let status = first.split(' ').nth(1).and_then(|code| code.parse().ok());
-        let mut headers = Vec::new();
-        loop {
-            let line = self.line()?;
-            let Some((name, value)) = line.split_once(':') else {
-                break;
-            };
-            headers.push((name.to_ascii_lowercase(), value.trim().to_owned()));
-        }
-        let mut answer = Answer {
-            status: status.ok_or(io::ErrorKind::InvalidData)?,
-            headers,
-            body: String::new(),
-        };
+        let mut answer = self.receive_head()?;
         let length = answer
             .header("content-length")
             .and_then(|length| length.parse().ok());
@@ -238,6 +256,52 @@ impl Connection {
         self.stream.read_exact(&mut body)?;
         answer.body = String::from_utf8(body).map_err(|_| io::ErrorKind::InvalidData)?;
         Ok(answer)
+    }
+
+    /// Receives what stands before a body.
+    pub fn receive_head(&mut self) -> io::Result<Answer> {
+        let first = self.line()?;
+        let status = first.split(' ').nth(1).and_then(|code| code.parse().ok());
+        let mut headers = Vec::new();
+        while let Some((name, value)) = self.line()?.split_once(':') {
+            headers.push((name.to_ascii_lowercase(), value.trim().to_owned()));
+        }
+        Ok(Answer {
+            status: status.ok_or(io::ErrorKind::InvalidData)?,
+            headers,
+            body: String::new(),
+        })
+    }
+
+    /// Receives bytes up to a text.
+    pub fn receive_until(&mut self, text: &str) -> Vec<u8> {
+        let mut received = Vec::new();
+        while !received.ends_with(text.as_bytes()) {
+            let mut byte = [0];
+            self.stream.read_exact(&mut byte).unwrap();
+            received.push(byte[0]);
+        }
+        received
+    }
+
+    /// Whether nothing comes for a while.
+    pub fn is_silent(&mut self) -> bool {
+        let within = |connection: &Self, patience| {
+            let stream = connection.stream.get_ref();
+            stream.set_read_timeout(Some(patience)).unwrap();
+        };
+        within(self, Duration::from_millis(300));
+        let is_silent = self.stream.fill_buf().is_err();
+        within(self, PATIENCE);
+        is_silent
+    }
+
+    /// Sends until the other side takes no more.
+    pub fn flood(&mut self, part: &[u8]) {
+        let stream = self.stream.get_mut();
+        let patience = Some(Duration::from_millis(500));
+        stream.set_write_timeout(patience).unwrap();
+        while stream.write_all(part).is_ok() {}
     }
 
     /// Whether the other side closes, without another byte.
