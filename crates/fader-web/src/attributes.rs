@@ -218,10 +218,10 @@ impl RequestAttributes {
             return Ok(());
         };
         let refuse = |found: u64| {
-            let problem = if found & note::LATE == 0 {
-                Problem::Read
-            } else {
+            let problem = if found & note::READ == 0 {
                 Problem::Identified
+            } else {
+                Problem::Read
             };
             Err(IdentifyError {
                 name: name.into(),

@@ -30,8 +30,8 @@ const NO_TOKEN: &AsciiSet = &NON_ALPHANUMERIC
 /// flag was asked for.
 ///
 /// It names the flags that the service asked for until now, in the order of the document, each with its variant. A flag
-/// that served the caller's own default (it is unknown, set aside, or disabled without an `off`) has no variant and
-/// stands alone, without `=`. Characters that HTTP allows in no token are percent-encoded. The value has at most 1,024
+/// that served the caller's own default (it is set aside, or disabled without an `off`) has no variant and stands alone,
+/// without `=`; one that the document lacks is not named. Characters that HTTP allows in no token are percent-encoded. The value has at most 1,024
 /// bytes: a decision that does not fit is left out whole.
 #[must_use]
 pub fn decisions<A: Attributes>(scope: &Scope<A>) -> Option<String> {

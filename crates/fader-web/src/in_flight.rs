@@ -90,23 +90,17 @@ impl InFlight {
     /// It keeps no new request from the arm: change the document first. Meanwhile [`is_draining`](Self::is_draining) is
     /// true; dropping the future ends it. It needs a tokio runtime with its timer.
     pub async fn drain(&self, flag: &str, variant: &str, deadline: Duration) -> usize {
-        self.drain_matching(Some((flag, variant)), deadline).await
+        let draining = Draining::new(self, Some((flag, variant)));
+        draining.wait(deadline).await
     }
 
     /// Drains every arm: for a service that is about to stop. Unless the future is dropped before,
     /// [`is_draining`](Self::is_draining) stays true from then on, so that no balancer sends new requests.
     pub async fn drain_all(&self, deadline: Duration) -> usize {
-        let left = self.drain_matching(None, deadline).await;
-        self.0.draining.fetch_add(1, Ordering::SeqCst);
+        let mut draining = Draining::new(self, None);
+        let left = draining.wait(deadline).await;
+        draining.is_for_good = true;
         left
-    }
-
-    async fn drain_matching(&self, arm: Option<(&str, &str)>, deadline: Duration) -> usize {
-        let mut left = self.0.left.subscribe();
-        let _draining = Draining::new(self, arm);
-        let is_idle = async { while self.left(arm) > 0 && left.changed().await.is_ok() {} };
-        let _ = tokio::time::timeout(deadline, is_idle).await;
-        self.left(arm)
     }
 
     fn left(&self, arm: Option<(&str, &str)>) -> usize {
@@ -171,31 +165,46 @@ impl fmt::Debug for InFlight {
 
 /// An arm that drains, or all of them, until this is dropped.
 struct Draining<'a> {
-    counts: &'a Counts,
+    in_flight: &'a InFlight,
     /// None for all.
     arm: Option<usize>,
+    name: Option<(&'a str, &'a str)>,
+    /// Whether it goes on when this is dropped.
+    is_for_good: bool,
 }
 
 impl<'a> Draining<'a> {
-    fn new(in_flight: &'a InFlight, arm: Option<(&str, &str)>) -> Self {
+    fn new(in_flight: &'a InFlight, name: Option<(&'a str, &'a str)>) -> Self {
         let draining = Self {
-            counts: &in_flight.0,
+            in_flight,
             // One that was never entered is noted, so that a request which enters it meanwhile is drained too.
-            arm: arm.map(|(flag, variant)| in_flight.number(flag, variant)),
+            arm: name.map(|(flag, variant)| in_flight.number(flag, variant)),
+            name,
+            is_for_good: false,
         };
         draining.each(|count| {
             count.fetch_add(1, Ordering::SeqCst);
         });
-        draining.counts.changes.send_replace(());
+        in_flight.0.changes.send_replace(());
         draining
     }
 
+    /// Waits until none is left, but no longer than `deadline`. Returns how many are left.
+    async fn wait(&self, deadline: Duration) -> usize {
+        let mut left = self.in_flight.0.left.subscribe();
+        let is_idle =
+            async { while self.in_flight.left(self.name) > 0 && left.changed().await.is_ok() {} };
+        let _ = tokio::time::timeout(deadline, is_idle).await;
+        self.in_flight.left(self.name)
+    }
+
     fn each(&self, change: impl Fn(&AtomicUsize)) {
-        change(&self.counts.draining);
+        let counts = &self.in_flight.0;
+        change(&counts.draining);
         match self.arm {
-            None => change(&self.counts.draining_all),
+            None => change(&counts.draining_all),
             Some(number) => {
-                if let Some(arm) = self.counts.arms.get(number) {
+                if let Some(arm) = counts.arms.get(number) {
                     change(&arm.draining);
                 }
             }
@@ -205,9 +214,11 @@ impl<'a> Draining<'a> {
 
 impl Drop for Draining<'_> {
     fn drop(&mut self) {
-        self.each(|count| {
-            count.fetch_sub(1, Ordering::SeqCst);
-        });
+        if !self.is_for_good {
+            self.each(|count| {
+                count.fetch_sub(1, Ordering::SeqCst);
+            });
+        }
     }
 }
 

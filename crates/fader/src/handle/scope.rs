@@ -301,11 +301,15 @@ impl<A: Attributes> Scope<A> {
         if let Some(drawn) = decision.and_then(|decision| self.drawn(id, decision))
             && self.memo.mark(id, Note::Settled)
         {
-            let hooks = &self.snapshot.live.hooks;
-            hooks.ended(&drawn, outcome);
-            for event in self.events.iter().filter_map(OnceLock::get) {
-                hooks.reported(&drawn, event);
-            }
+            self.tell_end(&drawn, outcome);
+        }
+    }
+
+    fn tell_end(&self, drawn: &DrawnFlag<'_>, outcome: &Outcome) {
+        let hooks = &self.snapshot.live.hooks;
+        hooks.ended(drawn, outcome);
+        for event in self.events.iter().filter_map(OnceLock::get) {
+            hooks.reported(drawn, event);
         }
     }
 
@@ -333,7 +337,7 @@ impl<A: Attributes> Scope<A> {
             let unsettled =
                 replaced.filter(|decision| entry.is_watched() && !decision.was_settled());
             if let Some(drawn) = unsettled.and_then(|decision| self.drawn(id, decision)) {
-                live.hooks.ended(&drawn, &outcome);
+                self.tell_end(&drawn, &outcome);
             }
         }
     }
@@ -346,15 +350,23 @@ impl<A: Attributes> Scope<A> {
     pub fn agrees_with(&self, snapshot: &Snapshot) -> bool {
         let (old, new) = (&self.snapshot.live.ruleset, &snapshot.live);
         let memo = ScopeMemo::new(&new.ruleset);
+        // Flags that fell back or were capped stay so, for those that depend on them too.
+        let withdrawn = |id: FlagId| {
+            let kept = self.memo.flag(id).is_some_and(Decision::is_killed);
+            let entry = self.snapshot.live.entry(id);
+            let was_killed = |entry: &Entry| matches!(entry.course, Course::Fixed(decision) if decision.is_killed());
+            kept && !entry.is_some_and(was_killed)
+        };
+        for id in old.order.iter().filter(|id| withdrawn(**id)) {
+            if let Some(entry) = new.entry(*id) {
+                memo.replace(*id, entry.flag.killed());
+            }
+        }
         old.order.iter().all(|id| {
             let Some(kept) = self.memo.asked(*id) else {
                 return true;
             };
-            let entry = self.snapshot.live.entry(*id);
-            let was_killed = entry.is_some_and(
-                |entry| matches!(entry.course, Course::Fixed(decision) if decision.is_killed()),
-            );
-            if self.is_forced(*id) || kept.is_killed() && !was_killed {
+            if self.is_forced(*id) || withdrawn(*id) {
                 return true;
             }
             // Numbers of flags hold for the life of a handle.
