@@ -3,92 +3,50 @@
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 
-use actix_web::body::{BodySize, MessageBody};
+use actix_web::body::{BodySize, BoxBody, MessageBody};
 use actix_web::dev::ServiceResponse;
-use actix_web::http::{Method, StatusCode};
+use actix_web::http::Method;
 use actix_web::web::Bytes;
 use fader_web::{BodyTracker, Tracker};
 use pin_project_lite::pin_project;
 
 use crate::view::HeadView;
 
-/// Where a request ends, for a response with a body of type `B`: [`AtHead`] or [`AtBodyEnd`].
-pub trait End<B>: sealed::Sealed {
-    /// The body that the middleware passes on.
-    type Body;
-
-    #[doc(hidden)]
-    fn end(tracker: Tracker, response: ServiceResponse<B>) -> ServiceResponse<Self::Body>;
-}
-
-/// The request ends at the head of its response.
-#[derive(Clone, Copy, Debug)]
-#[non_exhaustive]
-pub struct AtHead;
-
-/// The request ends with the body of its response.
-#[derive(Clone, Copy, Debug)]
-#[non_exhaustive]
-pub struct AtBodyEnd;
-
-mod sealed {
-    #[expect(unnameable_types, reason = "nobody else implements it")]
-    pub trait Sealed {}
-    impl Sealed for super::AtHead {}
-    impl Sealed for super::AtBodyEnd {}
-}
-
-impl<B> End<B> for AtHead {
-    type Body = B;
-
-    fn end(tracker: Tracker, mut response: ServiceResponse<B>) -> ServiceResponse<B> {
-        tracker.end_at_head(&HeadView(response.response_mut().head_mut()));
-        response
-    }
-}
-
-impl<B: MessageBody> End<B> for AtBodyEnd {
-    type Body = TrackedBody<B>;
-
-    fn end(tracker: Tracker, response: ServiceResponse<B>) -> ServiceResponse<Self::Body> {
-        let is_head = response.request().method() == Method::HEAD;
-        response.map_body(|head, inner| {
-            let size = inner.size();
-            // actix-web sends no body then, and may not ask for it. After 101 it sends one: what the server says.
-            let sends_none =
-                [StatusCode::NO_CONTENT, StatusCode::NOT_MODIFIED].contains(&head.status);
-            let tracker = if is_head || sends_none || size.is_eof() {
-                tracker.end_at_head(&HeadView(head));
-                None
-            } else {
-                Some(tracker.end_with_body(&HeadView(head)))
-            };
-            let left = match size {
-                BodySize::Sized(left) => Some(left),
-                BodySize::None | BodySize::Stream => None,
-            };
-            TrackedBody {
-                inner,
-                left,
-                tracker,
-            }
-        })
-    }
-}
-
 pin_project! {
     /// A body that is followed to its end, see
-    /// [`FlagsMiddleware::until_body_end`](crate::FlagsMiddleware::until_body_end).
+    /// [`FlagsMiddleware::until_body_end`](crate::FlagsMiddleware::until_body_end), or one that is left as it was.
     #[derive(Debug)]
     pub struct TrackedBody<B> {
         #[pin]
         inner: B,
-        // How many bytes are to come, where that is known: a client that has them all may close the connection, and
-        // nobody asks for the end behind them.
-        left: Option<u64>,
         // None where the request has ended.
         tracker: Option<BodyTracker>,
     }
+}
+
+/// Adds what the routing says to the head of a response, and ends the request there or with the body.
+pub(crate) fn track<B: MessageBody>(
+    mut tracker: Tracker,
+    response: ServiceResponse<B>,
+    until_body_end: bool,
+) -> ServiceResponse<TrackedBody<B>> {
+    let is_head = response.request().method() == Method::HEAD;
+    response.map_body(|head, inner| {
+        let mut head = HeadView(head);
+        tracker.head(&mut head);
+        let tracker = if until_body_end {
+            let length = match inner.size() {
+                BodySize::Sized(length) if !is_head => Some(length),
+                BodySize::Stream if !is_head => None,
+                _ => Some(0),
+            };
+            tracker.end_with_body(&head, length)
+        } else {
+            tracker.end_at_head(&head);
+            None
+        };
+        TrackedBody { inner, tracker }
+    })
 }
 
 impl<B: MessageBody> MessageBody for TrackedBody<B> {
@@ -110,37 +68,28 @@ impl<B: MessageBody> MessageBody for TrackedBody<B> {
         match &chunk {
             None => tracker.end(),
             Some(Err(_)) => tracker.fail(),
-            Some(Ok(chunk)) => {
-                if let Some(left) = this.left {
-                    let length = u64::try_from(chunk.len()).unwrap_or(u64::MAX);
-                    *left = left.saturating_sub(length);
-                }
-                if *this.left == Some(0) {
-                    tracker.end();
-                }
-            }
+            Some(Ok(chunk)) => tracker.sent(chunk.len()),
         }
         Poll::Ready(chunk)
     }
 
     fn try_into_bytes(self) -> Result<Bytes, Self> {
-        let Self {
-            inner,
-            left,
-            mut tracker,
-        } = self;
-        match inner.try_into_bytes() {
-            Ok(bytes) => {
-                if let Some(tracker) = &mut tracker {
-                    tracker.end();
-                }
-                Ok(bytes)
-            }
-            Err(inner) => Err(Self {
-                inner,
-                left,
-                tracker,
-            }),
+        let Self { inner, mut tracker } = self;
+        let bytes = inner.try_into_bytes();
+        if let (Ok(_), Some(tracker)) = (&bytes, &mut tracker) {
+            tracker.end();
+        }
+        bytes.map_err(|inner| Self { inner, tracker })
+    }
+
+    /// A body that is left as it was is boxed as it would be without this, so not again.
+    fn boxed(self) -> BoxBody
+    where
+        Self: 'static,
+    {
+        match self.tracker {
+            None => self.inner.boxed(),
+            Some(_) => BoxBody::new(self),
         }
     }
 }

@@ -38,12 +38,10 @@
 //! # }
 //! ```
 
-use std::error::Error as StdError;
-use std::fmt;
 use std::future::{Ready, ready};
 use std::marker::PhantomData;
 use std::rc::Rc;
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, ready};
 
 use actix_web::body::{EitherBody, MessageBody};
 use actix_web::dev::{Payload, Service, ServiceRequest, ServiceResponse, Transform};
@@ -54,39 +52,40 @@ use fader::{FlagKey, FlagType};
 use fader_web::InFlight;
 use futures_util::future::{Either, LocalBoxFuture, MapOk, TryFutureExt};
 
-use crate::gray::both_ready;
-use crate::scope::is_on;
+use crate::scope::{RequestScope, enter};
 
 /// A guard that lets a route serve while a flag is on for the request, or while it is off.
 ///
 /// It sees the scope of a [`FlagsMiddleware`](crate::FlagsMiddleware) that is around what routes: around the `App`, or
 /// around the scope in which the guarded route is. A guard of a scope or resource is asked before the middleware that
 /// wraps it.
+///
+/// It counts nobody in flight, since another guard may still refuse the route: a route that is to be drained has an arm
+/// of its own with [`gray`](crate::gray()), or [`FlagOn`], or calls [`PinnedScope::enter`](crate::PinnedScope::enter).
 #[derive(Clone, Copy, Debug)]
 #[must_use]
 pub struct FlagGuard {
     flag: &'static FlagKey<bool>,
-    serves: bool,
+    on: bool,
 }
 
 impl FlagGuard {
     /// Lets the route serve where the flag is on.
     pub const fn on(flag: &'static FlagKey<bool>) -> Self {
-        Self { flag, serves: true }
+        Self { flag, on: true }
     }
 
     /// Lets the route serve where the flag is off.
     pub const fn off(flag: &'static FlagKey<bool>) -> Self {
-        Self {
-            flag,
-            serves: false,
-        }
+        Self { flag, on: false }
     }
 }
 
 impl Guard for FlagGuard {
     fn check(&self, context: &GuardContext<'_>) -> bool {
-        is_on(&context.req_data(), self.flag) == self.serves
+        let extensions = context.req_data();
+        let scope = extensions.get::<RequestScope>();
+        scope.is_some_and(|scope| *scope.get(self.flag)) == self.on
     }
 }
 
@@ -95,6 +94,7 @@ impl Guard for FlagGuard {
 /// # Errors
 ///
 /// [`FlagOff`], which is answered as a path that is not there. With `Option<FlagOn<T>>` it is `None`.
+#[derive(Debug)]
 pub struct FlagOn<T>(PhantomData<fn() -> T>);
 
 impl<T: FlagType<Value = bool>> FromRequest for FlagOn<T> {
@@ -102,31 +102,17 @@ impl<T: FlagType<Value = bool>> FromRequest for FlagOn<T> {
     type Future = Ready<Result<Self, FlagOff>>;
 
     fn from_request(request: &HttpRequest, _: &mut Payload) -> Self::Future {
-        let on = is_on(&request.extensions(), T::key()).then_some(Self(PhantomData));
-        ready(on.ok_or(FlagOff { _private: () }))
-    }
-}
-
-impl<T: FlagType> fmt::Debug for FlagOn<T> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_tuple("FlagOn").field(&T::key().as_ref()).finish()
+        let on = enter(&request.extensions(), T::key()).then_some(Self(PhantomData));
+        ready(on.ok_or(FlagOff))
     }
 }
 
 /// Why there is no [`FlagOn`]: the flag is off. It is answered with status 404 and no body, as actix-web answers by
 /// default where nothing is found.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct FlagOff {
-    _private: (),
-}
-
-impl fmt::Display for FlagOff {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("the flag is off")
-    }
-}
-
-impl StdError for FlagOff {}
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("the flag is off")]
+#[non_exhaustive]
+pub struct FlagOff;
 
 impl ResponseError for FlagOff {
     fn status_code(&self) -> StatusCode {
@@ -145,7 +131,7 @@ pub fn when<M>(flag: &'static FlagKey<bool>, middleware: M) -> When<M> {
 }
 
 /// The middleware that [`when`] makes.
-#[derive(Clone, Copy)]
+#[derive(Clone, Copy, Debug)]
 #[must_use]
 pub struct When<M> {
     flag: &'static FlagKey<bool>,
@@ -169,18 +155,7 @@ where
     fn new_transform(&self, inner: S) -> Self::Future {
         let (flag, inner) = (self.flag, Rc::new(inner));
         let on = self.middleware.new_transform(Rc::clone(&inner));
-        Box::pin(async move {
-            let on = on.await?;
-            Ok(WhenService { flag, on, inner })
-        })
-    }
-}
-
-impl<M> fmt::Debug for When<M> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("When")
-            .field("flag", &self.flag.name())
-            .finish_non_exhaustive()
+        Box::pin(on.map_ok(move |on| WhenService { flag, on, inner }))
     }
 }
 
@@ -193,9 +168,6 @@ pub struct WhenService<M, S> {
     inner: Rc<S>,
 }
 
-/// Puts the body of an arm where it belongs.
-type Place<B, E> = fn(ServiceResponse<B>) -> ServiceResponse<E>;
-
 impl<M, S, B, C> Service<ServiceRequest> for WhenService<M, S>
 where
     M: Service<ServiceRequest, Response = ServiceResponse<C>, Error = Error>,
@@ -204,21 +176,22 @@ where
     type Response = ServiceResponse<EitherBody<C, B>>;
     type Error = Error;
     type Future = Either<
-        MapOk<M::Future, Place<C, EitherBody<C, B>>>,
-        MapOk<S::Future, Place<B, EitherBody<C, B>>>,
+        MapOk<M::Future, fn(ServiceResponse<C>) -> Self::Response>,
+        MapOk<S::Future, fn(ServiceResponse<B>) -> Self::Response>,
     >;
 
     fn poll_ready(&self, cx: &mut Context<'_>) -> Poll<Result<(), Error>> {
-        both_ready(&self.on, &self.inner, cx)
+        ready!(self.on.poll_ready(cx))?;
+        self.inner.poll_ready(cx)
     }
 
     fn call(&self, request: ServiceRequest) -> Self::Future {
-        if is_on(&request.extensions(), self.flag) {
-            let left: Place<C, _> = ServiceResponse::map_into_left_body;
-            Either::Left(self.on.call(request).map_ok(left))
+        if enter(&request.extensions(), self.flag) {
+            let response = self.on.call(request);
+            Either::Left(response.map_ok(ServiceResponse::map_into_left_body))
         } else {
-            let right: Place<B, _> = ServiceResponse::map_into_right_body;
-            Either::Right(self.inner.call(request).map_ok(right))
+            let response = self.inner.call(request);
+            Either::Right(response.map_ok(ServiceResponse::map_into_right_body))
         }
     }
 }
@@ -235,9 +208,7 @@ where
 /// let app = App::new().route("/ready", web::get().to(readiness(routing.in_flight())));
 /// # let _ = app;
 /// ```
-pub fn readiness(
-    in_flight: InFlight,
-) -> impl Fn() -> Ready<(&'static str, StatusCode)> + Clone + 'static {
+pub fn readiness(in_flight: InFlight) -> impl Fn() -> Ready<(&'static str, StatusCode)> + Clone {
     move || {
         ready(if in_flight.is_draining() {
             ("draining", StatusCode::SERVICE_UNAVAILABLE)

@@ -42,19 +42,18 @@
 //! asked. Arms nest, and they serve wherever actix-web takes such a factory, as in
 //! [`App::default_service`](actix_web::App::default_service).
 
-use std::fmt;
-use std::future::Future;
 use std::rc::Rc;
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, ready};
 
 use actix_web::dev::{Service, ServiceFactory, ServiceRequest, ServiceResponse};
 use actix_web::{Error, HttpMessage};
 use fader::FlagKey;
 use fader_web::FallBack;
-use futures_util::future::{Either, LocalBoxFuture};
+use futures_util::future::{Either, LocalBoxFuture, TryFutureExt, try_join};
 
 use crate::repeat;
-use crate::scope::is_on;
+use crate::scope::enter;
+use crate::view::View;
 
 /// What every arm is.
 pub trait ArmFactory:
@@ -89,19 +88,17 @@ impl<S> ArmFactory for S where
 pub fn gray<G, H>(flag: &'static FlagKey<bool>, gray: G, stable: H) -> Gray<G, H> {
     Gray {
         flag,
-        gray,
-        stable,
+        arms: Rc::new((gray, stable)),
         fall_back: None,
     }
 }
 
-/// The service factory that [`gray()`] makes.
-#[derive(Clone, Copy)]
+/// What [`gray()`] makes: the factory of a service, and the service.
+#[derive(Clone, Debug)]
 #[must_use]
 pub struct Gray<G, H> {
     flag: &'static FlagKey<bool>,
-    gray: G,
-    stable: H,
+    arms: Rc<(G, H)>,
     fall_back: Option<FallBack>,
 }
 
@@ -133,42 +130,23 @@ where
     type Response = ServiceResponse;
     type Error = Error;
     type Config = ();
-    type Service = GrayService<G::Service, H::Service>;
+    type Service = Gray<G::Service, H::Service>;
     type InitError = ();
     type Future = LocalBoxFuture<'static, Result<Self::Service, ()>>;
 
     fn new_service(&self, (): ()) -> Self::Future {
         let (flag, fall_back) = (self.flag, self.fall_back);
-        let arms = both(&self.gray, &self.stable);
-        Box::pin(async move {
-            Ok(GrayService {
-                flag,
-                arms: Rc::new(arms.await?),
-                fall_back,
-            })
-        })
+        let (gray, stable) = &*self.arms;
+        let arms = try_join(gray.new_service(()), stable.new_service(()));
+        Box::pin(arms.map_ok(move |arms| Gray {
+            flag,
+            arms: Rc::new(arms),
+            fall_back,
+        }))
     }
 }
 
-impl<G, H> fmt::Debug for Gray<G, H> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Gray")
-            .field("flag", &self.flag.name())
-            .field("fall_back", &self.fall_back)
-            .finish_non_exhaustive()
-    }
-}
-
-/// The service of [`Gray`].
-#[derive(Debug)]
-#[must_use]
-pub struct GrayService<G, H> {
-    flag: &'static FlagKey<bool>,
-    arms: Rc<(G, H)>,
-    fall_back: Option<FallBack>,
-}
-
-impl<G, H> Service<ServiceRequest> for GrayService<G, H>
+impl<G, H> Service<ServiceRequest> for Gray<G, H>
 where
     G: Service<ServiceRequest, Response = ServiceResponse, Error = Error> + 'static,
     H: Service<ServiceRequest, Response = ServiceResponse, Error = Error> + 'static,
@@ -181,45 +159,22 @@ where
     >;
 
     fn poll_ready(&self, cx: &mut Context<'_>) -> Poll<Result<(), Error>> {
-        both_ready(&self.arms.0, &self.arms.1, cx)
+        ready!(self.arms.0.poll_ready(cx))?;
+        self.arms.1.poll_ready(cx)
     }
 
     fn call(&self, request: ServiceRequest) -> Self::Future {
-        if !is_on(&request.extensions(), self.flag) {
+        if !enter(&request.extensions(), self.flag) {
             return Either::Left(Either::Right(self.arms.1.call(request)));
         }
         match self.fall_back {
-            Some(limits) if repeat::repeats(limits, &request) => {
+            Some(limits) if limits.repeats(&View::new(&request)) => {
                 let arms = Rc::clone(&self.arms);
                 let answer = repeat::answer(self.flag, arms, limits, request);
                 Either::Right(Box::pin(answer))
             }
             _ => Either::Left(Either::Left(self.arms.0.call(request))),
         }
-    }
-}
-
-/// Makes the services of two arms, one after the other.
-pub(crate) fn both<A: ArmFactory, B: ArmFactory>(
-    first: &A,
-    second: &B,
-) -> impl Future<Output = Result<(A::Service, B::Service), ()>> + use<A, B> {
-    let (first, second) = (first.new_service(()), second.new_service(()));
-    async move { Ok((first.await?, second.await?)) }
-}
-
-pub(crate) fn both_ready<A, B>(
-    first: &A,
-    second: &B,
-    cx: &mut Context<'_>,
-) -> Poll<Result<(), Error>>
-where
-    A: Service<ServiceRequest, Error = Error>,
-    B: Service<ServiceRequest, Error = Error>,
-{
-    match (first.poll_ready(cx)?, second.poll_ready(cx)?) {
-        (Poll::Ready(()), Poll::Ready(())) => Poll::Ready(Ok(())),
-        _ => Poll::Pending,
     }
 }
 

@@ -41,7 +41,7 @@
 //! ```
 //!
 //! - [`middleware`]: the middleware; [`RequestScope`] extracts its scope
-//! - [`gray`](mod@gray): two arms behind one route, or many ([`by_variant`]), with a way back ([`FallBack`])
+//! - [`gray`](mod@gray): two arms behind one route, or [many](variants), with a way back ([`FallBack`])
 //! - [`gate`]: routes and middleware that are there only while a flag is on
 //!
 //! What both adapters share stands in [`fader_web`]: which attributes a request has, the visitor cookie, trusted
@@ -53,19 +53,19 @@ pub mod gray;
 pub mod middleware;
 mod repeat;
 mod scope;
-mod variants;
+pub mod variants;
 mod view;
 
-pub use body::{AtBodyEnd, AtHead, End, TrackedBody};
+pub use body::TrackedBody;
 pub use fader_web::{
-    BodyTracker, Cap, Capture, FallBack, IdentifyError, InFlight, PinnedScope, RequestAttributes,
-    Routing, TrustedProxies, TrustedProxiesError, Visitor, VisitorError, host,
+    Cap, Capture, FallBack, IdentifyError, InFlight, PinnedScope, RequestAttributes, Routing,
+    TrustedProxies, TrustedProxiesError, Visitor, VisitorError, host,
 };
 pub use gate::{FlagGuard, FlagOff, FlagOn, readiness, when};
 pub use gray::{ArmFactory, gray};
 pub use middleware::FlagsMiddleware;
 pub use scope::{MissingFlagsLayer, RequestScope};
-pub use variants::{Arm, ByVariant, by_variant};
+pub use variants::by_variant;
 
 #[cfg(test)]
 mod testing;

@@ -64,14 +64,21 @@
 //! # Consistency
 //!
 //! The scope is made when the request comes in and holds that version of the document until the last clone of it is
-//! dropped. Where two such middlewares are nested, what is inside the inner one sees the scope of the inner one. Guards
-//! see the scope where the middleware is around what routes: around the `App` for its routes, not around the route.
+//! dropped. Guards see it where the middleware is around what routes: around the `App` for its routes, not around the
+//! route.
+//!
+//! One middleware is enough: put it around all that asks for flags, and tell it later what is known later with
+//! [`PinnedScope::identify`](fader_web::PinnedScope::identify). Where two are nested, what is inside the inner one sees
+//! the scope of the inner one; a flag that is asked for in both counts twice, and each makes visitors of its own.
 //!
 //! # Outcomes
 //!
 //! The status of the response is the request's outcome, told at its head or, with [`FlagsMiddleware::until_body_end`],
 //! at the end of its body. Where the wrapped service gives an error instead, its status counts; nothing is added to the
 //! head of the response that actix-web makes of it.
+//!
+//! A middleware that gives slow handlers up belongs inside of this one, where its status, 408 or 504, counts as a
+//! time-out. Outside of this one it drops the future, which counts as a client that went away.
 //!
 //! A panic counts as one. actix-web catches none: the connection, or with HTTP/2 the stream, ends without a response,
 //! and the worker goes on.
@@ -80,18 +87,17 @@
 //! writing to it fails. A connection that the client has closed on its side counts as half closed, and the handler runs
 //! on, unless the server has `h1_allow_half_closed(false)`. With HTTP/2 the handler always runs to its end.
 
-use std::fmt;
 use std::future::{Future, Ready, ready};
-use std::marker::PhantomData;
 use std::pin::Pin;
 use std::task::{Context, Poll};
 
+use actix_web::body::MessageBody;
 use actix_web::dev::{ResponseHead, Service, ServiceRequest, ServiceResponse, Transform};
 use actix_web::{Error, HttpMessage};
 use fader_web::{Capture, Routing, Tracker};
 use pin_project_lite::pin_project;
 
-use crate::body::{AtBodyEnd, AtHead, End};
+use crate::body::{TrackedBody, track};
 use crate::scope::RequestScope;
 use crate::view::{HeadView, View};
 
@@ -102,12 +108,12 @@ pub type NoAttributes = fn(&ServiceRequest, &mut Capture<'_>);
 ///
 /// **Make the [`Routing`] outside of the closure of `HttpServer::new`** and clone it there, since actix-web runs that
 /// closure once a worker; see the [crate's page](crate). The [module docs](self) have an example.
-#[derive(Clone)]
+#[derive(Clone, Debug)]
 #[must_use]
-pub struct FlagsMiddleware<F = NoAttributes, E = AtHead> {
+pub struct FlagsMiddleware<F = NoAttributes> {
     routing: Routing,
     attributes: F,
-    end: PhantomData<E>,
+    until_body_end: bool,
 }
 
 impl FlagsMiddleware {
@@ -116,90 +122,77 @@ impl FlagsMiddleware {
         Self {
             routing: routing.into(),
             attributes: |_, _| {},
-            end: PhantomData,
+            until_body_end: false,
         }
     }
 }
 
-impl<F, E> FlagsMiddleware<F, E> {
+impl<F> FlagsMiddleware<F> {
     /// Sets the closure that adds attributes to those of the request itself, such as `user.id` from a session that an
     /// outer middleware has put into the request's extensions. It replaces an earlier one. Default: none.
     ///
     /// It runs once per request, before any rule asks; [`Capture::is_wanted`] tells it what no rule can ask for.
-    pub fn attributes<G>(self, attributes: G) -> FlagsMiddleware<G, E>
+    pub fn attributes<G>(self, attributes: G) -> FlagsMiddleware<G>
     where
         G: Fn(&ServiceRequest, &mut Capture<'_>),
     {
         FlagsMiddleware {
             routing: self.routing,
             attributes,
-            end: PhantomData,
+            until_body_end: self.until_body_end,
         }
     }
 
     /// Takes the end of the response's body for that of the request, in the place of its head: for streams and
     /// downloads. Latency is then the time until the last byte is handed out, flags read while the body is made still
-    /// count, and a stream that breaks off is an error. The stream of a 101, such as a WebSocket's, is a body too.
+    /// count, and a stream that breaks off is an error. A response with 101, such as a WebSocket's, still ends at its
+    /// head.
     ///
-    /// It wraps the body. One that is whole already, such as a `String`, ends when it is handed on: to the connection,
-    /// or to an outer middleware that takes it at once, as what is around scopes and resources does.
-    pub fn until_body_end(self) -> FlagsMiddleware<F, AtBodyEnd> {
-        FlagsMiddleware {
-            routing: self.routing,
-            attributes: self.attributes,
-            end: PhantomData,
+    /// A body that is whole already, such as a `String`, ends when it is handed on: to the connection, or to an outer
+    /// middleware that takes it at once, as what is around scopes and resources does.
+    pub fn until_body_end(self) -> Self {
+        Self {
+            until_body_end: true,
+            ..self
         }
     }
 }
 
-impl<S, F, E, B> Transform<S, ServiceRequest> for FlagsMiddleware<F, E>
+impl<S, F, B> Transform<S, ServiceRequest> for FlagsMiddleware<F>
 where
     S: Service<ServiceRequest, Response = ServiceResponse<B>, Error = Error>,
     F: Fn(&ServiceRequest, &mut Capture<'_>) + Clone,
-    E: End<B>,
+    B: MessageBody,
 {
-    type Response = ServiceResponse<E::Body>;
+    type Response = ServiceResponse<TrackedBody<B>>;
     type Error = Error;
-    type Transform = FlagsService<S, F, E>;
+    type Transform = FlagsService<S, F>;
     type InitError = ();
     type Future = Ready<Result<Self::Transform, ()>>;
 
     fn new_transform(&self, inner: S) -> Self::Future {
-        ready(Ok(FlagsService {
-            inner,
-            routing: self.routing.clone(),
-            attributes: self.attributes.clone(),
-            end: PhantomData,
-        }))
-    }
-}
-
-impl<F, E> fmt::Debug for FlagsMiddleware<F, E> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("FlagsMiddleware")
-            .field("routing", &self.routing)
-            .finish_non_exhaustive()
+        let layer = self.clone();
+        ready(Ok(FlagsService { inner, layer }))
     }
 }
 
 /// The service that [`FlagsMiddleware`] makes.
+#[derive(Debug)]
 #[must_use]
-pub struct FlagsService<S, F = NoAttributes, E = AtHead> {
+pub struct FlagsService<S, F = NoAttributes> {
     inner: S,
-    routing: Routing,
-    attributes: F,
-    end: PhantomData<E>,
+    layer: FlagsMiddleware<F>,
 }
 
-impl<S, F, E, B> Service<ServiceRequest> for FlagsService<S, F, E>
+impl<S, F, B> Service<ServiceRequest> for FlagsService<S, F>
 where
     S: Service<ServiceRequest, Response = ServiceResponse<B>, Error = Error>,
     F: Fn(&ServiceRequest, &mut Capture<'_>),
-    E: End<B>,
+    B: MessageBody,
 {
-    type Response = ServiceResponse<E::Body>;
+    type Response = ServiceResponse<TrackedBody<B>>;
     type Error = Error;
-    type Future = ResponseFuture<S::Future, E>;
+    type Future = ResponseFuture<S::Future>;
 
     #[inline]
     fn poll_ready(&self, cx: &mut Context<'_>) -> Poll<Result<(), Error>> {
@@ -208,44 +201,36 @@ where
 
     fn call(&self, request: ServiceRequest) -> Self::Future {
         let view = View::new(&request);
-        let add = |capture: &mut Capture<'_>| (self.attributes)(&request, capture);
-        let mut tracker = self.routing.pin(&view, add);
+        let add = |capture: &mut Capture<'_>| (self.layer.attributes)(&request, capture);
+        let mut tracker = self.layer.routing.pin(&view, add);
         let scope = RequestScope(tracker.scope().clone());
         request.extensions_mut().insert(scope);
         ResponseFuture {
             inner: tracker.polled(|| self.inner.call(request)),
             tracker: Some(tracker),
-            end: PhantomData,
+            until_body_end: self.layer.until_body_end,
         }
-    }
-}
-
-impl<S, F, E> fmt::Debug for FlagsService<S, F, E> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("FlagsService")
-            .field("routing", &self.routing)
-            .finish_non_exhaustive()
     }
 }
 
 pin_project! {
     /// The response future of [`FlagsService`].
     #[derive(Debug)]
-    pub struct ResponseFuture<F, E = AtHead> {
+    pub struct ResponseFuture<F> {
         #[pin]
         inner: F,
         // None once it is done.
         tracker: Option<Tracker>,
-        end: PhantomData<E>,
+        until_body_end: bool,
     }
 }
 
-impl<F, E, B> Future for ResponseFuture<F, E>
+impl<F, B> Future for ResponseFuture<F>
 where
     F: Future<Output = Result<ServiceResponse<B>, Error>>,
-    E: End<B>,
+    B: MessageBody,
 {
-    type Output = Result<ServiceResponse<E::Body>, Error>;
+    type Output = Result<ServiceResponse<TrackedBody<B>>, Error>;
 
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         let this = self.project();
@@ -258,10 +243,7 @@ where
             return Poll::Pending;
         };
         Poll::Ready(match result {
-            Ok(mut response) => {
-                tracker.head(&mut HeadView(response.response_mut().head_mut()));
-                Ok(E::end(tracker, response))
-            }
+            Ok(response) => Ok(track(tracker, response, *this.until_body_end)),
             Err(error) => {
                 let mut head = ResponseHead::new(error.as_response_error().status_code());
                 tracker.end_at_head(&HeadView(&mut head));

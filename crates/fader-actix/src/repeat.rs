@@ -3,7 +3,6 @@
 use std::rc::Rc;
 
 use actix_web::dev::{Payload, Service, ServiceRequest, ServiceResponse};
-use actix_web::http::{Method, header};
 use actix_web::web::{Bytes, BytesMut};
 use actix_web::{Error, HttpMessage};
 use fader::FlagKey;
@@ -11,14 +10,6 @@ use fader_web::FallBack;
 use futures_util::stream::{self, StreamExt as _};
 
 use crate::scope::RequestScope;
-
-/// Tells whether a request may be done twice. What comes through a tunnel is no body: it has no end before the response
-/// begins.
-pub(crate) fn repeats(limits: FallBack, request: &ServiceRequest) -> bool {
-    let is_tunnel =
-        request.method() == Method::CONNECT || request.headers().contains_key(header::UPGRADE);
-    !is_tunnel && limits.repeats(request.method().as_str())
-}
 
 /// Has the first arm answer, and the second one where the first fails.
 pub(crate) async fn answer<G, H>(
@@ -63,8 +54,7 @@ async fn buffer(request: &mut ServiceRequest) -> Option<Bytes> {
             }
             other => {
                 let read = stream::iter([Ok(body.freeze()), other]);
-                let payload_again = read.chain(payload.take()).boxed_local();
-                *payload = Payload::from(payload_again);
+                *payload = Payload::from(read.chain(payload.take()).boxed_local());
                 return None;
             }
         }

@@ -1,7 +1,5 @@
 //! The scope of a request as an extractor.
 
-use std::error::Error;
-use std::fmt;
 use std::future::{Ready, ready};
 use std::ops::Deref;
 
@@ -36,29 +34,21 @@ impl FromRequest for RequestScope {
 
     fn from_request(request: &HttpRequest, _: &mut Payload) -> Self::Future {
         let scope = request.extensions().get::<Self>().cloned();
-        ready(scope.ok_or(MissingFlagsLayer { _private: () }))
+        ready(scope.ok_or(MissingFlagsLayer))
     }
 }
 
 /// Why there is no [`RequestScope`]: no [`FlagsMiddleware`](crate::FlagsMiddleware) is around the route. It is answered
 /// with status 500.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct MissingFlagsLayer {
-    _private: (),
-}
-
-impl fmt::Display for MissingFlagsLayer {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("the flags layer is missing on this route")
-    }
-}
-
-impl Error for MissingFlagsLayer {}
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("the flags layer is missing on this route")]
+#[non_exhaustive]
+pub struct MissingFlagsLayer;
 
 impl ResponseError for MissingFlagsLayer {}
 
-/// Tells whether a flag is on for a request, and enters its arm.
-pub(crate) fn is_on(extensions: &Extensions, flag: &'static FlagKey<bool>) -> bool {
+/// Enters the arm of a flag for a request, and tells whether it is on.
+pub(crate) fn enter(extensions: &Extensions, flag: &'static FlagKey<bool>) -> bool {
     let scope = extensions.get::<RequestScope>();
     scope.is_some_and(|scope| *scope.enter(flag))
 }

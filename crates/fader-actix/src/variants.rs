@@ -1,18 +1,20 @@
 //! An arm for each variant of a flag.
 
-use std::fmt;
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, ready};
 
-use actix_web::dev::{Extensions, Service, ServiceFactory, ServiceRequest, ServiceResponse};
+use actix_web::dev::{Service, ServiceFactory, ServiceRequest, ServiceResponse};
 use actix_web::{Error, HttpMessage};
-use fader::{FlagKey, FlagValue};
-use futures_util::future::{Either, LocalBoxFuture};
+use fader::FlagKey;
+use futures_util::future::{LocalBoxFuture, TryFutureExt, try_join, try_join_all};
 
-use crate::gray::{ArmFactory, both, both_ready};
+use crate::gray::ArmFactory;
 use crate::scope::RequestScope;
 
 /// Makes a service with an arm for each of some variants of a flag; `otherwise` serves all other variants, and the
 /// default of the code. Where [`FlagsMiddleware`](crate::FlagsMiddleware) is missing, `otherwise` is called.
+///
+/// All arms are of one type, as those are that [`web::to`](actix_web::web::to) makes; of any other service factory
+/// [`Route::service`](actix_web::Route::service) makes one of that type. Picking an arm boxes nothing.
 ///
 /// ```
 /// use actix_web::{App, test, web};
@@ -37,123 +39,74 @@ use crate::scope::RequestScope;
 /// # Ok(())
 /// # }
 /// ```
-pub fn by_variant<T: FlagValue + ?Sized, O>(
-    flag: &'static FlagKey<T>,
-    otherwise: O,
-) -> ByVariant<T, O> {
+pub fn by_variant<T: ?Sized, S>(flag: &'static FlagKey<T>, otherwise: S) -> ByVariant<S> {
     ByVariant {
-        flag,
-        arms: otherwise,
+        flag: flag.name(),
+        arms: Vec::new(),
+        otherwise,
     }
 }
 
-/// The service factory that [`by_variant`] makes.
+/// What [`by_variant`] makes: the factory of a service, and the service.
+#[derive(Clone, Debug)]
 #[must_use]
-pub struct ByVariant<T: ?Sized + 'static, A> {
-    flag: &'static FlagKey<T>,
-    arms: A,
+pub struct ByVariant<S> {
+    flag: &'static str,
+    arms: Vec<(&'static str, S)>,
+    otherwise: S,
 }
 
-impl<T: ?Sized, A> ByVariant<T, A> {
-    /// Adds the arm that serves a variant, by its name in the document. It replaces an earlier one of that name.
-    pub fn arm<S>(self, variant: &'static str, arm: S) -> ByVariant<T, Arm<T, S, A>> {
-        ByVariant {
-            flag: self.flag,
-            arms: Arm {
-                flag: self.flag,
-                variant,
-                arm,
-                otherwise: self.arms,
-            },
-        }
+impl<S> ByVariant<S> {
+    /// Adds the arm that serves a variant, by its name in the document. Of two for one variant the later counts.
+    pub fn arm(mut self, variant: &'static str, arm: S) -> Self {
+        self.arms.push((variant, arm));
+        self
     }
 }
 
-impl<T: ?Sized, A: ArmFactory> ServiceFactory<ServiceRequest> for ByVariant<T, A> {
+impl<S: ArmFactory> ServiceFactory<ServiceRequest> for ByVariant<S> {
     type Response = ServiceResponse;
     type Error = Error;
     type Config = ();
-    type Service = A::Service;
-    type InitError = ();
-    type Future = A::Future;
-
-    fn new_service(&self, (): ()) -> Self::Future {
-        self.arms.new_service(())
-    }
-}
-
-impl<T: ?Sized, A> fmt::Debug for ByVariant<T, A> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("ByVariant")
-            .field("flag", &self.flag.name())
-            .finish_non_exhaustive()
-    }
-}
-
-/// One arm of [`ByVariant`] before the others: as a factory, and as the service that it makes.
-#[derive(Debug)]
-#[must_use]
-pub struct Arm<T: ?Sized + 'static, S, O> {
-    flag: &'static FlagKey<T>,
-    variant: &'static str,
-    arm: S,
-    otherwise: O,
-}
-
-impl<T: FlagValue + ?Sized, S, O> Arm<T, S, O> {
-    fn is_served(&self, extensions: &Extensions) -> bool {
-        let scope = extensions.get::<RequestScope>();
-        scope.is_some_and(|scope| scope.enter_variant(self.flag) == Some(self.variant))
-    }
-}
-
-impl<T, S, O> ServiceFactory<ServiceRequest> for Arm<T, S, O>
-where
-    T: FlagValue + ?Sized,
-    S: ArmFactory,
-    O: ArmFactory,
-{
-    type Response = ServiceResponse;
-    type Error = Error;
-    type Config = ();
-    type Service = Arm<T, S::Service, O::Service>;
+    type Service = ByVariant<S::Service>;
     type InitError = ();
     type Future = LocalBoxFuture<'static, Result<Self::Service, ()>>;
 
     fn new_service(&self, (): ()) -> Self::Future {
-        let (flag, variant) = (self.flag, self.variant);
-        let arms = both(&self.arm, &self.otherwise);
-        Box::pin(async move {
-            let (arm, otherwise) = arms.await?;
-            Ok(Arm {
-                flag,
-                variant,
-                arm,
-                otherwise,
-            })
-        })
+        let (flag, arms) = (self.flag, self.arms.iter());
+        let arms = arms.map(|&(name, ref arm)| arm.new_service(()).map_ok(move |arm| (name, arm)));
+        let made = try_join(try_join_all(arms), self.otherwise.new_service(()));
+        Box::pin(made.map_ok(move |(arms, otherwise)| ByVariant {
+            flag,
+            arms,
+            otherwise,
+        }))
     }
 }
 
-impl<T, S, O> Service<ServiceRequest> for Arm<T, S, O>
+impl<S> Service<ServiceRequest> for ByVariant<S>
 where
-    T: FlagValue + ?Sized,
     S: Service<ServiceRequest, Response = ServiceResponse, Error = Error>,
-    O: Service<ServiceRequest, Response = ServiceResponse, Error = Error>,
 {
     type Response = ServiceResponse;
     type Error = Error;
-    type Future = Either<S::Future, O::Future>;
+    type Future = S::Future;
 
     fn poll_ready(&self, cx: &mut Context<'_>) -> Poll<Result<(), Error>> {
-        both_ready(&self.arm, &self.otherwise, cx)
+        for (_, arm) in &self.arms {
+            ready!(arm.poll_ready(cx))?;
+        }
+        self.otherwise.poll_ready(cx)
     }
 
     fn call(&self, request: ServiceRequest) -> Self::Future {
-        if self.is_served(&request.extensions()) {
-            Either::Left(self.arm.call(request))
-        } else {
-            Either::Right(self.otherwise.call(request))
-        }
+        let arm = {
+            let extensions = request.extensions();
+            let scope = extensions.get::<RequestScope>();
+            let variant = scope.and_then(|scope| scope.enter_variant(self.flag));
+            let mut arms = self.arms.iter().rev();
+            arms.find(|(name, _)| Some(*name) == variant)
+        };
+        arm.map_or(&self.otherwise, |(_, arm)| arm).call(request)
     }
 }

@@ -48,8 +48,7 @@ impl RequestView for View<'_> {
     }
 
     fn authority(&self) -> Option<&str> {
-        let authority = self.request.uri().authority();
-        authority.map(|authority| authority.as_str())
+        self.request.uri().authority().map(|it| it.as_str())
     }
 
     fn header(&self, name: &str) -> Option<&[u8]> {

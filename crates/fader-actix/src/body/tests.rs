@@ -1,7 +1,7 @@
 use std::convert::Infallible;
 
-use actix_web::body::{self, BodyStream, BoxBody, SizedStream};
-use actix_web::dev::Service as _;
+use actix_web::body::{self, BodyStream, SizedStream};
+use actix_web::dev::{Service as _, ServiceRequest};
 use actix_web::error::ErrorInternalServerError;
 use actix_web::test::{self, TestRequest};
 use actix_web::{App, Error, HttpResponse, rt, web};
@@ -10,6 +10,7 @@ use futures_util::stream;
 
 use super::*;
 use crate::testing::{Drawn, NEW_CHECKOUT};
+use crate::view::View;
 use crate::{FlagsMiddleware, RequestScope};
 
 /// The response of a handler within the middleware that follows bodies.
@@ -52,9 +53,7 @@ async fn a_stream_ends_with_its_last_chunk() {
 
 #[actix_web::test]
 async fn what_has_no_body_ends_at_the_head() {
-    let with = |status| HttpResponse::build(status).body(BodyStream::new(chunks(1)));
-    let _ = with(StatusCode::OK);
-    let cases: [(_, fn() -> HttpResponse); 5] = [
+    let cases: [(_, fn() -> HttpResponse); 6] = [
         (TestRequest::get(), || HttpResponse::Ok().finish()),
         (TestRequest::get(), || HttpResponse::Ok().body("")),
         (TestRequest::default().method(Method::HEAD), || stream(1)),
@@ -63,6 +62,9 @@ async fn what_has_no_body_ends_at_the_head() {
         }),
         (TestRequest::get(), || {
             HttpResponse::NotModified().body(BodyStream::new(chunks(1)))
+        }),
+        (TestRequest::get(), || {
+            HttpResponse::SwitchingProtocols().body(BodyStream::new(chunks(1)))
         }),
     ];
     for (number, (request, make)) in cases.into_iter().enumerate() {
@@ -148,16 +150,76 @@ async fn a_stream_that_is_dropped_or_panics_is_told_so() {
 
 #[actix_web::test]
 async fn at_the_head_a_body_is_left_alone() {
+    let cases: [(fn() -> HttpResponse, _, _, _); 3] = [
+        (
+            || HttpResponse::Ok().body("whole"),
+            BodySize::Sized(5),
+            true,
+            "whole",
+        ),
+        (
+            || HttpResponse::Ok().body(SizedStream::new(10, chunks(2))),
+            BodySize::Sized(10),
+            false,
+            "chunkchunk",
+        ),
+        (|| stream(3), BodySize::Stream, false, "chunkchunkchunk"),
+    ];
     let drawn = Drawn::new();
-    let handler = |scope: RequestScope| async move {
-        assert!(*scope.enter(&NEW_CHECKOUT));
-        stream(3)
+    let respond = |make: fn() -> HttpResponse| {
+        let tracker = drawn.routing.pin(&View::new(&request()), |_| {});
+        assert!(*tracker.scope().enter(&NEW_CHECKOUT));
+        let response = track(tracker, request().into_response(make()), false);
+        assert_eq!(drawn.endings(), [Ending::Success]);
+        assert_eq!(drawn.in_flight(), 0);
+        response
     };
-    let app = App::new().default_service(web::to(handler));
-    let app = test::init_service(app.wrap(FlagsMiddleware::new(drawn.routing.clone()))).await;
-    let response: ServiceResponse<BoxBody> =
-        test::call_service(&app, TestRequest::get().to_request()).await;
-    assert_eq!(drawn.endings(), [Ending::Success]);
-    drop(response);
-    assert!(drawn.endings().is_empty());
+    for (make, size, is_whole, all) in cases {
+        let body = respond(make).into_body();
+        assert_eq!(body.size(), size);
+        assert_eq!(body.try_into_bytes().is_ok(), is_whole);
+        assert_eq!(test::read_body(respond(make)).await, all);
+        assert!(drawn.endings().is_empty());
+    }
+}
+
+#[actix_web::test]
+async fn a_body_that_is_left_alone_is_not_boxed_again() {
+    /// A body that tells by what it is boxed.
+    struct Body;
+
+    impl MessageBody for Body {
+        type Error = Infallible;
+
+        fn size(&self) -> BodySize {
+            BodySize::Stream
+        }
+
+        fn poll_next(
+            self: Pin<&mut Self>,
+            _: &mut Context<'_>,
+        ) -> Poll<Option<Result<Bytes, Infallible>>> {
+            Poll::Ready(None)
+        }
+
+        fn boxed(self) -> BoxBody {
+            BoxBody::new("its own")
+        }
+    }
+
+    let drawn = Drawn::new();
+    for until_body_end in [false, true] {
+        let tracker = drawn.routing.pin(&View::new(&request()), |_| {});
+        let _ = tracker.scope().get(&NEW_CHECKOUT);
+        let response = request().into_response(HttpResponse::Ok().message_body(Body).unwrap());
+        let boxed = track(tracker, response, until_body_end).map_into_boxed_body();
+        assert_eq!(drawn.endings().len(), usize::from(!until_body_end));
+        let expected = if until_body_end { "" } else { "its own" };
+        assert_eq!(test::read_body(boxed).await, expected);
+        assert_eq!(drawn.endings().len(), usize::from(until_body_end));
+    }
+}
+
+fn request() -> ServiceRequest {
+    TestRequest::get().to_srv_request()
 }

@@ -3,8 +3,8 @@ use std::time::Duration;
 use actix_web::http::Method;
 use actix_web::middleware::{Compat, DefaultHeaders, Logger};
 use actix_web::test::{self, TestRequest};
-use actix_web::{App, rt, web};
-use fader::{Flags, flags};
+use actix_web::{App, guard, rt, web};
+use fader::{Ending, Flags, flags};
 
 use super::*;
 use crate::testing::{Drawn, NEW_CHECKOUT, ON_BY_DEFAULT, answer, flags};
@@ -149,7 +149,7 @@ async fn a_middleware_runs_only_while_the_flag_is_on() {
 }
 
 #[actix_web::test]
-async fn whoever_asks_enters_the_arm() {
+async fn whoever_asks_enters_the_arm_but_for_guards() {
     let drawn = Drawn::new();
     let in_flight = drawn.routing.in_flight();
     let count = move || {
@@ -166,13 +166,22 @@ async fn whoever_asks_enters_the_arm() {
     let app = App::new()
         .service(wrapped)
         .route("/extract", web::get().to(extract))
-        .route("/guard", web::get().guard(FlagGuard::off(&NEW_CHECKOUT)))
-        .route("/guard", web::get().to(count))
+        .route(
+            "/guard",
+            web::get()
+                .guard(FlagGuard::on(&NEW_CHECKOUT))
+                .guard(guard::fn_guard(|_| false)),
+        )
+        .route(
+            "/guard",
+            web::get().guard(FlagGuard::on(&NEW_CHECKOUT)).to(count),
+        )
         .wrap(FlagsMiddleware::new(drawn.routing.clone()));
     let app = test::init_service(app).await;
-    for path in ["/when", "/extract", "/guard"] {
+    for (path, requests) in [("/when", "1"), ("/extract", "1"), ("/guard", "0")] {
         let request = TestRequest::with_uri(path).method(Method::GET).to_request();
-        assert_eq!(answer(&app, request).await, "1", "{path}");
+        assert_eq!(answer(&app, request).await, requests, "{path}");
+        assert_eq!(drawn.endings(), [Ending::Success], "{path}");
         assert_eq!(drawn.in_flight(), 0);
     }
 }

@@ -164,7 +164,8 @@ async fn both_arms_have_to_be_ready() {
         let good = || web::to(|| async { "" });
         let first = gray(&NEW_CHECKOUT, not(), good()).new_service(()).await;
         let second = gray(&NEW_CHECKOUT, good(), not()).new_service(()).await;
-        let third = by_variant(&NEW_CHECKOUT, good()).arm("on", not());
+        let any = |arm| web::route().service(gray(&NEW_CHECKOUT, arm, good()));
+        let third = by_variant(&NEW_CHECKOUT, good()).arm("on", any(not()));
         let third = third.new_service(()).await.unwrap();
         std::future::poll_fn(|cx| {
             let polls = [

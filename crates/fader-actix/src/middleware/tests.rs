@@ -1,6 +1,6 @@
 use std::time::Duration;
 
-use actix_web::error::{ErrorNotFound, ErrorRequestTimeout, InternalError};
+use actix_web::error::{ErrorGatewayTimeout, ErrorNotFound, ErrorRequestTimeout, InternalError};
 use actix_web::http::{Method, StatusCode};
 use actix_web::middleware::{Next, from_fn};
 use actix_web::test::{self, TestRequest};
@@ -265,6 +265,27 @@ async fn the_inner_one_of_two_counts_within_it() {
     }
 }
 
+#[actix_web::test]
+async fn a_flag_that_is_asked_for_within_two_counts_in_both() {
+    let drawn = Drawn::new();
+    let twice = || FlagsMiddleware::new(drawn.routing.clone());
+    let app = App::new()
+        .default_service(web::to(async |scope: RequestScope| {
+            ask(scope).await;
+            "body"
+        }))
+        .wrap(twice())
+        .wrap_fn(|request, next| {
+            let scope = request.extensions().get::<RequestScope>().cloned();
+            assert!(*scope.unwrap().get(&NEW_CHECKOUT));
+            next.call(request)
+        })
+        .wrap(twice());
+    let app = test::init_service(app).await;
+    test::call_service(&app, TestRequest::get().to_request()).await;
+    assert_eq!(drawn.endings(), [Ending::Success; 2]);
+}
+
 async fn ask(scope: RequestScope) {
     assert!(*scope.enter(&NEW_CHECKOUT));
 }
@@ -395,6 +416,34 @@ async fn a_request_that_is_dropped_is_told_so() {
     let response = app.call(TestRequest::get().to_request());
     let short = Duration::from_millis(20);
     assert!(rt::time::timeout(short, response).await.is_err());
+    assert_eq!(drawn.endings(), [Ending::Dropped]);
+    assert_eq!(drawn.in_flight(), 0);
+}
+
+#[actix_web::test]
+async fn a_time_out_is_one_where_it_is_inside() {
+    async fn give_up(
+        request: ServiceRequest,
+        next: Next<impl MessageBody>,
+    ) -> Result<ServiceResponse<impl MessageBody>, Error> {
+        let response = rt::time::timeout(Duration::from_millis(20), next.call(request));
+        response
+            .await
+            .unwrap_or_else(|_| Err(ErrorGatewayTimeout("slow")))
+    }
+    async fn hang(scope: RequestScope) -> &'static str {
+        ask(scope).await;
+        std::future::pending().await
+    }
+    let drawn = Drawn::new();
+    let app = || App::new().default_service(web::to(hang));
+    let flags = || FlagsMiddleware::new(drawn.routing.clone());
+    let inside = test::init_service(app().wrap(from_fn(give_up)).wrap(flags())).await;
+    let outside = test::init_service(app().wrap(flags()).wrap(from_fn(give_up))).await;
+    let request = || TestRequest::get().to_request();
+    assert!(test::try_call_service(&inside, request()).await.is_err());
+    assert_eq!(drawn.endings(), [Ending::Timeout]);
+    assert!(test::try_call_service(&outside, request()).await.is_err());
     assert_eq!(drawn.endings(), [Ending::Dropped]);
     assert_eq!(drawn.in_flight(), 0);
 }

@@ -4,8 +4,8 @@ use std::time::Duration;
 
 use actix_web::dev::fn_service;
 use actix_web::error::{ErrorBadGateway, PayloadError};
-use actix_web::http::StatusCode;
 use actix_web::http::header::{HeaderName, HeaderValue};
+use actix_web::http::{Method, StatusCode};
 use actix_web::middleware::{Next, from_fn};
 use actix_web::test::{self, TestRequest};
 use actix_web::{App, HttpRequest, HttpResponse, rt, web};

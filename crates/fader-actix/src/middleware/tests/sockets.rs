@@ -93,10 +93,11 @@ async fn streams(scope: RequestScope) -> HttpResponse {
     HttpResponse::Ok().streaming(Box::pin(chunks))
 }
 
-/// Answers 101 and sends back what comes, in capitals, until the client is done.
+/// Answers 101 and sends back what comes, in capitals, until the client is done. The scope is kept until then.
 async fn upgrades(scope: RequestScope, payload: web::Payload) -> HttpResponse {
-    ask(scope).await;
-    let echo = futures_util::StreamExt::map(payload, |chunk| {
+    ask(scope.clone()).await;
+    let echo = futures_util::StreamExt::map(payload, move |chunk| {
+        let _ = &scope;
         chunk.map(|chunk| Bytes::from(chunk.to_ascii_uppercase()))
     });
     HttpResponse::SwitchingProtocols()
@@ -241,7 +242,7 @@ fn a_stream_that_nobody_reads_any_more_is_dropped() {
 }
 
 #[test]
-fn an_upgrade_lasts_until_its_stream_ends() {
+fn an_upgrade_ends_at_its_head_and_is_in_flight_while_its_stream_keeps_the_scope() {
     let drawn = Drawn::new();
     let server = Server::start(&drawn, true);
     let mut stream = TcpStream::connect(server.address).unwrap();
@@ -256,8 +257,9 @@ fn an_upgrade_lasts_until_its_stream_ends() {
         text.push_str(std::str::from_utf8(&some[..read]).unwrap());
     }
     assert!(text.starts_with("HTTP/1.1 101 "), "{text}");
-    assert!(drawn.endings().is_empty());
+    assert_eq!(drawn.endings(), [Ending::Informational]);
     assert_eq!(drawn.in_flight(), 1);
     drop(stream);
-    ending(&drawn);
+    wait(|| (drawn.in_flight() == 0).then_some(()));
+    assert!(drawn.endings().is_empty());
 }
