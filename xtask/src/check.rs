@@ -193,6 +193,14 @@ fn dependencies() -> anyhow::Result<()> {
         !file.contains("tokio"),
         "`fader-providers` with `file` brings tokio"
     );
+    let web = dependencies_of(&["--package", "fader-web"])?;
+    let framework = web.iter().find(|name| {
+        let families = ["actix", "axum", "hyper", "tower"];
+        *name == "http" || families.iter().any(|family| name.starts_with(family))
+    });
+    if let Some(name) = framework {
+        bail!("`fader-web` brings `{name}`: it names no framework");
+    }
     for (package, allowed) in SIBLINGS {
         let brought = dependencies_of(&["--package", package, "--all-features"])?;
         let siblings = brought.iter().filter(|name| name.starts_with("fader"));
