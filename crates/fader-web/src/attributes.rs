@@ -62,6 +62,8 @@ mod note {
     pub(super) const FOUND: u64 = 1 << 2;
     /// It was looked for, and is not there.
     pub(super) const ABSENT: u64 = 1 << 3;
+    /// The service has set the value: it is in no header.
+    pub(super) const OURS: u64 = 1 << 4;
     /// Where the number begins; of a place, the start has as many bits as the length.
     pub(super) const NUMBER: u32 = 8;
     pub(super) const HALF: u32 = 24;
@@ -139,6 +141,14 @@ impl RequestAttributes {
     pub(crate) fn set_untyped(&mut self, at: usize, text: &str) {
         let kept = self.texts.keep(text);
         self.store(at, kept.map_or(Stored::Missing, Stored::Untyped));
+        self.note_ours(at);
+    }
+
+    /// Notes that the service has set a value.
+    fn note_ours(&mut self, at: usize) {
+        if let Some(slot) = self.slot_mut(at) {
+            *slot.note.get_mut() |= note::OURS;
+        }
     }
 
     /// Sets a text that the client has sent, if there is still room for such.
@@ -166,6 +176,7 @@ impl RequestAttributes {
             other => Some(Stored::Other(Box::new(other))),
         };
         self.store(at, value.unwrap_or_default());
+        self.note_ours(at);
     }
 
     /// Has the attribute looked for among the cookies when a rule asks.
@@ -188,18 +199,25 @@ impl RequestAttributes {
         self.query = self.texts.keep_sent(query);
     }
 
-    /// Sets how long the visitor has been known.
-    pub(crate) fn set_visitor_age(&mut self, age: Duration) {
+    /// Sets the visitor, and how long it has been known.
+    pub(crate) fn set_visitor(&mut self, id: &str, age: Duration) {
+        if let Some(at) = self.position(VISITOR) {
+            let kept = self.texts.keep(id);
+            self.store(at, kept.map_or(Stored::Missing, Stored::Untyped));
+        }
         self.visitor_age = Some(age);
     }
 
     fn store(&mut self, at: usize, value: Stored) {
-        let slot = match at.checked_sub(SLOTS) {
+        if let Some(slot) = self.slot_mut(at) {
+            slot.value = value;
+        }
+    }
+
+    fn slot_mut(&mut self, at: usize) -> Option<&mut Slot> {
+        match at.checked_sub(SLOTS) {
             None => self.few.get_mut(at),
             Some(beyond) => self.more.get_mut(beyond),
-        };
-        if let Some(slot) = slot {
-            slot.value = value;
         }
     }
 
@@ -232,11 +250,11 @@ impl RequestAttributes {
         if found & (note::READ | note::LATE) != 0 {
             return refuse(found);
         }
-        let late = note::LATE | self.late.push(value) << note::NUMBER;
+        let late = note::OURS | note::LATE | self.late.push(value) << note::NUMBER;
         // A rule that asks first, or another value, has the say.
         let noted = slot
             .note
-            .compare_exchange(0, late, Ordering::AcqRel, Ordering::Acquire);
+            .compare_exchange(found, late, Ordering::AcqRel, Ordering::Acquire);
         noted.map(|_| ()).or_else(refuse)
     }
 
@@ -245,14 +263,13 @@ impl RequestAttributes {
         self.grants.as_ref().is_some_and(Grants::were_asked)
     }
 
-    /// Returns the names of the attributes that rules have asked for until now.
-    pub(crate) fn read(&self) -> impl Iterator<Item = &str> {
-        let was_read = |at| {
-            self.slot(at)
-                .is_some_and(|slot| slot.note.load(Ordering::Relaxed) & note::READ != 0)
-        };
+    /// Returns the names of the attributes that rules have asked for until now, and whether the service has set them.
+    pub(crate) fn read(&self) -> impl Iterator<Item = (&str, bool)> {
         let names = self.wanted.iter().map(AttributeName::as_str).enumerate();
-        names.filter_map(move |(at, name)| was_read(at).then_some(name))
+        names.filter_map(|(at, name)| {
+            let note = self.slot(at)?.note.load(Ordering::Relaxed);
+            (note & note::READ != 0).then_some((name, note & note::OURS != 0))
+        })
     }
 
     /// Looks for a cookie or a parameter of the query, unless it was looked for before.
@@ -342,7 +359,11 @@ impl Attributes for RequestAttributes {
     }
 
     fn age(&self, name: AttributeName<'_>) -> Option<Duration> {
-        self.visitor_age.filter(|_| name.as_str() == VISITOR)
+        let at = self.wanted.index_of(name)?;
+        let is_ours = self.slot(at)?.note.load(Ordering::Relaxed) & note::OURS != 0;
+        // One that the service has put in its place has another age.
+        self.visitor_age
+            .filter(|_| name.as_str() == VISITOR && !is_ours)
     }
 
     #[inline]

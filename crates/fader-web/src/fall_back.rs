@@ -109,17 +109,25 @@ impl<F: Future> Future for Attempt<F> {
         // What a panic leaves half done is dropped and not looked at again, but for what the handler shares with others.
         let ending = match catch_unwind(AssertUnwindSafe(|| gray.poll(cx))) {
             Ok(Poll::Ready(output)) => return Poll::Ready(Ok(output)),
-            Err(_) => Ending::Panic,
+            Err(payload) => {
+                // What a handler panics with may panic again.
+                let _ = catch_unwind(AssertUnwindSafe(|| drop(payload)));
+                Ending::Panic
+            }
             Ok(Poll::Pending) => {
                 let Some(budget) = this.budget else {
                     return Poll::Pending;
                 };
+                let Some(end) = began.checked_add(*budget) else {
+                    return Poll::Pending;
+                };
                 if this.sleep.is_none() {
-                    let end = began + *budget;
                     this.sleep.set(Some(sleep_until(end)));
                 }
                 let sleep = this.sleep.as_mut().as_pin_mut();
-                if sleep.is_some_and(|sleep| sleep.poll(cx).is_pending()) {
+                // The timer may be late where a thread was blocked.
+                let is_in_time = Instant::now() < end;
+                if is_in_time && sleep.is_some_and(|sleep| sleep.poll(cx).is_pending()) {
                     return Poll::Pending;
                 }
                 Ending::Timeout

@@ -270,10 +270,15 @@ impl Entered {
         else {
             return;
         };
-        if self.arms.add(arm)
-            && let Some(arm) = self.in_flight.0.arms.get(number)
-        {
-            arm.requests.fetch_add(1, Ordering::SeqCst);
+        // Counted before it can be left.
+        if let Some(count) = self.in_flight.0.arms.get(number) {
+            count.requests.fetch_add(1, Ordering::SeqCst);
+            if !self.arms.add(arm) {
+                self.in_flight.leave(number);
+            } else if self.in_flight.is_draining() {
+                // Whoever waits to be retired may have to be by now.
+                self.in_flight.0.changes.send_replace(());
+            }
         }
     }
 

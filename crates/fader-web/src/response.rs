@@ -61,9 +61,18 @@ pub(crate) fn set_visitor(response: &mut dyn ResponseView, set_cookie: &str) {
 }
 
 /// Tells caches what the decisions of a scope have read.
-pub(crate) fn tell_caches(response: &mut dyn ResponseView, scope: &PinnedScope) {
+pub(crate) fn tell_caches(
+    response: &mut dyn ResponseView,
+    scope: &PinnedScope,
+    is_new_visitor: bool,
+) {
     let (mut headers, mut is_private) = (String::new(), false);
-    for name in scope.attributes().read() {
+    for (name, is_ours) in scope.attributes().read() {
+        // The id of a new visitor was drawn for this request.
+        if is_ours || (name == VISITOR && is_new_visitor) {
+            is_private = true;
+            continue;
+        }
         let header = match name {
             // They are what a cache keeps a response under.
             "request.method" | "request.path" | "request.route" | "request.host" => continue,

@@ -99,7 +99,7 @@ impl Routing {
 
     /// Sets whether responses tell caches what their decisions depend on, so that no cache mixes arms: `Vary` names the
     /// headers that rules have read, `Cookie` among them, and where they have read what is in no header, such as
-    /// `client.ip` or `user.id`, `Cache-Control` becomes `private`. A response whose decisions have read nothing of the
+    /// `client.ip`, what the service has set, or the id of a visitor who is new, `Cache-Control` becomes `private`. A response whose decisions have read nothing of the
     /// kind is left as it is. Default: `false`.
     pub fn cache_headers(self, cache_headers: bool) -> Self {
         self.with(|shared| shared.cache_headers = cache_headers)
@@ -159,17 +159,17 @@ fn know(visitor: &Visitor, request: &dyn RequestView, capture: &mut Capture<'_>)
     let now = SystemTime::now().duration_since(UNIX_EPOCH);
     let now = now.unwrap_or_default().as_secs();
     if let Some(known) = visitor.find(request, now) {
-        capture.set_untyped(VISITOR, known.id);
         let age = Duration::from_secs(now.saturating_sub(known.born));
-        capture.attributes_mut().set_visitor_age(age);
+        capture.attributes_mut().set_visitor(known.id, age);
         return None;
     }
     if !is_navigation {
         return None;
     }
     let issued = visitor.issue(now)?;
-    capture.set_untyped(VISITOR, &issued.id);
-    capture.attributes_mut().set_visitor_age(Duration::ZERO);
+    capture
+        .attributes_mut()
+        .set_visitor(&issued.id, Duration::ZERO);
     Some(issued.set_cookie)
 }
 

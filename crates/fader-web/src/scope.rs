@@ -73,7 +73,9 @@ impl PinnedScope {
     /// It is for handlers that live long, such as those of sockets and streams of events. It looks whenever a document or an
     /// overlay goes live; a clock ramp that moves on by itself wakes nobody.
     ///
-    /// Attributes that only the new rules ask for were not captured and are missing here.
+    /// So ask for the flags first: one that is asked for while somebody waits is looked at with the next document. What
+    /// it looks at counts as read for [`identify`](Self::identify). Attributes that only the new rules ask for were not
+    /// captured and are missing here.
     pub async fn retired(&self) {
         let mut changes = self.0.entered.changes();
         while !self.is_retired() && changes.changed().await.is_ok() {}

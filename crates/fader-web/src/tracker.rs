@@ -57,7 +57,7 @@ impl Tracker {
     /// Adds what the routing says to the head of the response.
     pub fn head(&mut self, response: &mut dyn ResponseView) {
         if self.head.cache_headers {
-            tell_caches(response, &self.course.scope);
+            tell_caches(response, &self.course.scope, self.set_cookie.is_some());
         }
         if let Some(set_cookie) = self.set_cookie.take() {
             set_visitor(response, &set_cookie);

@@ -58,6 +58,9 @@ async fn gray_code_that_panics_or_is_too_slow_fails() {
         2
     };
     assert_eq!(fall_back.attempt(late()).await, Ok(2));
+    // So long that no clock gets there.
+    let endless = FallBack::new().budget(Duration::MAX);
+    assert_eq!(endless.attempt(late()).await, Ok(2));
     let hour = tokio::time::sleep(Duration::from_secs(3600));
     assert_eq!(FallBack::new().attempt(hour).await, Ok(()));
 }
@@ -123,4 +126,29 @@ async fn a_failure_counts_for_its_flag_and_the_scope_goes_stable() {
             ("g".to_owned(), Ending::Success)
         ]
     );
+}
+
+#[tokio::test]
+async fn gray_code_that_held_its_thread_beyond_its_budget_is_too_slow() {
+    let fall_back = FallBack::new().budget(Duration::from_millis(5));
+    let blocks = fall_back.attempt(async {
+        std::thread::sleep(Duration::from_millis(20));
+        tokio::task::yield_now().await;
+    });
+    assert_eq!(blocks.await.unwrap_err().ending(), Ending::Timeout);
+}
+
+#[tokio::test]
+async fn what_gray_code_panics_with_may_panic_again() {
+    struct Again;
+
+    impl Drop for Again {
+        fn drop(&mut self) {
+            panic!("in drop");
+        }
+    }
+
+    let panics = FallBack::new().attempt(async { std::panic::panic_any(Again) });
+    let failure: Result<(), _> = panics.await;
+    assert_eq!(failure.unwrap_err().ending(), Ending::Panic);
 }

@@ -111,6 +111,28 @@ async fn draining_waits_for_those_in_flight() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn who_enters_an_arm_that_drains_is_retired_too() {
+    let routing = Routing::new(fake::flags(GRAY_OR_NOT));
+    let in_flight = routing.in_flight();
+    let (first, late) = (scope_of(&routing, "qa-1"), scope_of(&routing, "qa-1"));
+    first.enter(&FLAG);
+    let drain = tokio::spawn({
+        let in_flight = in_flight.clone();
+        async move { in_flight.drain("f", "on", Duration::from_secs(60)).await }
+    });
+    let waits = tokio::spawn({
+        let late = late.clone();
+        async move { late.retired().await }
+    });
+    sleep(Duration::from_secs(1)).await;
+    assert!(!waits.is_finished());
+    late.enter(&FLAG);
+    waits.await.unwrap();
+    drop((first, late));
+    assert_eq!(drain.await.unwrap(), 0);
+}
+
+#[tokio::test(start_paused = true)]
 async fn draining_ends_at_its_deadline_and_when_it_is_dropped() {
     let routing = Routing::new(fake::flags(GRAY_OR_NOT));
     let in_flight = routing.in_flight();

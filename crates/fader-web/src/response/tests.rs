@@ -153,3 +153,38 @@ fn a_response_is_left_alone_unless_asked_for() {
     tracker.head(&mut response);
     assert_eq!(response, Response::new(200, &[("x-fader", "mine")]));
 }
+
+#[test]
+fn what_is_in_no_header_of_the_request_is_private_whatever_its_name() {
+    let flags = fake::flags(
+        r#"{ "flags": {
+        "visitor": { "rules": [ { "percent": 50, "by": "visitor", "serve": "on" } ] },
+        "header": { "rules": [ { "if": { "attribute": "request.header.x-tenant", "is": "x" }, "serve": "on" } ] },
+        "cookie": { "rules": [ { "if": { "attribute": "request.cookie.a", "is": "x" }, "serve": "on" } ] } } }"#,
+    );
+    let routing = Routing::new(flags)
+        .visitor(crate::Visitor::new())
+        .cache_headers(true);
+    let request = Request::new(&[("sec-fetch-mode", "navigate")]);
+    for (asked, set) in [
+        ("visitor", ""),
+        ("header", "request.header.x-tenant"),
+        ("cookie", "request.cookie.a"),
+    ] {
+        let mut tracker = routing.pin(&request, |capture| {
+            if !set.is_empty() {
+                capture.set(set, "x");
+            }
+        });
+        let _ = tracker.scope().resolve(asked);
+        let mut response = Response::new(200, &[("cache-control", "public, max-age=60")]);
+        tracker.head(&mut response);
+        assert_eq!(
+            response.all("cache-control"),
+            ["private, max-age=60"],
+            "{asked}"
+        );
+        assert_eq!(response.all("vary"), [""; 0], "{asked}");
+        assert_eq!(response.all("set-cookie").len(), 1, "{asked}");
+    }
+}

@@ -1,6 +1,7 @@
 //! What hangs on a handle and lives through every swap.
 
 use std::fmt;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
 use crate::observe::{DrawnFlag, ExposureSink, Outcome, OutcomeSink, Watch};
@@ -54,7 +55,7 @@ impl Hooks {
     fn each(&self, drawn: &DrawnFlag<'_>, tell: impl Fn(&dyn OutcomeSink)) {
         for (sink, watch) in &self.outcomes {
             if *watch == Watch::Drawn || drawn.is_guarded() {
-                tell(&**sink);
+                guarded(|| tell(&**sink));
             }
         }
     }
@@ -77,9 +78,14 @@ impl Hooks {
 
     pub(crate) fn exposed(&self, drawn: &DrawnFlag<'_>) {
         for sink in &self.exposures {
-            sink.exposed(drawn);
+            guarded(|| sink.exposed(drawn));
         }
     }
+}
+
+/// Keeps a panic of a sink from the unit of work and from the other sinks.
+fn guarded(tell: impl FnOnce()) {
+    let _ = catch_unwind(AssertUnwindSafe(tell));
 }
 
 impl fmt::Debug for Hooks {

@@ -55,7 +55,7 @@ pub(crate) fn tell_drawn(
 /// Is told of the flags for which units of work were drawn, and how these ended.
 ///
 /// It is called on the thread that asks or finishes, so it should be brief, and must not ask the handle that calls it
-/// for a document to be loaded. Where several threads share a scope, `began` may come after `ended`.
+/// for a document to be loaded. Where it panics, that goes no further. Where several threads share a scope, `began` may come after `ended`.
 pub trait OutcomeSink: Send + Sync {
     /// A unit of work was drawn for a flag, and is going on: it counts as exposed, also if it never ends.
     fn began(&self, drawn: &DrawnFlag<'_>) {
