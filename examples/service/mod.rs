@@ -172,8 +172,8 @@ fn listen(address: &str) -> io::Result<TcpListener> {
 /// The key of the visitor cookie: without a lasting one, each start makes new visitors of all.
 fn visitor() -> Result<Visitor> {
     const KEY: &str = "FADER_VISITOR_KEY";
-    if let Ok(key) = env::var(KEY) {
-        return Visitor::new().key(key).context(KEY);
+    if let Some(key) = env::var_os(KEY) {
+        return Visitor::new().key(key.as_encoded_bytes()).context(KEY);
     }
     let mut key = [0; 32];
     getrandom::fill(&mut key).context("no random key for the visitor cookie")?;
@@ -219,15 +219,16 @@ fn greeting(flags: &Flags, args: &Args, address: &str) -> String {
     format!(
         "listening on http://{address}, flags of {} at version {}
 
-  curl -i http://{address}/checkout                         nobody in particular: stable
-  curl -i -H 'x-user-id: 8' http://{address}/checkout       stable at 5 %, gray at 25: edit `percent` in the file
-  curl -i -H 'x-user-id: qa-1' http://{address}/checkout    a test account: gray
-  curl -i -H 'x-app-id: acme-pos' http://{address}/checkout a partner's application: gray
-  curl -i http://{address}/v2/checkout                      an interface by its path, from a gray host: gray
-  curl -i -H 'x-user-id: 8' http://{address}/search         one of three rankers
-  curl -i -H 'sec-fetch-mode: navigate' http://{address}/visitor  a new visitor, with a cookie
-  curl -N -H 'x-user-id: 8' http://{address}/events         ends once this user's checkout is another one
-  curl -H 'x-user-id: 42' http://{address}/flags            every decision for this caller
+  curl -i http://{address}/checkout                          nobody in particular: stable
+  curl -i -H 'x-user-id: 8' http://{address}/checkout        stable at 5 %, gray at 25: edit `percent` in the file
+  curl -i -H 'x-user-id: qa-1' http://{address}/checkout     a test account: gray
+  curl -i -H 'x-app-id: acme-pos' http://{address}/checkout  a partner's application: gray
+  curl -i http://{address}/v2/checkout                       an interface by its path, from a gray host: gray
+  curl -i -H 'x-user-id: 8' http://{address}/search          one of three rankers
+  curl -N -H 'x-user-id: 8' http://{address}/events          ends once this user's checkout is another one
+  curl -H 'x-user-id: 42' http://{address}/flags             every decision for this caller
+  curl -i -H 'sec-fetch-mode: navigate' -c jar -b jar http://{address}/visitor
+                                                             a new visitor, who is known from then on
 
 Edit {0} and try again; Ctrl-C stops the service.",
         args.flags.display(),
