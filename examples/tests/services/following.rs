@@ -6,7 +6,7 @@ use rustix::process::Signal;
 use serde_json::json;
 
 use crate::document;
-use crate::service::{Example, wait_for};
+use crate::service::{Example, folder, wait_for};
 
 pub fn says_what_to_try(example: Example) {
     let service = example.start();
@@ -55,7 +55,7 @@ pub fn a_document_without_the_flags_is_a_warning_and_serves_the_defaults(example
 }
 
 pub fn what_keeps_it_from_starting_is_one_line(example: Example) {
-    let directory = tempfile::tempdir().unwrap();
+    let directory = folder();
     let path = |name: &str| directory.path().join(name).to_str().unwrap().to_owned();
     std::fs::write(path("good.json"), document(1, true)).unwrap();
     std::fs::write(

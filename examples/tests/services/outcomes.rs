@@ -11,7 +11,7 @@ use std::thread;
 use rustix::process::Signal;
 use serde_json::Value;
 
-use crate::service::{Example, wait_for};
+use crate::service::{Example, folder, wait_for};
 
 const DOCUMENT: &str = r#"{ "flags": {
     "new-checkout": { "rules": [
@@ -19,7 +19,7 @@ const DOCUMENT: &str = r#"{ "flags": {
         { "name": "ramp", "percent": 50, "by": "user.id", "serve": "on" } ] } } }"#;
 
 pub fn both_arms_are_told(example: Example) {
-    let directory = tempfile::tempdir().unwrap();
+    let directory = folder();
     let path = directory.path().join("outcomes.jsonl");
     std::fs::write(&path, "{\"kept\":true}\n").unwrap();
     let arguments = ["--outcomes", path.to_str().unwrap()];
@@ -71,7 +71,7 @@ pub fn both_arms_are_told(example: Example) {
 /// A pipe that nobody reads.
 pub fn a_disk_that_takes_nothing_holds_up_nothing(example: Example) {
     const REQUESTS: usize = 6000;
-    let directory = tempfile::tempdir().unwrap();
+    let directory = folder();
     let path = directory.path().join("pipe");
     let made = Command::new("mkfifo").arg(&path).status().unwrap();
     assert!(made.success());

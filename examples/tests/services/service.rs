@@ -12,7 +12,14 @@ use rustix::process::{Pid, Signal, kill_process};
 use tempfile::TempDir;
 
 /// How long anything may take before a test gives up: far longer than it does.
-const PATIENCE: Duration = Duration::from_secs(30);
+const PATIENCE: Duration = Duration::from_secs(120);
+
+/// Makes a folder for the files of a test: in memory where the machine has a place for it, since a disk that still
+/// writes what was just built may hold up a rename for a minute.
+pub fn folder() -> TempDir {
+    let in_memory = tempfile::tempdir_in("/dev/shm");
+    in_memory.or_else(|_| tempfile::tempdir()).unwrap()
+}
 
 /// The repository's root, where the example document is.
 pub fn root() -> &'static Path {
@@ -85,7 +92,7 @@ impl Example {
         arguments: &[&str],
         set: impl FnOnce(&mut Command),
     ) -> Service {
-        let directory = tempfile::tempdir().unwrap();
+        let directory = folder();
         let path = directory.path().join("flags.json");
         std::fs::create_dir(directory.path().join("lists")).unwrap();
         std::fs::copy(
