@@ -68,11 +68,12 @@ pub(crate) fn tell_caches(
 ) {
     let (mut headers, mut is_private) = (String::new(), false);
     for (name, is_ours) in scope.attributes().read() {
-        // The id of a new visitor was drawn for this request.
-        if is_ours || (name == VISITOR && is_new_visitor) {
+        if is_ours {
             is_private = true;
             continue;
         }
+        // The id of a new visitor was drawn for this request, and the next one comes with the cookie.
+        is_private |= name == VISITOR && is_new_visitor;
         let header = match name {
             // They are what a cache keeps a response under.
             "request.method" | "request.path" | "request.route" | "request.host" => continue,

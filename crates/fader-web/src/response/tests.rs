@@ -184,7 +184,8 @@ fn what_is_in_no_header_of_the_request_is_private_whatever_its_name() {
             ["private, max-age=60"],
             "{asked}"
         );
-        assert_eq!(response.all("vary"), [""; 0], "{asked}");
+        let vary: &[_] = if asked == "visitor" { &["cookie"] } else { &[] };
+        assert_eq!(response.all("vary"), vary, "{asked}");
         assert_eq!(response.all("set-cookie").len(), 1, "{asked}");
     }
 }
