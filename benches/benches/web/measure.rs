@@ -15,6 +15,9 @@ use crate::servers::{Framework, Variant};
 /// How many connections are kept. Under a flood each has a request on its way.
 const CONNECTIONS: usize = 16;
 
+/// Over what time a [`Measure::P99OfSlice`] is taken.
+const SLICE: Duration = Duration::from_millis(50);
+
 /// How much is measured.
 pub struct Effort {
     pub pairs: usize,
@@ -53,6 +56,8 @@ struct Turns {
     flooded_user: Duration,
     at_half: Duration,
     latencies: Vec<Duration>,
+    /// The p99 of each slice.
+    slices: Vec<Duration>,
 }
 
 /// Measures a framework.
@@ -114,7 +119,7 @@ fn pair(
         let before = server.done()?;
         client.flood(effort.flood)?;
         let between = server.done()?;
-        turn.latencies.extend(client.keep_to(schedule)?);
+        turn.note(client.keep_to(schedule)?, schedule);
         let after = server.done()?;
         turn.requests += u32::try_from(effort.flood)?;
         turn.flooded += (between - before).cpu;
@@ -130,26 +135,41 @@ fn pair(
     }
     for turn in &mut turns {
         turn.latencies.sort_unstable();
+        turn.slices.sort_unstable();
     }
     Ok(turns)
 }
 
 impl Turns {
+    /// Takes the latencies of a schedule, in the order of the answers.
+    fn note(&mut self, latencies: Vec<Duration>, schedule: &[Duration]) {
+        let count = schedule.partition_point(|due| *due < SLICE).max(1);
+        for slice in latencies.chunks(count).filter(|slice| slice.len() == count) {
+            let mut slice = slice.to_vec();
+            slice.sort_unstable();
+            self.slices.push(at(&slice, 0.99));
+        }
+        self.latencies.extend(latencies);
+    }
+
     /// Returns a figure, in microseconds.
     fn of(&self, measure: Measure) -> f64 {
-        let latency = |share: f64| {
-            let at = (self.latencies.len() as f64 * share) as usize;
-            self.latencies[at]
-        };
+        let latency = |share| at(&self.latencies, share);
         let time = match measure {
             Measure::CpuFlooded => self.flooded / self.requests,
             Measure::UserFlooded => self.flooded_user / self.requests,
             Measure::CpuAtHalf => self.at_half / self.latencies.len() as u32,
             Measure::Median => latency(0.5),
             Measure::P99 => latency(0.99),
+            Measure::P99OfSlice => at(&self.slices, 0.5),
         };
         time.as_secs_f64() * 1e6
     }
+}
+
+/// Returns the one of sorted latencies below which so large a share lies.
+fn at(sorted: &[Duration], share: f64) -> Duration {
+    sorted[(sorted.len() as f64 * share) as usize]
 }
 
 /// Returns what each user asks a variant, and has to be answered.
