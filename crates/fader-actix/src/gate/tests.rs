@@ -208,6 +208,7 @@ async fn readiness_tells_of_a_drain() {
     assert_eq!(ready().await, (200, "ready".into()));
 
     let hanging = rt::spawn(answer(app, request("/hang")));
+    // While this task waits the other one is polled, on the same thread.
     rt::time::sleep(Duration::from_millis(10)).await;
     let drain = in_flight.drain("new-checkout", "on", Duration::from_secs(10));
     let (left, during) = futures_util::future::join(drain, ready()).await;

@@ -82,6 +82,7 @@ async fn readiness_ends_while_something_drains() {
         let app = app.clone();
         async move { answer(&app, "/slow").await }
     });
+    // While this task waits the other one is polled, on the same thread.
     tokio::time::sleep(Duration::from_millis(1)).await;
     let drain = tokio::spawn({
         let in_flight = in_flight.clone();
