@@ -39,6 +39,7 @@ fn events(flags: &Flags) -> (Arc<Mutex<Vec<String>>>, fader::Subscription) {
             Event::Refused(error) => format!("refused {}", error.first().unwrap().kind()),
             Event::Stale { source, error } => format!("stale {source} {error}"),
             Event::Recovered { source } => format!("recovered {source}"),
+            Event::Failed { source, kind, .. } => format!("failed {source} {kind}"),
             _ => "?".to_owned(),
         };
         writer.lock().unwrap().push(line);
@@ -99,17 +100,97 @@ fn a_good_document_goes_live_and_a_bad_one_changes_nothing() {
     assert_eq!(load(&document(2, 25)).unwrap().keys().len(), 1);
     assert_eq!(take(&seen), ["refused wrong-type", "loaded 2 f"]);
 
-    flags.source_failed(&file(), "it is gone");
-    flags.source_failed(&file(), "it is gone");
+    flags.source_failed(&file(), "not-found", "it is gone");
+    flags.source_failed(&file(), "not-found", "it is gone");
     load(&document(3, 25)).unwrap();
     assert_eq!(
         take(&seen),
         [
+            "failed flags.json not-found",
             "stale flags.json it is gone",
+            "failed flags.json not-found",
             "recovered flags.json",
             "loaded 3 "
         ]
     );
+}
+
+#[test]
+fn a_source_may_fail_for_a_while_before_what_is_live_is_stale() {
+    let (flags, network) = (
+        Flags::builder().build(),
+        Source::new("http://flags").network(),
+    );
+    flags.load(document(1, 5), &network).unwrap();
+    let (seen, _subscription) = events(&flags);
+    let source = || flags.status().sources()[0].clone();
+
+    flags.source_failing(&network, "timeout", "it took too long");
+    assert_eq!(flags.status().state(), State::Ready);
+    assert_eq!(
+        (source().error(), source().is_stale()),
+        (Some("it took too long"), false)
+    );
+    flags.source_failed(&network, "timeout", "it took too long");
+    assert_eq!(flags.status().state(), State::Stale);
+    flags.source_failing(&network, "unreachable", "connection refused");
+    assert!(source().is_stale(), "it was, and nothing mended it");
+    flags.source_unchanged(&network);
+    assert_eq!(flags.status().state(), State::Ready);
+    assert_eq!((source().error(), source().is_stale()), (None, false));
+    assert_eq!(
+        take(&seen),
+        [
+            "failed http://flags timeout",
+            "failed http://flags timeout",
+            "stale http://flags it took too long",
+            "failed http://flags unreachable",
+            "recovered http://flags",
+        ]
+    );
+}
+
+#[test]
+fn status_says_where_the_live_document_came_from_and_when_it_was_confirmed() {
+    let clock = Arc::new(ManualClock::at("2026-12-01T09:00:00Z").unwrap());
+    let flags = Flags::builder().clock(Arc::clone(&clock)).build();
+    assert_eq!((flags.status().source(), flags.status().flags()), (None, 0));
+    flags
+        .load(document(7, 5), &Source::new("bootstrap").bootstrap())
+        .unwrap();
+    let network = Source::new("http://flags").network();
+    flags.source_failed(&network, "unreachable", "connection refused");
+    let status = flags.status();
+    assert_eq!((status.source(), status.flags()), (Some("bootstrap"), 2));
+    assert_eq!(status.sources()[1].checked_at(), None);
+
+    clock.advance(Duration::from_secs(60));
+    flags.load(document(5, 5), &network).unwrap();
+    clock.advance(Duration::from_secs(60));
+    flags.source_unchanged(&network);
+    let status = flags.status();
+    assert_eq!(status.source(), Some("http://flags"));
+    assert_eq!(status.age(), Some(Duration::from_secs(60)));
+    assert_eq!(
+        status.sources()[1].checked_at(),
+        Timestamp::parse("2026-12-01T09:02:00Z")
+    );
+}
+
+#[test]
+fn a_network_source_loses_no_flags_unless_that_is_allowed() {
+    let network = Source::new("http://flags").network().quarantine();
+    let flags = Flags::builder().build();
+    flags.load("{}", &network).unwrap();
+    flags.load(document(1, 5), &network).unwrap();
+    for empty in ["{}", r#"{ "flags": {} }"#] {
+        let error = flags.load(empty, &network).unwrap_err();
+        assert_eq!(error.first().unwrap().kind().as_str(), "empty-document");
+        assert_eq!(flags.status().version(), "1");
+    }
+    flags.load("{}", &network.allow_empty()).unwrap();
+    flags.load(document(2, 5), &file()).unwrap();
+    flags.load("{}", &file()).unwrap();
 }
 
 #[test]
@@ -131,6 +212,9 @@ fn a_revision_that_falls_is_a_warning_for_a_file_and_a_refusal_for_a_network() {
     let loaded = flags.load(document(4, 5), &file()).unwrap();
     assert_eq!(loaded.warnings()[0].kind().as_str(), "revision");
     assert_eq!(flags.status().version(), "4");
+    let downgrading = Source::new("http://flags").network().allow_downgrade();
+    flags.load(document(3, 5), &downgrading).unwrap();
+    assert_eq!(flags.status().version(), "3");
 }
 
 #[test]
@@ -965,7 +1049,7 @@ fn a_source_that_is_taken_in_part_tells_of_its_outages() {
     let partly = r#"{ "flags": { "f": 5, "g": true } }"#;
     flags.load(partly, &network).unwrap();
     for _ in 0..2 {
-        flags.source_failed(&network, "connection refused");
+        flags.source_failed(&network, "unreachable", "connection refused");
         flags.load(partly, &network).unwrap();
     }
     assert!(
@@ -978,6 +1062,7 @@ fn a_source_that_is_taken_in_part_tells_of_its_outages() {
         flags.status().error()
     );
     let outage = [
+        "failed http://flags unreachable",
         "stale http://flags connection refused",
         "recovered http://flags",
     ];

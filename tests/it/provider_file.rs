@@ -140,6 +140,8 @@ fn record(flags: &Flags) -> (fader::Subscription, Arc<Mutex<Vec<String>>>) {
             Event::Refused(_) => "refused".to_owned(),
             Event::Stale { .. } => "stale".to_owned(),
             Event::Recovered { .. } => "recovered".to_owned(),
+            // At each try; `stale` follows.
+            Event::Failed { .. } => return,
             other => format!("{other:?}"),
         });
     });

@@ -50,6 +50,28 @@ pub enum ErrorKind {
     Thread,
 }
 
+impl ErrorKind {
+    /// Returns the kind's name, such as `not-found`.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::NotFound => "not-found",
+            Self::NotAFile => "not-a-file",
+            Self::TooLarge => "too-large",
+            Self::Changing => "changing",
+            Self::Unreadable => "unreadable",
+            Self::Refused => "refused",
+            Self::Thread => "thread",
+        }
+    }
+}
+
+impl fmt::Display for ErrorKind {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
 impl ProviderError {
     pub(crate) fn read(name: &str, source: ReadError) -> Self {
         Self(Box::new(Repr::Read {

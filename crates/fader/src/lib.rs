@@ -90,7 +90,7 @@ pub use observe::{
 pub use overlay::{Overlay, OverlayEntry};
 pub use percent::{ParsePercentError, Percent};
 pub use snapshot::Snapshot;
-pub use source::{Delivery, Source};
+pub use source::{Delivery, Source, Strictness};
 pub use time::{Clock, ManualClock, SystemClock, Timestamp};
 pub use wanted::Wanted;
 

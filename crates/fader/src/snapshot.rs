@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::Arc;
+use std::time::Duration;
 
 use crate::attributes::Attributes;
 use crate::decision::{Answer, Code, Decision};
@@ -12,6 +13,7 @@ use crate::observe::Hooks;
 use crate::overlay::Overlay;
 use crate::overrides::Overrides;
 use crate::ruleset::{Flag, FlagId, Recall, Ruleset, Slot};
+use crate::source::Source;
 use crate::time::Timestamp;
 use crate::wanted::Wanted;
 
@@ -92,6 +94,9 @@ impl Entry {
 /// What is told of a ruleset beside its answers.
 #[derive(Debug, Default)]
 pub(crate) struct Notes {
+    /// Where the document came from.
+    pub(crate) source: Option<Source>,
+    pub(crate) compile_time: Duration,
     pub(crate) loaded_at: Option<Timestamp>,
     pub(crate) warnings: Vec<crate::Diagnostic>,
     pub(crate) set_aside: Vec<String>,

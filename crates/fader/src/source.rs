@@ -3,6 +3,21 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+/// How a document with errors is taken.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum Strictness {
+    /// Any error refuses the document: nothing changes. The default.
+    #[default]
+    Strict,
+    /// Flags with errors are set aside, each keeping its last good form or else answering with the caller's default, and
+    /// the rest goes live.
+    ///
+    /// An error in a segment or list sets aside each flag that uses it. A syntax error, or one outside flags, segments
+    /// and lists, refuses the document all the same.
+    Quarantine,
+}
+
 /// Where a document comes from, and how it is taken.
 ///
 /// ```
@@ -15,8 +30,11 @@ use std::sync::Arc;
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Source {
     name: Arc<str>,
-    quarantine: bool,
+    strictness: Strictness,
     network: bool,
+    allows_downgrade: bool,
+    allows_empty: bool,
+    bootstrap: bool,
 }
 
 impl Source {
@@ -26,27 +44,54 @@ impl Source {
     pub fn new(name: impl Into<Arc<str>>) -> Self {
         Self {
             name: name.into(),
-            quarantine: false,
+            strictness: Strictness::Strict,
             network: false,
+            allows_downgrade: false,
+            allows_empty: false,
+            bootstrap: false,
         }
     }
 
-    /// Takes documents with errors in single flags: those are set aside, each keeping its last good form or else
-    /// answering with the caller's default, and the rest goes live. A strict source changes nothing then.
-    ///
-    /// An error in a segment or list sets aside each flag that uses it. A syntax error, or one outside flags, segments
-    /// and lists, refuses the document all the same.
+    /// Sets how documents with errors are taken, by default strictly.
     #[must_use]
-    pub fn quarantine(mut self) -> Self {
-        self.quarantine = true;
+    pub fn strictness(mut self, strictness: Strictness) -> Self {
+        self.strictness = strictness;
         self
     }
 
-    /// Marks a network source: a document whose revision is below the live one's is refused. From a file, where it may
-    /// be a revert, it is a warning.
+    /// Takes documents with errors in single flags: short for [`Strictness::Quarantine`].
+    #[must_use]
+    pub fn quarantine(self) -> Self {
+        self.strictness(Strictness::Quarantine)
+    }
+
+    /// Marks a network source, of which two documents are refused that a file may well deliver: one whose revision is
+    /// below the live one's (from a file it is a warning: a revert), and one without any flag while flags are live (a
+    /// server that lost its data).
     #[must_use]
     pub fn network(mut self) -> Self {
         self.network = true;
+        self
+    }
+
+    /// Marks a document that only stands in until a source delivers: no revision is compared with its own.
+    #[must_use]
+    pub fn bootstrap(mut self) -> Self {
+        self.bootstrap = true;
+        self
+    }
+
+    /// Lets a network source's revision go down.
+    #[must_use]
+    pub fn allow_downgrade(mut self) -> Self {
+        self.allows_downgrade = true;
+        self
+    }
+
+    /// Lets a network source deliver a document without flags while flags are live.
+    #[must_use]
+    pub fn allow_empty(mut self) -> Self {
+        self.allows_empty = true;
         self
     }
 
@@ -59,13 +104,25 @@ impl Source {
     /// Returns whether any error refuses the document.
     #[must_use]
     pub fn is_strict(&self) -> bool {
-        !self.quarantine
+        self.strictness == Strictness::Strict
     }
 
     /// Returns whether it is a network source.
     #[must_use]
     pub fn is_network(&self) -> bool {
         self.network
+    }
+
+    pub(crate) fn is_bootstrap(&self) -> bool {
+        self.bootstrap
+    }
+
+    pub(crate) fn refuses_downgrade(&self) -> bool {
+        self.network && !self.allows_downgrade
+    }
+
+    pub(crate) fn refuses_empty(&self) -> bool {
+        self.network && !self.allows_empty
     }
 
     pub(crate) fn shared_name(&self) -> Arc<str> {

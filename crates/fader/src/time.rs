@@ -33,6 +33,12 @@ impl Timestamp {
         nanos: 0,
     };
 
+    /// Returns how long after an earlier instant this one is; nothing if it is not.
+    pub(crate) fn since(self, earlier: Self) -> std::time::Duration {
+        let nanos = self.as_nanos().saturating_sub(earlier.as_nanos()).max(0);
+        std::time::Duration::from_nanos(u64::try_from(nanos).unwrap_or(u64::MAX))
+    }
+
     /// Makes the instant so many nanoseconds after the epoch, or before it where negative.
     #[must_use]
     pub fn from_nanos(nanos: i128) -> Self {

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use fader::{
     CompileError, Delivery, Diagnostic, DiagnosticKind, Overlay, OverlayEntry, Percent, Severity,
-    Source, list_files,
+    Source, Strictness, list_files,
 };
 
 use super::{cloned, compared, empty, error, lends, shown};
@@ -21,6 +21,16 @@ fn source_and_delivery() {
     }
     fn from<'a, D: From<Vec<u8>> + From<&'a [u8]> + From<&'a str> + From<String>>() {}
     let _: fn(Source) -> Source = Source::quarantine;
+    let _: fn(Source, Strictness) -> Source = Source::strictness;
+    let _: [fn(Source) -> Source; 3] = [
+        Source::allow_downgrade,
+        Source::allow_empty,
+        Source::bootstrap,
+    ];
+    let _: fn(Strictness) = |strictness| match strictness {
+        Strictness::Strict | Strictness::Quarantine => {}
+        _ => {}
+    };
     let _: fn(Source) -> Source = Source::network;
     let _: fn(&Source) -> &str = Source::name;
     let _: fn(&Source) -> bool = Source::is_strict;
@@ -82,7 +92,7 @@ fn kinds_of_diagnostics() {
         DiagnosticKind::DrawReachesNobody = "draw-reaches-nobody",
         DiagnosticKind::NothingHashed = "nothing-hashed", DiagnosticKind::WaitingRamp = "waiting-ramp",
         DiagnosticKind::NoAbsoluteGuardrail = "no-absolute-guardrail", DiagnosticKind::SlowRegex = "slow-regex",
-        DiagnosticKind::ManyReferences = "many-references",
+        DiagnosticKind::ManyReferences = "many-references", DiagnosticKind::EmptyDocument = "empty-document",
         DiagnosticKind::OverlayHolds = "overlay-holds"
     }
 }

@@ -17,7 +17,9 @@ use super::{cloned, compared, copied, empty, error, is, lends, shared, shown};
 fn flags() {
     let _: fn() -> FlagsBuilder = Flags::builder;
     let _: fn(&Flags) -> Snapshot = Flags::snapshot;
-    let _: fn(&Flags, &Source, &str) = Flags::source_failed;
+    let _: fn(&Flags, &Source, &'static str, &str) = Flags::source_failed;
+    let _: fn(&Flags, &Source, &'static str, &str) = Flags::source_failing;
+    let _: fn(&Flags, &Source) = Flags::source_unchanged;
     let _: fn(&Flags, Overlay) = Flags::apply;
     let _: fn(&Flags) -> Result<Change, RollbackError> = Flags::rollback;
     let _: fn(&Flags) -> Vec<HistoryEntry> = Flags::history;
@@ -168,6 +170,11 @@ fn status() {
     let _: fn(&SourceStatus) -> &str = SourceStatus::name;
     let _: fn(&SourceStatus) -> Option<&str> = SourceStatus::error;
     let _: fn(&SourceStatus) -> Timestamp = SourceStatus::since;
+    let _: fn(&SourceStatus) -> bool = SourceStatus::is_stale;
+    let _: fn(&SourceStatus) -> Option<Timestamp> = SourceStatus::checked_at;
+    let _: fn(&Status) -> Option<&str> = Status::source;
+    let _: fn(&Status) -> usize = Status::flags;
+    let _: fn(&Status) -> Duration = Status::compile_time;
     let _: fn(&HistoryEntry) -> &str = HistoryEntry::version;
     let _: fn(&HistoryEntry) -> Option<Timestamp> = HistoryEntry::loaded_at;
     cloned::<(Status, SourceStatus, HistoryEntry)>();
@@ -199,6 +206,14 @@ fn changes() {
         Event::Refused(CompileError { .. }) => {}
         Event::Stale { source, error } => is::<[String; 2]>([source, error]),
         Event::Recovered { source } => is::<String>(source),
+        Event::Failed {
+            source,
+            kind,
+            error,
+        } => {
+            is::<[String; 2]>([source, error]);
+            is::<&'static str>(kind);
+        }
         _ => {}
     };
 }

@@ -45,6 +45,7 @@ fn file_contents() {
 #[test]
 fn provider_error() {
     let _: fn(&ProviderError) -> ErrorKind = ProviderError::kind;
+    let _: fn(ErrorKind) -> &'static str = ErrorKind::as_str;
     let _: fn(&ProviderError) -> bool = ProviderError::is_transient;
     let _: fn(&ProviderError) -> Option<&CompileError> = ProviderError::compile_error;
     error::<ProviderError>();

@@ -271,10 +271,8 @@ impl Follower {
 }
 
 fn fail(flags: &Flags, source: &Source, error: ReadError) {
-    flags.source_failed(
-        source,
-        &ProviderError::read(source.name(), error).to_string(),
-    );
+    let error = ProviderError::read(source.name(), error);
+    flags.source_failed(source, error.kind().as_str(), &error.to_string());
 }
 
 fn stamps(lists: &[List]) -> Stamps {

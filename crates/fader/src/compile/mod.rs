@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::Arc;
+use std::time::Duration;
 
 use jsonc_parser::ast;
 
@@ -43,6 +44,8 @@ pub(crate) struct Input<'i> {
     pub(crate) source: &'i Source,
     /// The ruleset to share unchanged parts with, and to take last good forms from.
     pub(crate) previous: &'i Ruleset,
+    /// Whether that one came from a source, not from what stands in for one, so that revisions compare.
+    pub(crate) is_successor: bool,
     pub(crate) ambient: &'i BTreeMap<String, Value>,
     pub(crate) decoders: &'i Decoders,
     pub(crate) list_seed: u64,
@@ -56,6 +59,8 @@ pub(crate) struct Compilation {
     pub(crate) diagnostics: Vec<Diagnostic>,
     /// Flags that have errors, by name.
     pub(crate) set_aside: Vec<String>,
+    /// How long it took.
+    pub(crate) took: Duration,
 }
 
 /// Removes the one BOM that a document may begin with.
@@ -207,6 +212,7 @@ fn compile_text(
     let mut report = Report::default();
     let set = read(&root, text, &mut report);
     check_revision(&set, input, &mut report);
+    check_emptiness(&set, &root, input, &mut report);
 
     let names = Names::of(&set);
     registry.flags.reserve(set.flags.len());
@@ -265,6 +271,7 @@ fn compile_text(
         ruleset,
         diagnostics,
         set_aside,
+        took: Duration::ZERO,
     }))
 }
 
@@ -272,15 +279,31 @@ fn check_revision(set: &FlagSet<'_>, input: &Input<'_>, report: &mut Report) {
     let (Some(revision), Some(live)) = (set.revision, input.previous.revision) else {
         return;
     };
-    if revision.value < live {
-        let message = format!("revision {} is below the live one, {live}", revision.value);
-        if input.source.is_network() {
-            report
-                .error(DiagnosticKind::Revision, revision.span, message)
-                .help("an older answer came late, or a revert kept its number: raise the revision");
-        } else {
-            report.warning(DiagnosticKind::Revision, revision.span, message);
-        }
+    if !input.is_successor || revision.value >= live {
+        return;
+    }
+    let message = format!("revision {} is below the live one, {live}", revision.value);
+    if input.source.refuses_downgrade() {
+        report
+            .error(DiagnosticKind::Revision, revision.span, message)
+            .help("an older answer came late, or a revert kept its number: raise the revision");
+    } else {
+        report.warning(DiagnosticKind::Revision, revision.span, message);
+    }
+}
+
+fn check_emptiness(
+    set: &FlagSet<'_>,
+    root: &ast::Value<'_>,
+    input: &Input<'_>,
+    report: &mut Report,
+) {
+    let live = input.previous.order.len();
+    if set.flags.is_empty() && live > 0 && input.source.refuses_empty() {
+        let message = format!("it has no flags, where the live document has {live}");
+        report
+            .error(DiagnosticKind::EmptyDocument, Span::of(root), message)
+            .help("allow an empty document at the source if it is meant");
     }
 }
 

@@ -13,6 +13,7 @@ fn told(text: &Text<'_>, source: &Source) -> Option<Vec<Diagnostic>> {
         lists: &lists,
         source,
         previous: &previous,
+        is_successor: true,
         ambient: &ambient,
         decoders: &Decoders::new(),
         list_seed: 0,

@@ -111,6 +111,8 @@ kinds! {
     Decode = "decode",
     /// A revision below the live one.
     Revision = "revision",
+    /// A document without flags, from a network source, in the place of one that has some.
+    EmptyDocument = "empty-document",
     /// An overlay's entry that the document has no use for.
     Overlay = "overlay",
     /// A rule that evaluation never comes to.

@@ -19,6 +19,15 @@ pub enum Event {
     RolledBack(Change),
     /// A document or an overlay was refused and the last good one stays live; told once for the same content.
     Refused(CompileError),
+    /// A source could not be read; told at each try. [`Stale`](Self::Stale) follows where what is live may be out of date.
+    Failed {
+        /// The source's name.
+        source: String,
+        /// What kind of failure it is: a stable name for programs, such as `not-found`.
+        kind: &'static str,
+        /// What is wrong with it.
+        error: String,
+    },
     /// A source can't be read and what is live may be out of date; told once for the same error.
     Stale {
         /// The source's name.

@@ -6,6 +6,7 @@ use std::sync::atomic::{AtomicI64, AtomicU32, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 
 use crate::attributes::{Attributes, TARGETING_KEY};
+use crate::compile::Compilation;
 use crate::context::Context;
 use crate::decision::{Decision, Resolution};
 use crate::document::diagnostic::CompileError;
@@ -345,8 +346,15 @@ impl Flags {
             let mut compiler = lock(&self.inner.compiler);
             let live = self.inner.live.load();
             let known = self.writer().knows(&live, delivery.identity(), source);
-            let document =
-                (!known).then(|| compiler.compile(&delivery, source, &live.ruleset, self.now()));
+            let document = (!known).then(|| {
+                let start = self.now();
+                let compilation = compiler.compile(&delivery, source, &live, start)?;
+                let took = self.now().since(start);
+                Ok(Compilation {
+                    took,
+                    ..compilation
+                })
+            });
             drop(live);
             self.change(|writer, live, now, events| {
                 writer.load(live, &delivery, document, source, now, events)
@@ -373,9 +381,25 @@ impl Flags {
         })
     }
 
-    /// Notes that a source can't be read, in words for a person. What is live stays, and is stale.
-    pub fn source_failed(&self, source: &Source, error: &str) {
-        self.write(|writer, _, now, events| writer.source_failed(source, error, now, events));
+    /// Notes that a source was asked again and is as it was, where it says so without its content.
+    pub fn source_unchanged(&self, source: &Source) {
+        self.write(|writer, _, now, events| writer.source_unchanged(source, now, events));
+    }
+
+    /// Notes that a source can't be read: what is live stays, and is stale. `kind` is a stable name for programs, such as
+    /// `not-found`; `error` is for people.
+    pub fn source_failed(&self, source: &Source, kind: &'static str, error: &str) {
+        self.write(|writer, _, now, events| {
+            writer.source_failed(source, (kind, error), true, now, events);
+        });
+    }
+
+    /// Notes that a source could not be read this time, as [`source_failed`](Self::source_failed) does, but what is live
+    /// still counts as fresh: for a provider that tries again soon.
+    pub fn source_failing(&self, source: &Source, kind: &'static str, error: &str) {
+        self.write(|writer, _, now, events| {
+            writer.source_failed(source, (kind, error), false, now, events);
+        });
     }
 
     /// Puts an overlay on top of the document, atomically, in the place of the present one. It stays until the next

@@ -6,6 +6,7 @@ mod flags;
 mod keys;
 mod once;
 mod scope;
+mod sources;
 mod status;
 mod swap;
 mod warnings;

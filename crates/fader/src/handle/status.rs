@@ -48,6 +48,9 @@ pub struct Status {
     pub(crate) loaded_at: Option<Timestamp>,
     pub(crate) now: Timestamp,
     pub(crate) sources: Vec<SourceStatus>,
+    pub(crate) source: Option<Arc<str>>,
+    pub(crate) flags: usize,
+    pub(crate) compile_time: Duration,
     pub(crate) set_aside: Vec<String>,
     pub(crate) warnings: Vec<Diagnostic>,
     pub(crate) rolled_back_from: Option<Arc<str>>,
@@ -81,13 +84,26 @@ impl Status {
     /// Returns how long ago the live document went live.
     #[must_use]
     pub fn age(&self) -> Option<Duration> {
-        let nanos = self
-            .now
-            .as_nanos()
-            .saturating_sub(self.loaded_at?.as_nanos());
-        Some(Duration::from_nanos(
-            u64::try_from(nanos).unwrap_or(if nanos < 0 { 0 } else { u64::MAX }),
-        ))
+        Some(self.now.since(self.loaded_at?))
+    }
+
+    /// Returns the name of the source that the live document came from: which one it is where there are several, such as
+    /// a bootstrap document below a provider's.
+    #[must_use]
+    pub fn source(&self) -> Option<&str> {
+        self.source.as_deref()
+    }
+
+    /// Returns how many flags the live document has, those that were set aside included.
+    #[must_use]
+    pub fn flags(&self) -> usize {
+        self.flags
+    }
+
+    /// Returns how long it took to read, check and compile the live document, by the handle's clock.
+    #[must_use]
+    pub fn compile_time(&self) -> Duration {
+        self.compile_time
     }
 
     /// Returns the sources, each with its error if it has one.
@@ -127,6 +143,8 @@ pub struct SourceStatus {
     pub(crate) name: Arc<str>,
     pub(crate) error: Option<String>,
     pub(crate) since: Timestamp,
+    pub(crate) checked_at: Option<Timestamp>,
+    pub(crate) is_stale: bool,
     /// Tells the content that was refused, so that the same is told once.
     pub(crate) refused: Option<u128>,
 }
@@ -138,10 +156,23 @@ impl SourceStatus {
         &self.name
     }
 
-    /// Returns what is wrong with it.
+    /// Returns what is wrong with it, also where what is live still counts as fresh.
     #[must_use]
     pub fn error(&self) -> Option<&str> {
         self.error.as_deref()
+    }
+
+    /// Returns whether what is live may be out of date because of it: it could not be read for long enough to say so, or
+    /// what it says was refused.
+    #[must_use]
+    pub fn is_stale(&self) -> bool {
+        self.is_stale
+    }
+
+    /// Returns when it was read last, whether its content was new, as before, or refused; `None` if it never was.
+    #[must_use]
+    pub fn checked_at(&self) -> Option<Timestamp> {
+        self.checked_at
     }
 
     /// Returns since when it has been as it is.

@@ -10,7 +10,8 @@ use crate::document::diagnostic::{CompileError, Diagnostic, Severity};
 use crate::document::overlay::read_overlay;
 use crate::handle::builder::FlagsBuilder;
 use crate::handle::events::{Change, Event};
-use crate::handle::status::{SourceStatus, State, Status};
+use crate::handle::sources::Sources;
+use crate::handle::status::{State, Status};
 use crate::handle::swap::Swap;
 use crate::handle::warnings::warnings;
 use crate::hash;
@@ -44,14 +45,15 @@ impl Compiler {
         &mut self,
         delivery: &Delivery,
         source: &Source,
-        previous: &Ruleset,
+        live: &Live,
         now: Timestamp,
     ) -> Result<Compilation, CompileError> {
         let input = Input {
             document: &delivery.document,
             lists: &delivery.lists,
             source,
-            previous,
+            previous: &live.ruleset,
+            is_successor: !live.notes.source.as_ref().is_some_and(Source::is_bootstrap),
             ambient: &self.ambient,
             decoders: &self.decoders,
             list_seed: self.list_seed,
@@ -70,7 +72,7 @@ pub(crate) struct Writer {
     keep: usize,
     /// What was replaced for good. It is dropped here once nobody else holds it, so that no request frees a ruleset.
     retired: Vec<Arc<Live>>,
-    sources: Vec<SourceStatus>,
+    sources: Sources,
     overlay_content: Option<u128>,
     rolled_back: Option<RolledBack>,
 }
@@ -164,7 +166,7 @@ impl Writer {
             history: VecDeque::new(),
             keep: builder.history,
             retired: Vec::new(),
-            sources: Vec::new(),
+            sources: Sources::default(),
             overlay_content: None,
             rolled_back: None,
         }
@@ -216,8 +218,11 @@ impl Writer {
                 ruleset,
                 diagnostics,
                 set_aside,
+                took,
             }) => {
                 let notes = Notes {
+                    source: Some(source.clone()),
+                    compile_time: took,
                     loaded_at: Some(now),
                     warnings: diagnostics,
                     set_aside,
@@ -275,32 +280,33 @@ impl Writer {
             None if live.content == content => {
                 self.rolled_back = None;
                 match set_aside(&live.notes.set_aside, &live.notes.warnings) {
-                    Some(error) => self.source_is_partly_good(&name, &error, content, now, events),
-                    None => self.source_is_good(&name, now, true, events),
+                    Some(error) => self
+                        .sources
+                        .partly_good(&name, &error, content, now, events),
+                    None => self.sources.good(&name, now, true, events),
                 }
                 Ok(None)
             }
             None => {
                 // Rolled back from: if it was taken in part it is so still.
-                if !self
-                    .sources
-                    .iter()
-                    .any(|known| known.name == name && known.refused == Some(content))
-                {
-                    self.source_is_good(&name, now, true, events);
+                if !self.sources.has_refused(&name, content) {
+                    self.sources.good(&name, now, true, events);
                 }
                 Ok(None)
             }
             Some(Ok(compilation)) => {
                 self.rolled_back = None;
-                self.source_is_good(&name, now, false, events);
+                self.sources.good(&name, now, false, events);
                 if let Some(error) = set_aside(&compilation.set_aside, &compilation.diagnostics) {
-                    self.source_is_bad(&name, &error, Some(content), now);
+                    self.sources.refused(&name, &error, content, now);
                 }
                 Ok(Some(compilation))
             }
             Some(Err(error)) => {
-                if self.source_is_bad(&name, &error.to_string(), Some(content), now) {
+                if self
+                    .sources
+                    .refused(&name, &error.to_string(), content, now)
+                {
                     events.push(Event::Refused(error.clone()));
                 }
                 Err(error)
@@ -318,18 +324,18 @@ impl Writer {
     ) -> Result<Option<Overlay>, CompileError> {
         let content = hash::identity(bytes);
         if self.overlay_content == Some(content) {
-            self.source_is_good(name, now, true, events);
+            self.sources.good(name, now, true, events);
             return Ok(None);
         }
         match read_overlay(bytes) {
             Ok(overlay) => {
                 self.overlay_content = Some(content);
-                self.source_is_good(name, now, false, events);
+                self.sources.good(name, now, false, events);
                 Ok(Some(overlay))
             }
             Err(diagnostics) => {
                 let error = CompileError::new(Arc::clone(name), diagnostics);
-                if self.source_is_bad(name, &error.to_string(), Some(content), now) {
+                if self.sources.refused(name, &error.to_string(), content, now) {
                     events.push(Event::Refused(error.clone()));
                 }
                 Err(error)
@@ -429,102 +435,26 @@ impl Writer {
             .retain(|retired| Arc::strong_count(retired) > 1);
     }
 
-    /// Notes that a source is good; tells that it recovered if it had been failing, or refused and is now as before.
-    fn source_is_good(
+    /// Notes that a source was asked again and is as it was.
+    pub(crate) fn source_unchanged(
         &mut self,
-        name: &Arc<str>,
-        now: Timestamp,
-        unchanged: bool,
-        events: &mut Vec<Event>,
-    ) {
-        match self.sources.iter_mut().find(|known| known.name == *name) {
-            None => {
-                let status = SourceStatus {
-                    name: Arc::clone(name),
-                    error: None,
-                    since: now,
-                    refused: None,
-                };
-                self.sources.push(status);
-            }
-            Some(known) if known.error.is_some() => {
-                if unchanged || known.refused.is_none() {
-                    events.push(Event::Recovered {
-                        source: name.to_string(),
-                    });
-                }
-                (known.error, known.refused, known.since) = (None, None, now);
-            }
-            Some(_) => {}
-        }
-    }
-
-    /// Notes that a source can be read again, but that flags of it are set aside as before.
-    fn source_is_partly_good(
-        &mut self,
-        name: &Arc<str>,
-        error: &str,
-        content: u128,
+        source: &Source,
         now: Timestamp,
         events: &mut Vec<Event>,
     ) {
-        let recovers =
-            |known: &SourceStatus| known.error.is_some() && known.refused != Some(content);
-        if self
-            .sources
-            .iter()
-            .any(|known| known.name == *name && recovers(known))
-        {
-            events.push(Event::Recovered {
-                source: name.to_string(),
-            });
-        }
-        self.source_is_bad(name, error, Some(content), now);
-    }
-
-    /// Notes what is wrong with a source; returns whether that is news.
-    fn source_is_bad(
-        &mut self,
-        name: &Arc<str>,
-        error: &str,
-        refused: Option<u128>,
-        now: Timestamp,
-    ) -> bool {
-        match self.sources.iter_mut().find(|known| known.name == *name) {
-            None => {
-                let error = Some(error.to_owned());
-                self.sources.push(SourceStatus {
-                    name: Arc::clone(name),
-                    error,
-                    since: now,
-                    refused,
-                });
-                true
-            }
-            Some(known) => {
-                let news = known.error.as_deref() != Some(error) || known.refused != refused;
-                if news {
-                    (known.error, known.refused, known.since) =
-                        (Some(error.to_owned()), refused, now);
-                }
-                news
-            }
-        }
+        self.sources.good(&source.shared_name(), now, true, events);
     }
 
     pub(crate) fn source_failed(
         &mut self,
         source: &Source,
-        error: &str,
+        failure: (&'static str, &str),
+        is_stale: bool,
         now: Timestamp,
         events: &mut Vec<Event>,
     ) {
-        if self.source_is_bad(&source.shared_name(), error, None, now) {
-            events.push(Event::Stale {
-                source: source.name().to_owned(),
-                error: error.to_owned(),
-            });
-        }
+        self.sources
+            .failed(&source.shared_name(), failure, is_stale, now, events);
     }
 
     pub(crate) fn status(&self, live: &Live, now: Timestamp) -> Status {
@@ -532,7 +462,7 @@ impl Writer {
             State::Failed
         } else if self.rolled_back.is_some() {
             State::RolledBack
-        } else if self.sources.iter().any(|source| source.error.is_some()) {
+        } else if self.sources.is_any_stale() {
             State::Stale
         } else {
             State::Ready
@@ -543,7 +473,10 @@ impl Writer {
             overlay_version: live.overlay.version(),
             loaded_at: live.notes.loaded_at,
             now,
-            sources: self.sources.clone(),
+            sources: self.sources.all().to_vec(),
+            source: live.notes.source.as_ref().map(Source::shared_name),
+            flags: live.ruleset.order.len(),
+            compile_time: live.notes.compile_time,
             set_aside: live.notes.set_aside.clone(),
             warnings: warnings(live),
             rolled_back_from: self
