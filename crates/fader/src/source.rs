@@ -145,7 +145,7 @@ impl Source {
 /// ```
 #[derive(Clone, Debug, Default)]
 pub struct Delivery {
-    pub(crate) document: Vec<u8>,
+    pub(crate) document: Content,
     pub(crate) lists: BTreeMap<String, Result<Vec<u8>, String>>,
     pub(crate) overlay: Option<(Arc<str>, Vec<u8>)>,
 }
@@ -155,7 +155,42 @@ impl Delivery {
     #[must_use]
     pub fn new(document: impl Into<Vec<u8>>) -> Self {
         Self {
-            document: document.into(),
+            document: Content::One(document.into()),
+            ..Self::default()
+        }
+    }
+
+    /// Makes a delivery of several documents that make one, as those of a folder do: each by its name, which stands in
+    /// messages, in the order in which they are read.
+    ///
+    /// What stands in their sections is put together. A flag, a segment, a list or another entry that is in two of them
+    /// is an error that names both.
+    ///
+    /// ```
+    /// use fader::{Delivery, Flags, Source};
+    ///
+    /// let flags = Flags::builder().build();
+    /// let parts = [
+    ///     ("flags.d/payments.json", r#"{ "flags": { "new-checkout": true } }"#),
+    ///     ("flags.d/search.json", r#"{ "flags": { "ranker": true, "new-checkout": false } }"#),
+    /// ];
+    /// let error = flags.load(Delivery::from_parts(parts), &Source::new("flags.d")).unwrap_err();
+    /// assert_eq!(
+    ///     error.to_string(),
+    ///     "flags.d/search.json:1:30: error: at flags.new-checkout: `new-checkout` comes a second time: \
+    ///      it is in `flags.d/payments.json` too, at 1:14; help: keep one of the two"
+    /// );
+    /// ```
+    #[must_use]
+    pub fn from_parts<N: Into<Arc<str>>, D: Into<Vec<u8>>>(
+        parts: impl IntoIterator<Item = (N, D)>,
+    ) -> Self {
+        let part = |(name, bytes): (N, D)| Part {
+            name: name.into(),
+            bytes: bytes.into(),
+        };
+        Self {
+            document: Content::Parts(parts.into_iter().map(part).collect()),
             ..Self::default()
         }
     }
@@ -177,7 +212,7 @@ impl Delivery {
 
     /// Tells the document and its lists from others.
     pub(crate) fn identity(&self) -> u128 {
-        let mut identity = crate::hash::identity(&self.document);
+        let mut identity = self.document.identity();
         for (path, content) in &self.lists {
             let content = match content {
                 Ok(content) => crate::hash::identity_of(b"read", content),
@@ -191,6 +226,53 @@ impl Delivery {
             identity = crate::hash::identity(entry.as_flattened());
         }
         identity
+    }
+}
+
+/// The text of a delivery.
+#[derive(Clone, Debug)]
+pub(crate) enum Content {
+    /// One document.
+    One(Vec<u8>),
+    /// Several that make one.
+    Parts(Vec<Part>),
+}
+
+/// One of several documents.
+#[derive(Clone, Debug)]
+pub(crate) struct Part {
+    pub(crate) name: Arc<str>,
+    pub(crate) bytes: Vec<u8>,
+}
+
+impl Default for Content {
+    fn default() -> Self {
+        Self::One(Vec::new())
+    }
+}
+
+impl Content {
+    /// Returns the texts that it is made of.
+    pub(crate) fn texts(&self) -> impl Iterator<Item = &[u8]> {
+        let (one, parts) = match self {
+            Self::One(document) => (Some(&**document), &[][..]),
+            Self::Parts(parts) => (None, &**parts),
+        };
+        one.into_iter().chain(parts.iter().map(|part| &*part.bytes))
+    }
+
+    fn identity(&self) -> u128 {
+        match self {
+            Self::One(document) => crate::hash::identity(document),
+            Self::Parts(parts) => parts.iter().fold(0, |before, part| {
+                let entry = [
+                    before.to_le_bytes(),
+                    crate::hash::identity(part.name.as_bytes()).to_le_bytes(),
+                    crate::hash::identity(&part.bytes).to_le_bytes(),
+                ];
+                crate::hash::identity(entry.as_flattened())
+            }),
+        }
     }
 }
 

@@ -16,6 +16,7 @@ fn source_and_delivery() {
     }
     fn delivery<D: Into<Vec<u8>>, P: Into<String>, N: Into<Arc<str>>>() {
         let _: fn(D) -> Delivery = Delivery::new;
+        let _: fn(Vec<(N, D)>) -> Delivery = Delivery::from_parts::<N, D>;
         let _: fn(Delivery, P, Result<Vec<u8>, String>) -> Delivery = Delivery::list;
         let _: fn(Delivery, N, D) -> Delivery = Delivery::overlay;
     }
@@ -57,6 +58,7 @@ fn compile_error() {
 fn diagnostic() {
     let _: fn(&Diagnostic) -> Severity = Diagnostic::severity;
     let _: fn(&Diagnostic) -> DiagnosticKind = Diagnostic::kind;
+    let _: fn(&Diagnostic) -> Option<&str> = Diagnostic::file;
     let _: fn(&Diagnostic) -> &str = Diagnostic::path;
     let _: fn(&Diagnostic) -> u32 = Diagnostic::line;
     let _: fn(&Diagnostic) -> u32 = Diagnostic::column;

@@ -6,10 +6,11 @@ use crate::attributes::TARGETING_KEY;
 use crate::compile::compiler::{Compiler, Part};
 use crate::compile::references::flag_nesting;
 use crate::compile::warnings;
+use crate::document::compose::{Place, Places};
 use crate::document::diagnostic::{DiagnosticKind, Report};
 use crate::document::fields::{self, Seen};
 use crate::document::model::{self, FlagEntry, FlagText, Serve, Share};
-use crate::document::syntax::{self, Lines, Syntax};
+use crate::document::syntax::{self, Syntax};
 use crate::document::text::Text;
 use crate::document::{read_flag, slice};
 use crate::hash::{self, Reach, Salt};
@@ -364,15 +365,16 @@ pub(crate) fn percent_places(
     id: FlagId,
     flag: &Flag,
     start: usize,
-    lines: &Lines<'_>,
+    places: &Places<'_>,
 ) -> impl Iterator<Item = PercentPlace> {
     let percents = flag.written.as_ref().map_or(&[][..], |it| &it.percents);
     percents.iter().map(move |written| {
-        let (line, column) = lines.place(start + written.offset as usize);
+        let Place { file, line, column } = places.place(start + written.offset as usize);
         PercentPlace {
             flag: id,
             rule: written.rule,
             percent: written.percent,
+            file,
             line,
             column,
         }

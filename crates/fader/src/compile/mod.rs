@@ -7,18 +7,19 @@ use std::time::Duration;
 use jsonc_parser::ast;
 
 use crate::attributes::Value;
+use crate::document::compose::{Place, Places, compose};
 use crate::document::diagnostic::{Diagnostic, DiagnosticKind, Problem, Report, Severity};
 use crate::document::model::{FlagEntry, FlagSet, FlagText, Ids};
 use crate::document::read;
 use crate::document::scan::scan;
 use crate::document::slice;
-use crate::document::syntax::{self, Lines, Span, Syntax, SyntaxProblem};
+use crate::document::syntax::{self, Span, Syntax, SyntaxProblem};
 use crate::document::text::Text;
 use crate::hash::{self, NameHashing};
 use crate::ruleset::{
     Decoders, FlagId, ListId, Recall, Registry, Ruleset, Segment, SegmentId, Slot,
 };
-use crate::source::Source;
+use crate::source::{Content, Source};
 use crate::time::Timestamp;
 use crate::wanted::Wanted;
 
@@ -38,7 +39,7 @@ use reuse::Unsettled;
 
 /// What a compilation reads.
 pub(crate) struct Input<'i> {
-    pub(crate) document: &'i [u8],
+    pub(crate) document: &'i Content,
     /// Contents of list files, by the path that the document gives, or why one can't be read.
     pub(crate) lists: &'i BTreeMap<String, Result<Vec<u8>, String>>,
     pub(crate) source: &'i Source,
@@ -77,11 +78,11 @@ pub(crate) fn text_of(document: &[u8]) -> Result<&str, Diagnostic> {
                 severity: Severity::Error,
                 kind: DiagnosticKind::Syntax,
                 span: Span::point(good.len()),
+                first: None,
                 message: "the text is not UTF-8 here".to_owned(),
                 help: Some("save the file as UTF-8".to_owned()),
             };
-            let lines = Lines::new(good);
-            Err(place(&problem, good.len(), &lines, String::new()))
+            Err(place(&problem, &Places::of(good), String::new()))
         }
     }
 }
@@ -93,27 +94,32 @@ pub(crate) fn syntax_diagnostic(problem: SyntaxProblem, text: &str) -> Diagnosti
         severity: Severity::Error,
         kind: problem.kind,
         span: problem.span,
+        first: None,
         message: problem.message,
         help,
     };
-    place(
-        &problem,
-        problem.span.start,
-        &Lines::new(text),
-        String::new(),
-    )
+    place(&problem, &Places::of(text), String::new())
 }
 
 /// Words a problem that stands at a place of the whole text.
-fn place(problem: &Problem, at: usize, lines: &Lines<'_>, path: String) -> Diagnostic {
-    let (line, column) = lines.place(at);
+fn place(problem: &Problem, places: &Places<'_>, path: String) -> Diagnostic {
+    let Place { file, line, column } = places.place(problem.span.start);
+    let mut message = problem.message.clone();
+    if let (Some(first), true) = (problem.first, places.are_of_several()) {
+        let first = places.place(first.start);
+        if let Some(other) = first.file.filter(|other| file.as_ref() != Some(other)) {
+            let (line, column) = (first.line, first.column);
+            message = format!("{message}: it is in `{other}` too, at {line}:{column}");
+        }
+    }
     Diagnostic {
         severity: problem.severity,
         kind: problem.kind,
+        file,
         path,
         line,
         column,
-        message: problem.message.clone(),
+        message,
         help: problem.help.clone(),
     }
 }
@@ -123,12 +129,12 @@ pub(crate) fn diagnostics(
     mut problems: Vec<Problem>,
     root: &ast::Value<'_>,
     text: &Text<'_>,
+    places: &Places<'_>,
 ) -> Vec<Diagnostic> {
     if problems.is_empty() {
         return Vec::new();
     }
     problems.sort_by_key(|problem| (problem.span.start, problem.severity));
-    let lines = Lines::new(text.all());
     // The flag that was parsed by itself last.
     let mut parsed: Option<(usize, ast::Value<'_>)> = None;
     let place = |problem: &Problem| {
@@ -146,9 +152,14 @@ pub(crate) fn diagnostics(
                 syntax::push_path(&mut path, flag, at - start);
             }
         }
-        place(problem, at, &lines, path)
+        place(problem, places, path)
     };
-    problems.iter().map(place).collect()
+    let mut diagnostics: Vec<_> = problems.iter().map(place).collect();
+    if places.are_of_several() {
+        let order = |found: &Diagnostic| (found.file.clone(), found.line, found.column);
+        diagnostics.sort_by_key(order);
+    }
+    diagnostics
 }
 
 /// Compiles a document; on an error that can't be set aside returns everything found.
@@ -161,7 +172,7 @@ pub(crate) fn compile(
     registry: &mut Registry,
 ) -> Result<Compilation, Vec<Diagnostic>> {
     let mark = registry.mark();
-    let compilation = compile_known_or_whole(input, mark, registry);
+    let compilation = compile_content(input, mark, registry);
     if compilation.is_err() {
         registry.forget(mark);
     }
@@ -169,36 +180,56 @@ pub(crate) fn compile(
     compilation
 }
 
-fn compile_known_or_whole(
+fn compile_content(
     input: &Input<'_>,
     mark: [usize; 3],
     registry: &mut Registry,
 ) -> Result<Compilation, Vec<Diagnostic>> {
-    let text = text_of(input.document).map_err(|diagnostic| vec![diagnostic])?;
+    match input.document {
+        Content::One(document) => {
+            let text = text_of(document).map_err(|diagnostic| vec![diagnostic])?;
+            compile_known_or_whole(text, &Places::of(text), input, mark, registry)
+        }
+        Content::Parts(parts) => {
+            let composed = compose(parts)?;
+            compile_known_or_whole(&composed.text, &composed.places(), input, mark, registry)
+        }
+    }
+}
+
+fn compile_known_or_whole(
+    text: &str,
+    places: &Places<'_>,
+    input: &Input<'_>,
+    mark: [usize; 3],
+    registry: &mut Registry,
+) -> Result<Compilation, Vec<Diagnostic>> {
     let mut entries = Vec::new();
     let stray = scan(text, |entry| entries.push(entry));
     if stray.is_none() {
         let mut cuts = reuse::cuts(&entries, text, input, registry);
         if cuts.iter().any(|cut| cut.known.is_some()) {
             let text = Text::abridged(text, cuts.clone());
-            match compile_text(&text, None, input, registry) {
+            match compile_text(&text, places, None, input, registry) {
                 Some(Ok(compilation)) => return Ok(compilation),
                 _ => registry.forget(mark),
             }
             cuts.iter_mut().for_each(|cut| cut.known = None);
         }
-        match compile_text(&Text::abridged(text, cuts), None, input, registry) {
+        match compile_text(&Text::abridged(text, cuts), places, None, input, registry) {
             Some(compilation) => return compilation,
             None => registry.forget(mark),
         }
     }
-    compile_text(&Text::whole(text), stray, input, registry).unwrap_or_else(|| Err(Vec::new()))
+    let whole = compile_text(&Text::whole(text), places, stray, input, registry);
+    whole.unwrap_or_else(|| Err(Vec::new()))
 }
 
 /// Compiles a text of which [`scan`] has found what is stray. `None` if it is abridged and can't be judged so: what is
 /// cut out of it is not what it seemed, or something is wrong and flags are known.
 fn compile_text(
     text: &Text<'_>,
+    places: &Places<'_>,
     stray: Option<SyntaxProblem>,
     input: &Input<'_>,
     registry: &mut Registry,
@@ -262,11 +293,11 @@ fn compile_text(
         unsettled: Unsettled::of(&report),
     };
     let problems = std::mem::take(&mut report.problems);
-    let diagnostics = diagnostics(problems, &root, text);
+    let diagnostics = diagnostics(problems, &root, text, places);
     if fatal {
         return Some(Err(diagnostics));
     }
-    let (ruleset, set_aside) = assemble(parts, &broken, input, registry, text);
+    let (ruleset, set_aside) = assemble(parts, &broken, input, registry, places);
     Some(Ok(Compilation {
         ruleset,
         diagnostics,
@@ -379,7 +410,7 @@ fn assemble(
     broken: &Broken<'_>,
     input: &Input<'_>,
     registry: &Registry,
-    text: &Text<'_>,
+    text_places: &Places<'_>,
 ) -> (Ruleset, Vec<String>) {
     let Parts {
         set,
@@ -388,7 +419,6 @@ fn assemble(
         flags,
         unsettled,
     } = parts;
-    let lines = Lines::new(text.all());
     let previous = input.previous;
     let any_kept = !broken.flags.is_empty();
 
@@ -436,7 +466,12 @@ fn assemble(
             set_aside.push(model.name.value.to_owned());
             previous.slot(id).kept()
         } else {
-            places.extend(flag::percent_places(id, &flag, model.span.start, &lines));
+            places.extend(flag::percent_places(
+                id,
+                &flag,
+                model.span.start,
+                text_places,
+            ));
             Slot::Flag {
                 flag,
                 recall: Recall::Nothing,
@@ -478,7 +513,7 @@ fn version_of(set: &FlagSet<'_>, input: &Input<'_>) -> Arc<str> {
         Ids::File(path) => input.lists.get(path.value)?.as_deref().ok(),
         _ => None,
     });
-    hash::version(std::iter::once(input.document).chain(files)).into()
+    hash::version(input.document.texts().chain(files)).into()
 }
 
 /// Returns the paths of a document's list files, as the document gives them and in its order; none for a document that

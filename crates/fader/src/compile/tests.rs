@@ -9,7 +9,7 @@ use crate::document::text::Cut;
 fn told(text: &Text<'_>, source: &Source) -> Option<Vec<Diagnostic>> {
     let (previous, lists, ambient) = (Ruleset::empty(), BTreeMap::new(), BTreeMap::new());
     let input = Input {
-        document: text.all().as_bytes(),
+        document: &Content::One(text.all().into()),
         lists: &lists,
         source,
         previous: &previous,
@@ -20,7 +20,13 @@ fn told(text: &Text<'_>, source: &Source) -> Option<Vec<Diagnostic>> {
         now: Timestamp::parse("2027-01-01T00:00:00Z").unwrap(),
     };
     let stray = scan(text.all(), |_| {});
-    let compiled = compile_text(text, stray, &input, &mut Registry::default())?;
+    let compiled = compile_text(
+        text,
+        &Places::of(text.all()),
+        stray,
+        &input,
+        &mut Registry::default(),
+    )?;
     Some(compiled.map_or_else(|told| told, |compilation| compilation.diagnostics))
 }
 

@@ -158,6 +158,7 @@ impl fmt::Display for DiagnosticKind {
 pub struct Diagnostic {
     pub(crate) severity: Severity,
     pub(crate) kind: DiagnosticKind,
+    pub(crate) file: Option<Arc<str>>,
     pub(crate) path: String,
     pub(crate) line: u32,
     pub(crate) column: u32,
@@ -176,6 +177,12 @@ impl Diagnostic {
     #[must_use]
     pub fn kind(&self) -> DiagnosticKind {
         self.kind
+    }
+
+    /// Returns the file that it is in, where a document is made of several: those of a folder.
+    #[must_use]
+    pub fn file(&self) -> Option<&str> {
+        self.file.as_deref()
     }
 
     /// Returns where in the document it is, such as `flags.checkout.rules[2].serve`; empty for the whole document.
@@ -280,7 +287,7 @@ impl fmt::Display for CompileError {
             .filter(|diagnostic| diagnostic.severity == Severity::Error)
             .count();
         match self.first() {
-            Some(first) => write!(f, "{}:{first}", self.source_name)?,
+            Some(first) => write!(f, "{}:{first}", first.file().unwrap_or(&self.source_name))?,
             None => write!(f, "{} was refused", self.source_name)?,
         }
         match errors {
@@ -299,6 +306,8 @@ pub(crate) struct Problem {
     pub(crate) severity: Severity,
     pub(crate) kind: DiagnosticKind,
     pub(crate) span: Span,
+    /// Where the name stands that comes here a second time.
+    pub(crate) first: Option<Span>,
     pub(crate) message: String,
     pub(crate) help: Option<String>,
 }
@@ -347,6 +356,7 @@ impl Report {
             severity,
             kind,
             span,
+            first: None,
             message,
             help: None,
         });
@@ -357,6 +367,7 @@ impl Report {
     pub(crate) fn place(&mut self, in_whole: impl Fn(Span) -> Span) {
         for problem in self.problems.iter_mut().skip(self.placed) {
             problem.span = in_whole(problem.span);
+            problem.first = problem.first.map(&in_whole);
         }
         self.placed = self.problems.len();
     }
@@ -376,6 +387,14 @@ impl Reported<'_> {
         if applies {
             self.help(help);
         }
+    }
+
+    /// Says where the name stands that comes a second time.
+    pub(crate) fn second_of(self, first: Span) -> Self {
+        if let Some(problem) = self.0.problems.last_mut() {
+            problem.first = Some(first);
+        }
+        self
     }
 
     pub(crate) fn help(self, help: impl Into<String>) {

@@ -331,12 +331,15 @@ pub(crate) fn duplicates(value: &ast::Value<'_>, report: &mut Report) {
             for property in &object.properties {
                 let name = property.name.as_str();
                 if !seen.insert(name) {
+                    let mut namesakes = object.properties.iter();
+                    let first = namesakes.find(|other| other.name.as_str() == name);
                     report
                         .error(
                             DiagnosticKind::DuplicateKey,
                             Span::of(&property.name),
                             format!("`{name}` comes a second time"),
                         )
+                        .second_of(Span::of(&first.unwrap_or(property).name))
                         .help("keep one of the two");
                 }
                 duplicates(&property.value, report);

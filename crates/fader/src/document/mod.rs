@@ -2,6 +2,7 @@
 //!
 //! Nothing here is seen by evaluation, which knows the compiled form alone.
 
+pub(crate) mod compose;
 pub(crate) mod diagnostic;
 pub(crate) mod fields;
 pub(crate) mod model;

@@ -3,6 +3,7 @@
 use jsonc_parser::ast;
 
 use crate::compile::{diagnostics, syntax_diagnostic, text_of};
+use crate::document::compose::Places;
 use crate::document::diagnostic::{Diagnostic, DiagnosticKind, Report};
 use crate::document::fields::{self, Fields, entries};
 use crate::document::read::{integer, json, read_percent};
@@ -21,7 +22,12 @@ pub(crate) fn read_overlay(content: &[u8]) -> Result<Overlay, Vec<Diagnostic>> {
         fields::object(&root, "an overlay", &mut report).map(|object| read(object, &mut report));
     match overlay {
         Some(overlay) if report.problems.is_empty() => Ok(overlay),
-        _ => Err(diagnostics(report.problems, &root, &Text::whole(text))),
+        _ => Err(diagnostics(
+            report.problems,
+            &root,
+            &Text::whole(text),
+            &Places::of(text),
+        )),
     }
 }
 

@@ -56,6 +56,7 @@ fn hidden_percents(live: &Live, warnings: &mut Vec<Diagnostic>) {
             warnings.push(Diagnostic {
                 severity: Severity::Warning,
                 kind: DiagnosticKind::OverlayHolds,
+                file: place.file.clone(),
                 path: format!("flags{}.rules[{}].percent", step(name), place.rule),
                 line: place.line,
                 column: place.column,
@@ -101,6 +102,7 @@ fn of_overlay(path: String, message: String, help: &str) -> Diagnostic {
     Diagnostic {
         severity: Severity::Warning,
         kind,
+        file: None,
         path,
         line: 1,
         column: 1,

@@ -77,11 +77,12 @@ pub(crate) struct Ruleset {
 }
 
 /// A rule's percent as the document has it, and where.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub(crate) struct PercentPlace {
     pub(crate) flag: FlagId,
     pub(crate) rule: u16,
     pub(crate) percent: Percent,
+    pub(crate) file: Option<Arc<str>>,
     pub(crate) line: u32,
     pub(crate) column: u32,
 }
