@@ -12,3 +12,4 @@ mod provider_file;
 mod public_api;
 mod reload;
 mod schema;
+mod telemetry;

@@ -4,6 +4,7 @@
 //! is set to minutes, and where the poll is, they are off or can't be.
 
 use std::fs;
+use std::io::Write as _;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
 use std::thread;
@@ -13,9 +14,15 @@ use fader::{Context, Event, Flags, State};
 use fader_providers::{ErrorKind, FileBuilder, file};
 
 mod broken;
+mod folder;
+mod layers;
+mod child;
 mod lists;
 mod overlay;
+mod prompt;
 mod read;
+mod replace;
+mod shortage;
 
 const NEVER: Duration = Duration::from_secs(600);
 const SOON: Duration = Duration::from_millis(50);
@@ -78,6 +85,18 @@ fn error_of(flags: &Flags, name: &str) -> String {
         .and_then(|source| source.error())
         .unwrap_or_default()
         .to_owned()
+}
+
+/// Linux tells which directories a process watches, by their inodes.
+#[cfg(target_os = "linux")]
+fn is_watched(directory: &Path) -> bool {
+    use std::os::unix::fs::MetadataExt;
+
+    let inode = format!(" ino:{:x} ", fs::metadata(directory).unwrap().ino());
+    let files = fs::read_dir("/proc/self/fdinfo").unwrap().flatten();
+    files
+        .filter_map(|file| fs::read_to_string(file.path()).ok())
+        .any(|info| info.contains(&inode))
 }
 
 struct Place {
@@ -176,9 +195,12 @@ fn a_file_renamed_over_goes_live() {
     let flags = notified(&place.write("flags.json", document(1)))
         .open()
         .unwrap();
-    for revision in 2..5 {
+    for revision in 2..8 {
+        let from = ["flags.json.next", "elsewhere/flags.json"][revision as usize % 2];
+        let next = place.write(from, document(revision));
+        // Written a while ago: only the rename tells of it.
         calm();
-        place.replace("flags.json", document(revision));
+        fs::rename(next, place.at("flags.json")).unwrap();
         until("the new file", || is_at(&flags, revision));
     }
 }
@@ -445,14 +467,35 @@ fn content_decides_and_not_size_or_time() {
     assert_told(&told, &["loaded 2", "overlaid"]);
 }
 
+/// The same file as well, so that it has no other inode either.
+#[test]
+fn one_byte_written_in_place_with_the_time_set_back_is_found() {
+    let place = Place::new();
+    let path = place.write("flags.json", document(1));
+    let modified = fs::metadata(&path).unwrap().modified().unwrap();
+    // The poll is seldom beside the moment in which the time is another one.
+    let flags = polled(&path)
+        .poll_every(Duration::from_millis(500))
+        .open()
+        .unwrap();
+    calm();
+    for revision in 2..5 {
+        let file = fs::File::options().write(true).open(&path).unwrap();
+        (&file).write_all(document(revision).as_bytes()).unwrap();
+        file.set_modified(modified).unwrap();
+        until("another byte", || is_at(&flags, revision));
+    }
+}
+
 /// They are loaded while they go on, and seldom: two looks are at least a debounce apart, however busy the machine is.
 #[test]
 fn a_thousand_writes_are_few_loads() {
     let place = Place::new();
     let path = place.write("flags.json", document(1));
-    let start = Instant::now();
     let flags = notified(&path).open().unwrap();
     let (_subscription, told) = record(&flags);
+    calm();
+    let start = Instant::now();
     let loads = || {
         let told = told.lock().unwrap();
         told.iter()
@@ -474,21 +517,12 @@ fn a_thousand_writes_are_few_loads() {
     );
 }
 
-/// Linux tells which directories a process watches, by their inodes.
 #[cfg(target_os = "linux")]
 #[test]
 fn the_thread_stops_after_the_last_handle() {
-    use std::os::unix::fs::MetadataExt;
-
     let place = Place::new();
     let path = place.write("flags.json", document(1));
-    let inode = format!(" ino:{:x} ", fs::metadata(place.root.path()).unwrap().ino());
-    let watched = || {
-        let files = fs::read_dir("/proc/self/fdinfo").unwrap().flatten();
-        files
-            .filter_map(|file| fs::read_to_string(file.path()).ok())
-            .any(|info| info.contains(&inode))
-    };
+    let watched = || is_watched(place.root.path());
     let flags = notified(&path).open().unwrap();
     let other = flags.clone();
     assert!(watched());

@@ -22,16 +22,34 @@
 //! | feature | gives | follows |
 //! |---|---|---|
 //! | `file` (default) | [`file()`] | a file, the lists that it names, and its overlay |
+//! | | [`folder()`] | a folder of files that make one document, and its overlay |
+//! | `http` | `http()` | an address, the lists that its document names, with a cache on disk |
+//! | `tracing` | `telemetry::log` | any handle, in lines |
+//! | `metrics` | `telemetry::measure` | any handle, in figures |
+//!
+//! Both have [`replace_file`], the safe way to write what a service follows.
 //!
 //! No provider needs an async runtime: each one works on a thread of its own, which ends soon after the last
 //! `Flags` is dropped.
 
-#[cfg(feature = "file")]
+#[cfg(any(feature = "file", feature = "http"))]
+mod bootstrap;
+#[cfg(any(feature = "file", feature = "http"))]
 mod error;
 #[cfg(feature = "file")]
 mod file;
+#[cfg(feature = "http")]
+mod http;
+#[cfg(any(feature = "file", feature = "http"))]
+mod replace;
+#[cfg(any(feature = "tracing", feature = "metrics"))]
+pub mod telemetry;
 
-#[cfg(feature = "file")]
+#[cfg(any(feature = "file", feature = "http"))]
 pub use error::{ErrorKind, ProviderError};
 #[cfg(feature = "file")]
-pub use file::{FileBuilder, FileContents, file};
+pub use file::{FileBuilder, FileContents, file, folder};
+#[cfg(feature = "http")]
+pub use http::{HttpBuilder, HttpContents, http};
+#[cfg(any(feature = "file", feature = "http"))]
+pub use replace::replace_file;

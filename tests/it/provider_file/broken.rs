@@ -81,6 +81,23 @@ pub(super) fn breakages() -> Vec<(&'static str, Break, &'static str)> {
             |path| fs::write(path, r#"{ "lists": { "vip": { "file": "." } } }"#).unwrap(),
             "a directory",
         ),
+        (
+            "a list that is a device",
+            |path| {
+                symlink("/dev/zero", path.with_file_name("zero.txt")).unwrap();
+                fs::write(path, r#"{ "lists": { "vip": { "file": "zero.txt" } } }"#).unwrap();
+            },
+            "a pipe, a socket or a device",
+        ),
+        (
+            "a list that is too large",
+            |path| {
+                let list = fs::File::create(path.with_file_name("large.txt")).unwrap();
+                list.set_len((256 << 20) + 1).unwrap();
+                fs::write(path, r#"{ "lists": { "vip": { "file": "large.txt" } } }"#).unwrap();
+            },
+            "larger than the limit of 268435456 bytes",
+        ),
     ]
 }
 
@@ -197,6 +214,18 @@ fn a_byte_order_mark_is_fine() {
     let path = place.write("flags.json", format!("\u{feff}{}", document(1)));
     let flags = notified(&path).open().unwrap();
     assert!(is_at(&flags, 1));
+    place.replace("flags.json", format!("\u{feff}{}", document(2)));
+    until("another one with a mark", || is_at(&flags, 2));
+}
+
+/// The system says that it has no bytes, and it has more than anybody has memory for.
+#[cfg(target_os = "linux")]
+#[test]
+fn a_file_that_says_nothing_of_its_size_is_read_up_to_the_limit() {
+    // It is read in units of eight bytes, of which the first above the limit is the last one that is read.
+    let pages = file("/proc/self/pagemap").max_bytes((1 << 20) - 1);
+    let error = pages.open().unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::TooLarge, "{error}");
 }
 
 #[test]
@@ -230,7 +259,7 @@ fn quarantine_takes_the_rest() {
         notified(&path).open().unwrap_err().kind(),
         ErrorKind::Refused
     );
-    let flags = notified(&path).quarantine().open().unwrap();
+    let flags = notified(&path).strictness(fader::Strictness::Quarantine).open().unwrap();
     assert_eq!(flags.status().set_aside(), ["bad"]);
     assert_eq!(
         flags.resolve("good", &Context::anonymous()).variant(),

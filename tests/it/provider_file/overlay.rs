@@ -108,6 +108,74 @@ fn an_overlay_broken_later_leaves_the_last_good_one() {
     }
 }
 
+/// It is as when an operator stops a ramp, and the deploy that brings the flag is later, or takes it away again.
+#[test]
+fn entries_for_a_flag_or_a_rule_that_is_not_there_wait_with_a_warning() {
+    let place = Place::new();
+    let flag = |revision: u32, rule: &str| {
+        format!(
+            r#"{{ "revision": {revision}, "flags": {{ "new-checkout": {{ "rules": [
+                 {{ "name": "{rule}", "percent": 50, "serve": "on" }} ] }} }} }}"#
+        )
+    };
+    let path = place.write("flags.json", flag(1, "ramp"));
+    place.write(
+        "flags.json.overlay.json",
+        r#"{ "version": 3, "flags": {
+             "not-yet": { "killed": true },
+             "new-checkout": { "rules": { "ramp": { "percent": 100 } } } } }"#,
+    );
+    let flags = notified(&path).open().unwrap();
+    let warnings = || {
+        let status = flags.status();
+        let waiting = status.warnings().iter();
+        let waiting = waiting.filter(|warning| warning.message().contains("lacks"));
+        waiting
+            .map(|warning| warning.path().to_owned())
+            .collect::<Vec<_>>()
+    };
+    let all_on = || {
+        let mut users = (0..100).map(|user| Context::new(format!("user-{user}")));
+        users.all(|user| flags.resolve("new-checkout", &user).variant() == Some("on"))
+    };
+    assert_eq!(flags.status().overlay_version(), 3);
+    assert!(is_at(&flags, 1) && all_on());
+    assert_eq!(warnings(), ["flags.not-yet"]);
+
+    place.replace("flags.json", flag(2, "other"));
+    until("the rule is gone", || is_at(&flags, 2));
+    assert!(!all_on());
+    let rule = "flags.new-checkout.rules.ramp";
+    assert_eq!(warnings(), [rule, "flags.not-yet"]);
+
+    let both = flag(3, "ramp").replacen(r#""new-"#, r#""not-yet": true, "new-"#, 1);
+    place.replace("flags.json", both);
+    until("both are there", || is_at(&flags, 3));
+    assert!(all_on());
+    let waited = flags.resolve("not-yet", &Context::new("user-42"));
+    assert_eq!(waited.reason(), fader::Reason::Disabled);
+    assert_eq!(warnings(), [""; 0]);
+}
+
+#[test]
+fn an_overlay_too_large_is_refused() {
+    let place = Place::new();
+    place.write("flags.json.overlay.json", KILL);
+    let path = place.write("flags.json", document(1));
+    let flags = notified(&path).open().unwrap();
+    let file = fs::File::create(place.at("flags.json.overlay.json")).unwrap();
+    file.set_len(2 << 30).unwrap();
+    until("the refusal", || {
+        error_of(&flags, NAME).ends_with("it is larger than the limit of 16777216 bytes")
+    });
+    assert!(is_killed(&flags));
+    assert_eq!(flags.status().state(), State::Stale);
+    assert_eq!(
+        notified(&path).open().unwrap_err().kind(),
+        ErrorKind::TooLarge
+    );
+}
+
 /// One that was never good leaves nothing behind.
 #[test]
 fn a_broken_overlay_that_is_deleted_is_none() {

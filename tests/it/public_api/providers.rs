@@ -4,8 +4,8 @@ use std::fmt::Debug;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use fader::{CompileError, Delivery, Flags, FlagsBuilder, Source};
-use fader_providers::{ErrorKind, FileBuilder, FileContents, ProviderError, file};
+use fader::{CompileError, Delivery, Flags, FlagsBuilder, Source, Strictness};
+use fader_providers::{ErrorKind, FileBuilder, FileContents, ProviderError, file, folder};
 
 use super::{copied, error};
 
@@ -13,6 +13,7 @@ use super::{copied, error};
 fn file_builder() {
     fn path<P: Into<PathBuf>>() {
         let _: fn(P) -> FileBuilder = file;
+        let _: fn(P) -> FileBuilder = folder;
         let _: fn(FileBuilder, P) -> FileBuilder = FileBuilder::overlay;
     }
     fn warning<F: Fn(&str) + Send + 'static>() {
@@ -23,7 +24,11 @@ fn file_builder() {
     let _: fn(FileBuilder, Duration) -> FileBuilder = FileBuilder::debounce;
     let _: fn(FileBuilder, u64) -> FileBuilder = FileBuilder::max_bytes;
     let _: fn(FileBuilder, u64) -> FileBuilder = FileBuilder::max_list_bytes;
-    let _: fn(FileBuilder) -> FileBuilder = FileBuilder::quarantine;
+    let _: fn(FileBuilder, Strictness) -> FileBuilder = FileBuilder::strictness;
+    let _: [fn(FileBuilder) -> FileBuilder; 2] =
+        [FileBuilder::without_overlay, FileBuilder::as_overlay];
+    let _: fn(FileBuilder, Vec<u8>) -> FileBuilder = FileBuilder::bootstrap;
+    let _: fn(FileBuilder, &Flags) -> Result<(), ProviderError> = FileBuilder::follow;
     let _: fn(FileBuilder, bool) -> FileBuilder = FileBuilder::watch;
     let _: fn(FileBuilder, FlagsBuilder) -> FileBuilder = FileBuilder::flags;
     let _: fn(FileBuilder) -> Result<Flags, ProviderError> = FileBuilder::open;
@@ -36,8 +41,8 @@ fn file_builder() {
 fn file_contents() {
     let _: fn(&FileBuilder) -> Result<FileContents, ProviderError> = FileBuilder::read;
     let _: fn(&FileContents) -> &Source = FileContents::source;
-    let _: fn(&FileContents) -> &[u8] = FileContents::document;
-    let _: fn(&FileContents) -> &Source = FileContents::overlay_source;
+    let _: fn(&FileContents) -> Vec<(&str, &[u8])> = |read| FileContents::documents(read).collect();
+    let _: fn(&FileContents) -> Option<&Source> = FileContents::overlay_source;
     let _: fn(&FileContents) -> Option<&[u8]> = FileContents::overlay;
     let _: fn(FileContents) -> Delivery = Delivery::from;
 }

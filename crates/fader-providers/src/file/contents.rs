@@ -14,8 +14,8 @@ use super::read::Set;
 /// [`FileBuilder::read`]: crate::FileBuilder::read
 pub struct FileContents {
     pub(super) source: Source,
-    pub(super) overlay_source: Source,
-    pub(super) set: Set,
+    pub(super) overlay_source: Option<Source>,
+    pub(super) set: Option<Set>,
     pub(super) overlay: Option<Vec<u8>>,
 }
 
@@ -26,16 +26,17 @@ impl FileContents {
         &self.source
     }
 
-    /// Returns the document's bytes.
-    #[must_use]
-    pub fn document(&self) -> &[u8] {
-        &self.set.document
+    /// Returns the documents, each by its name and with its bytes: one, or those of a folder in the order of their names.
+    pub fn documents(&self) -> impl Iterator<Item = (&str, &[u8])> {
+        let documents = self.set.iter().flat_map(|set| &set.documents);
+        documents.map(|document| (&*document.place.name, &*document.bytes))
     }
 
-    /// Returns the overlay's source, named by its path, whether or not there is an overlay.
+    /// Returns the overlay's source, named by its path, whether or not there is an overlay; `None` where it comes from
+    /// elsewhere.
     #[must_use]
-    pub fn overlay_source(&self) -> &Source {
-        &self.overlay_source
+    pub fn overlay_source(&self) -> Option<&Source> {
+        self.overlay_source.as_ref()
     }
 
     /// Returns the overlay's bytes; `None` where there is none.
@@ -47,15 +48,11 @@ impl FileContents {
 
 impl From<FileContents> for Delivery {
     fn from(read: FileContents) -> Self {
-        let mut delivery = Self::new(read.set.document);
-        for list in read.set.lists {
-            let content = list.content.map(|content| content.bytes);
-            delivery = delivery.list(list.written, content.map_err(|error| error.to_string()));
+        let mut delivery = read.set.map_or_else(Self::default, Set::into_delivery);
+        if let (Some(source), Some(overlay)) = (read.overlay_source, read.overlay) {
+            delivery = delivery.overlay(source.name(), overlay);
         }
-        match read.overlay {
-            Some(overlay) => delivery.overlay(read.overlay_source.name(), overlay),
-            None => delivery,
-        }
+        delivery
     }
 }
 

@@ -4,7 +4,8 @@
 //! poll makes one due without them, and whether anything changed is told by comparing what was read. So one that is
 //! lost, doubled or late costs time and never correctness.
 //!
-//! - [`read`] reads a document, its lists and its overlay so that they belong together;
+//! - [`documents`] finds the file of a document, or the files of a folder;
+//! - [`read`] reads documents, their lists and the overlay so that they belong together;
 //! - [`contents`] is what it found, for those who load it themselves;
 //! - [`watch`] knows which directories can tell of a change;
 //! - [`schedule`] decides when the next look is due, without a clock of its own;
@@ -17,21 +18,24 @@ use std::sync::mpsc;
 use std::thread;
 use std::time::{Duration, Instant};
 
-use fader::{Flags, FlagsBuilder, Source};
+use fader::{Flags, FlagsBuilder, Source, Strictness};
 
+use crate::bootstrap::Bootstrap;
 use crate::error::ProviderError;
 
 mod contents;
+mod documents;
 mod read;
 mod run;
 mod schedule;
 mod watch;
 
 pub use self::contents::FileContents;
+use self::documents::Documents;
 use self::read::Files;
-pub(crate) use self::read::{ReadError, reason_of};
+pub(crate) use self::read::ReadError;
 use self::run::{Follower, Stop};
-use self::schedule::Schedule;
+use self::schedule::{Found, Schedule};
 use self::watch::Watch;
 
 /// How many hints may wait while a reading runs; further ones would say nothing new.
@@ -41,21 +45,42 @@ const HINTS: usize = 64;
 ///
 /// A relative path is made absolute here, so that a later change of the working directory does not matter.
 pub fn file(path: impl Into<PathBuf>) -> FileBuilder {
-    FileBuilder {
-        path: Named::new(path.into()),
-        overlay: None,
-        poll_every: Duration::from_secs(5),
-        debounce: Duration::from_millis(100),
-        max_bytes: 16 << 20,
-        max_list_bytes: 256 << 20,
-        quarantine: false,
-        watch: true,
-        flags: Flags::builder(),
-        warn: Box::new(|_| {}),
-    }
+    FileBuilder::new(Documents::File(Named::new(&path.into())))
 }
 
-/// Settings of a file source; [`open`](Self::open) loads and follows it, [`read`](Self::read) only reads it.
+/// Names a folder of documents as the source of flags: `fader_providers::folder("flags.d").open()?`.
+///
+/// Its documents are its files `*.json`, one for each team, say; those that begin with a dot and those that end in
+/// `.overlay.json` are none, and its folders are not looked into. They make one document: a flag, a segment or a list
+/// that is in two of them is an error that names both, and an error in any of them refuses all. The overlay lies beside
+/// the folder, `flags.d.overlay.json` by default.
+///
+/// All is read so that the files belong together, as far as a switch of the whole folder can tell: a symlink that is
+/// repointed, a `ConfigMap`. A file that is gone is taken for gone when it is still gone a debounce later.
+///
+/// A `revision` may stand in one of the files; without one the version is that of the bytes of all.
+///
+/// ```
+/// use fader::Context;
+///
+/// # let directory = std::env::temp_dir().join(format!("fader-providers-folder-{}", std::process::id()));
+/// # let folder = directory.join("flags.d");
+/// # std::fs::create_dir_all(&folder)?;
+/// std::fs::write(folder.join("payments.json"), r#"{ "flags": { "new-checkout": true } }"#)?;
+/// std::fs::write(folder.join("search.json"), r#"{ "flags": { "ranker": true } }"#)?;
+/// let flags = fader_providers::folder(&folder).open()?;
+///
+/// assert_eq!(flags.status().flags(), 2);
+/// # drop(flags);
+/// # std::fs::remove_dir_all(&directory)?;
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+pub fn folder(path: impl Into<PathBuf>) -> FileBuilder {
+    FileBuilder::new(Documents::folder(Named::new(&path.into())))
+}
+
+/// Settings of a file or a folder as a source; [`open`](Self::open) loads and follows it, [`read`](Self::read) only reads
+/// it.
 ///
 /// # What is followed
 ///
@@ -107,23 +132,74 @@ pub fn file(path: impl Into<PathBuf>) -> FileBuilder {
 /// ```
 #[must_use = "nothing is read until `open` or `read` is called"]
 pub struct FileBuilder {
-    path: Named,
-    overlay: Option<Named>,
+    documents: Documents,
+    overlay: Overlay,
     poll_every: Duration,
     debounce: Duration,
     max_bytes: u64,
     max_list_bytes: u64,
-    quarantine: bool,
+    strictness: Strictness,
     watch: bool,
+    bootstrap: Option<Bootstrap>,
     flags: FlagsBuilder,
     warn: Box<dyn Fn(&str) + Send>,
 }
 
+/// Where the overlay lies.
+#[derive(Clone, Debug)]
+enum Overlay {
+    Beside,
+    At(Named),
+    /// Another provider delivers it.
+    Elsewhere,
+    /// The source is an overlay itself.
+    Alone,
+}
+
 impl FileBuilder {
+    fn new(documents: Documents) -> Self {
+        Self {
+            documents,
+            overlay: Overlay::Beside,
+            poll_every: Duration::from_secs(5),
+            debounce: Duration::from_millis(100),
+            max_bytes: 16 << 20,
+            max_list_bytes: 256 << 20,
+            strictness: Strictness::Strict,
+            watch: true,
+            bootstrap: None,
+            flags: Flags::builder(),
+            warn: Box::new(|_| {}),
+        }
+    }
+
     /// Places the overlay. The default is the document's path with `.overlay.json` appended, which is the wrong place
     /// where a deploy replaces that directory: kills and roll-backs would be lost with it.
     pub fn overlay(mut self, path: impl Into<PathBuf>) -> Self {
-        self.overlay = Some(Named::new(path.into()));
+        self.overlay = Overlay::At(Named::new(&path.into()));
+        self
+    }
+
+    /// Reads no overlay: another provider delivers it to the same handle, or nobody does.
+    pub fn without_overlay(mut self) -> Self {
+        self.overlay = Overlay::Elsewhere;
+        self
+    }
+
+    /// Takes the file for an overlay, which is put on top of what another provider delivers to the same handle: see
+    /// [`follow`](Self::follow). None there at the start is no overlay.
+    pub fn as_overlay(mut self) -> Self {
+        self.overlay = Overlay::Alone;
+        self
+    }
+
+    /// Sets a document that stands in while the source has never had a good one, such as one that is compiled in with
+    /// `include_bytes!`; by default there is none. With it, a document that is missing or broken at the start is no error
+    /// of [`open`](Self::open): [`Flags::status`] is stale then and says why. A broken overlay is one all the same.
+    ///
+    /// No revision is compared with its own, and its lists are those that stand in it.
+    pub fn bootstrap(mut self, document: impl Into<Vec<u8>>) -> Self {
+        self.bootstrap = Some(Bootstrap::new(document));
         self
     }
 
@@ -140,7 +216,7 @@ impl FileBuilder {
         self
     }
 
-    /// Limits the size of the document, and of the overlay, in bytes: by default 16 MiB.
+    /// Limits the size of each document, and of the overlay, in bytes: by default 16 MiB.
     pub fn max_bytes(mut self, bytes: u64) -> Self {
         self.max_bytes = bytes;
         self
@@ -152,10 +228,9 @@ impl FileBuilder {
         self
     }
 
-    /// Sets aside only those flags that have errors, and takes the rest of the document. The default is strict: a
-    /// document with errors is refused whole.
-    pub fn quarantine(mut self) -> Self {
-        self.quarantine = true;
+    /// Sets how a document with errors is taken, by default strictly: it is refused whole.
+    pub fn strictness(mut self, strictness: Strictness) -> Self {
+        self.strictness = strictness;
         self
     }
 
@@ -194,15 +269,34 @@ impl FileBuilder {
     ///
     /// # Errors
     ///
-    /// If the document is missing, unreadable, no regular file or too large, or has errors; if there is an overlay of
-    /// which the same is true; and if the system refuses a thread.
-    pub fn open(self) -> Result<Flags, ProviderError> {
+    /// If the document is missing, unreadable, no regular file or too large, or has errors, unless there is a
+    /// [`bootstrap`](Self::bootstrap) document; if there is an overlay of which the same is true; and if the system
+    /// refuses a thread.
+    pub fn open(mut self) -> Result<Flags, ProviderError> {
+        let flags = std::mem::take(&mut self.flags).build();
+        self.follow(&flags)?;
+        Ok(flags)
+    }
+
+    /// Does what [`open`](Self::open) does with a handle that there is already, so that its document can come from one
+    /// provider and its overlay from another. [`flags`](Self::flags) is without effect then.
+    ///
+    /// ```no_run
+    /// let flags = fader_providers::file("/etc/shop/flags.json").without_overlay().open()?;
+    /// fader_providers::file("/mnt/fleet/shop.overlay.json").as_overlay().follow(&flags)?;
+    /// # Ok::<(), fader_providers::ProviderError>(())
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// As of [`open`](Self::open).
+    pub fn follow(self, flags: &Flags) -> Result<(), ProviderError> {
         let (files, source) = (self.files(), self.source());
-        let warning = match self.overlay {
-            Some(_) => None,
-            None => misplaced(&files.overlay),
+        let warning = match (&self.overlay, &files.overlay) {
+            (Overlay::Beside, Some(overlay)) => misplaced(overlay),
+            _ => None,
         };
-        let schedule = Schedule::new(self.debounce, self.poll_every, Instant::now());
+        let mut schedule = Schedule::new(self.debounce, self.poll_every, Instant::now());
 
         let (hints, inbox) = mpsc::sync_channel(HINTS);
         let watch = if self.watch {
@@ -210,9 +304,16 @@ impl FileBuilder {
         } else {
             Watch::off()
         };
-        let flags = self.flags.build();
         let mut follower = Follower::new(files, source, watch, self.warn);
-        follower.open(&flags)?;
+        match &self.bootstrap {
+            None => follower.open(flags)?,
+            Some(bootstrap) => {
+                bootstrap.check()?;
+                if follower.open_or_stand_in(flags, bootstrap)? == Found::Bad {
+                    schedule.looked(Found::Bad, Instant::now());
+                }
+            }
+        }
         // Only now, so that nothing stands before the line that says why it failed.
         follower.warn(warning.as_deref());
 
@@ -221,8 +322,8 @@ impl FileBuilder {
         thread::Builder::new()
             .name("fader-file".to_owned())
             .spawn(move || run::run(follower, schedule, &inbox, &weak))
-            .map_err(|error| ProviderError::thread(&self.path.name, error))?;
-        Ok(flags)
+            .map_err(|error| ProviderError::thread(&self.documents.named().name, error))?;
+        Ok(())
     }
 
     /// Reads the document, its lists and its overlay once, as [`open`](Self::open) does, and neither loads nor follows
@@ -255,39 +356,38 @@ impl FileBuilder {
         let (set, overlay) = files.read_all()?;
         Ok(FileContents {
             source: self.source(),
-            overlay_source: Source::new(files.overlay.name),
+            overlay_source: files.overlay.map(|overlay| Source::new(overlay.name)),
             set,
             overlay,
         })
     }
 
     fn files(&self) -> Files {
+        let named = self.documents.named();
         let overlay = match &self.overlay {
-            Some(chosen) => chosen.clone(),
-            None => self.path.with_suffix(".overlay.json"),
+            Overlay::Beside => Some(named.with_suffix(".overlay.json")),
+            Overlay::At(chosen) => Some(chosen.clone()),
+            Overlay::Elsewhere => None,
+            Overlay::Alone => Some(named.clone()),
         };
-        Files::new(
-            self.path.clone(),
+        let is_overlay = matches!(self.overlay, Overlay::Alone);
+        Files {
+            documents: (!is_overlay).then(|| self.documents.clone()),
             overlay,
-            self.max_bytes,
-            self.max_list_bytes,
-        )
+            max_bytes: self.max_bytes,
+            max_list_bytes: self.max_list_bytes,
+        }
     }
 
     fn source(&self) -> Source {
-        let source = Source::new(self.path.name.as_str());
-        if self.quarantine {
-            source.quarantine()
-        } else {
-            source
-        }
+        Source::new(self.documents.named().name.as_str()).strictness(self.strictness)
     }
 }
 
 impl fmt::Debug for FileBuilder {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("FileBuilder")
-            .field("path", &self.path.path)
+            .field("path", &self.documents.named().path)
             .finish_non_exhaustive()
     }
 }
@@ -300,7 +400,9 @@ struct Named {
 }
 
 impl Named {
-    fn new(written: PathBuf) -> Self {
+    fn new(written: &Path) -> Self {
+        // Without a slash at its end, to which nothing could be appended.
+        let written: PathBuf = written.components().collect();
         let name = written.display().to_string();
         // It fails only for an empty path, or without a working directory: then reading fails, and says so.
         Self {
@@ -366,11 +468,17 @@ mod tests {
     #[test]
     fn a_relative_path_is_made_absolute_and_named_as_written() {
         let here = std::env::current_dir().unwrap();
-        let path = file("rules/flags.json").overlay("overlay.json");
-        assert_eq!(path.path.path, here.join("rules/flags.json"));
-        assert_eq!(path.path.name, "rules/flags.json");
-        assert_eq!(path.overlay.unwrap().path, here.join("overlay.json"));
-        let beside = Named::new("rules/flags.json".into()).with_suffix(".overlay.json");
+        let files = file("rules/flags.json").overlay("overlay.json").files();
+        let document = files.documents.as_ref().unwrap().named();
+        assert_eq!(document.path, here.join("rules/flags.json"));
+        assert_eq!(document.name, "rules/flags.json");
+        assert_eq!(files.overlay.unwrap().path, here.join("overlay.json"));
+        let folder = folder("rules/flags.d/").files();
+        assert_eq!(
+            folder.overlay.unwrap().path,
+            here.join("rules/flags.d.overlay.json")
+        );
+        let beside = Named::new(Path::new("rules/flags.json")).with_suffix(".overlay.json");
         assert_eq!(beside.path, here.join("rules/flags.json.overlay.json"));
         assert_eq!(beside.name, "rules/flags.json.overlay.json");
     }

@@ -13,7 +13,10 @@ use std::path::{Path, PathBuf};
 use std::thread;
 use std::time::{Duration, SystemTime};
 
+use fader::Delivery;
+
 use super::Named;
+use super::documents::{Documents, Resolved};
 use crate::error::{ErrorKind, ProviderError};
 
 /// How often a reading starts anew before it is given up until the next look, and the pause before each.
@@ -23,17 +26,29 @@ const PAUSE: Duration = Duration::from_millis(5);
 /// The files of one source.
 #[derive(Debug)]
 pub(super) struct Files {
-    pub(super) document: Named,
-    pub(super) overlay: Named,
-    max_bytes: u64,
-    max_list_bytes: u64,
+    /// `None` where the source is an overlay alone.
+    pub(super) documents: Option<Documents>,
+    /// `None` where the overlay comes from elsewhere.
+    pub(super) overlay: Option<Named>,
+    pub(super) max_bytes: u64,
+    pub(super) max_list_bytes: u64,
 }
 
-/// A document and the lists that it names, which belong together.
+/// Documents and the lists that they name, which belong together.
 #[derive(Debug)]
 pub(super) struct Set {
-    pub(super) document: Vec<u8>,
+    pub(super) documents: Vec<Document>,
     pub(super) lists: Vec<List>,
+    /// Whether the documents are those of a folder.
+    pub(super) is_folder: bool,
+}
+
+/// A document as it was read.
+#[derive(Debug)]
+pub(super) struct Document {
+    pub(super) place: Resolved,
+    pub(super) bytes: Vec<u8>,
+    stamp: Stamp,
 }
 
 /// A list file.
@@ -65,43 +80,35 @@ pub(super) struct Content {
 }
 
 impl Files {
-    pub(super) fn new(
-        document: Named,
-        overlay: Named,
-        max_bytes: u64,
-        max_list_bytes: u64,
-    ) -> Self {
-        Self {
-            document,
-            overlay,
-            max_bytes,
-            max_list_bytes,
-        }
-    }
-
-    /// Reads the document, its lists and the overlay, when every failure to do so is an error.
-    pub(super) fn read_all(&self) -> Result<(Set, Option<Vec<u8>>), ProviderError> {
-        let set = self
-            .read()
-            .map_err(|error| ProviderError::read(&self.document.name, error))?;
-        let overlay = self
-            .read_overlay()
-            .map_err(|error| ProviderError::read(&self.overlay.name, error))?;
+    /// Reads the documents, their lists and the overlay, when every failure to do so is an error.
+    pub(super) fn read_all(&self) -> Result<(Option<Set>, Option<Vec<u8>>), ProviderError> {
+        let set = match &self.documents {
+            Some(documents) => Some(
+                self.read()
+                    .map_err(|error| ProviderError::read(&documents.named().name, error))?,
+            ),
+            None => None,
+        };
+        let overlay = self.read_overlay().map_err(|error| {
+            let overlay = self.overlay.as_ref();
+            ProviderError::read(overlay.map_or("", |overlay| &overlay.name), error)
+        })?;
         Ok((set, overlay))
     }
 
-    /// Reads the document and its lists.
+    /// Reads the documents and their lists.
     pub(super) fn read(&self) -> Result<Set, ReadError> {
+        let documents = self.documents.as_ref().ok_or(ReadError::NoDocuments)?;
         let mut last = ReadError::Changing;
         for attempt in 0..ATTEMPTS {
             if attempt > 0 {
                 thread::sleep(PAUSE);
             }
-            match self.attempt() {
+            match self.attempt(documents) {
                 Ok(Some(set)) => return Ok(set),
                 Ok(None) => last = ReadError::Changing,
                 // A switch may leave the path without a file for a moment.
-                Err(error @ ReadError::NotFound) => last = error,
+                Err(error) if error.kind() == ErrorKind::NotFound => last = error,
                 Err(error) => return Err(error),
             }
         }
@@ -109,41 +116,87 @@ impl Files {
     }
 
     /// Reads once. `None` says that something moved meanwhile, so that the parts may not belong together.
-    fn attempt(&self) -> Result<Option<Set>, ReadError> {
-        let real = fs::canonicalize(&self.document.path)?;
-        let document = read(&real, self.max_bytes)?;
-        let directory = real.parent().unwrap_or(&real);
-
+    fn attempt(&self, documents: &Documents) -> Result<Option<Set>, ReadError> {
+        let places = documents.resolve()?;
+        let mut set = Set {
+            documents: Vec::with_capacity(places.len()),
+            lists: Vec::new(),
+            is_folder: documents.is_folder(),
+        };
+        for place in &places {
+            let content = read(&place.real, self.max_bytes);
+            let content = content.map_err(|error| documents.of_part(place, error))?;
+            set.documents.push(Document {
+                place: place.clone(),
+                bytes: content.bytes,
+                stamp: content.stamp,
+            });
+        }
         let mut folders = Folders::default();
-        let lists: Vec<List> = fader::list_files(&document.bytes)
-            .into_iter()
-            .map(|written| {
+        for document in &set.documents {
+            let directory = document.place.real.parent();
+            let directory = directory.unwrap_or(&document.place.real);
+            for written in fader::list_files(&document.bytes) {
+                if set.lists.iter().any(|list| list.written == written) {
+                    continue;
+                }
                 let path = directory.join(&written);
                 let content = read(&folders.real(&path), self.max_list_bytes);
-                List {
+                set.lists.push(List {
                     written,
                     path,
                     content,
-                }
-            })
-            .collect();
-
-        let whole = fs::canonicalize(&self.document.path).is_ok_and(|now| now == real)
-            && Stamp::at(&real) == Some(document.stamp)
-            && lists.iter().all(List::is_as_read);
-        Ok(whole.then_some(Set {
-            document: document.bytes,
-            lists,
-        }))
+                });
+            }
+        }
+        let is_as_read =
+            |document: &Document| Stamp::at(&document.place.real).as_ref() == Some(&document.stamp);
+        let whole = documents.resolve().is_ok_and(|now| now == places)
+            && set.documents.iter().all(is_as_read)
+            && set.lists.iter().all(List::is_as_read);
+        Ok(whole.then_some(set))
     }
 
     /// Reads the overlay; `None` where there is none.
     pub(super) fn read_overlay(&self) -> Result<Option<Vec<u8>>, ReadError> {
-        match read(&self.overlay.path, self.max_bytes) {
+        let Some(overlay) = &self.overlay else {
+            return Ok(None);
+        };
+        match read(&overlay.path, self.max_bytes) {
             Ok(content) => Ok(Some(content.bytes)),
             Err(ReadError::NotFound) => Ok(None),
             Err(error) => Err(error),
         }
+    }
+
+    /// Returns the paths of which is known what they lead to before anything is read.
+    pub(super) fn watched(&self) -> impl Iterator<Item = &Path> {
+        let documents = self.documents.iter().map(Documents::watched);
+        documents.chain(self.overlay.iter().map(|overlay| &*overlay.path))
+    }
+}
+
+impl Set {
+    /// Makes a delivery of what was read; a list that could not be read is an error of loading it.
+    pub(super) fn into_delivery(self) -> Delivery {
+        let mut documents = self.documents.into_iter();
+        let delivery = if self.is_folder {
+            Delivery::from_parts(documents.map(|it| (it.place.name, it.bytes)))
+        } else {
+            let document = documents.next();
+            Delivery::new(document.map(|it| it.bytes).unwrap_or_default())
+        };
+        self.lists.into_iter().fold(delivery, |delivery, list| {
+            let content = list.content.map(|content| content.bytes);
+            delivery.list(list.written, content.map_err(|error| error.to_string()))
+        })
+    }
+
+    /// Returns the paths beside those that its files are configured by.
+    pub(super) fn beside(&self) -> Vec<PathBuf> {
+        let documents = self.documents.iter().map(|it| it.place.path.clone());
+        let lists = self.lists.iter().map(|list| list.path.clone());
+        documents.chain(lists).collect()
     }
 }
 
@@ -264,6 +317,15 @@ pub(crate) enum ReadError {
     NotFound,
     #[error("it is {0}, not a file")]
     NotAFile(&'static str),
+    #[error("it is a file, not a folder of documents")]
+    NotAFolder,
+    #[error("it holds no documents (`*.json`)")]
+    NoDocuments,
+    #[error("`{name}`: {source}")]
+    Part {
+        name: String,
+        source: Box<Self>,
+    },
     #[error("it is larger than the limit of {limit} bytes")]
     TooLarge { limit: u64 },
     #[error("it kept changing while it was read")]
@@ -313,8 +375,9 @@ impl From<rustix::io::Errno> for ReadError {
 impl ReadError {
     pub(crate) fn kind(&self) -> ErrorKind {
         match self {
-            Self::NotFound => ErrorKind::NotFound,
-            Self::NotAFile(_) => ErrorKind::NotAFile,
+            Self::NotFound | Self::NoDocuments => ErrorKind::NotFound,
+            Self::Part { source, .. } => source.kind(),
+            Self::NotAFile(_) | Self::NotAFolder => ErrorKind::NotAFile,
             Self::TooLarge { .. } => ErrorKind::TooLarge,
             Self::Changing | Self::Emptied => ErrorKind::Changing,
             Self::Io(_) => ErrorKind::Unreadable,
@@ -323,7 +386,12 @@ impl ReadError {
 
     pub(crate) fn is_transient(&self) -> bool {
         match self {
-            Self::NotFound | Self::NotAFile(_) | Self::TooLarge { .. } => false,
+            Self::NotFound
+            | Self::NoDocuments
+            | Self::NotAFile(_)
+            | Self::NotAFolder
+            | Self::TooLarge { .. } => false,
+            Self::Part { source, .. } => source.is_transient(),
             Self::Changing | Self::Emptied => true,
             Self::Io(error) => is_passing(error),
         }

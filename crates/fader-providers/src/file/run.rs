@@ -6,11 +6,12 @@ use std::path::PathBuf;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender};
 use std::time::Instant;
 
-use fader::{CompileError, Delivery, Flags, Loaded, Source, WeakFlags};
+use fader::{CompileError, Flags, Loaded, Source, WeakFlags};
 
-use super::read::{Files, List, ReadError, Set, Stamp};
+use super::read::{Content, Files, List, ReadError, Set, Stamp};
 use super::schedule::{Found, Schedule};
 use super::watch::Watch;
+use crate::bootstrap::Bootstrap;
 use crate::error::ProviderError;
 
 /// How often lists that are written in place may put a reading off before they are taken as they are.
@@ -74,10 +75,10 @@ pub(super) struct Follower {
     warn: Box<dyn Fn(&str) + Send>,
     /// Why notifications could not be had, as it was told last.
     told: Option<String>,
-    /// The list files of the document that was read last.
-    lists: Vec<PathBuf>,
-    /// The list files as they were seen last, and as they were taken last.
-    seen: Stamps,
+    /// The documents and list files that were read last, beside the configured paths.
+    beside: Vec<PathBuf>,
+    /// What was seen last, and what was taken last.
+    seen: Seen,
     taken: Stamps,
     unsettled: u32,
     /// Whether an overlay was taken, so that it is missed when it is gone.
@@ -86,6 +87,13 @@ pub(super) struct Follower {
 
 type Stamps = BTreeMap<PathBuf, Stamp>;
 
+/// What one look saw, as far as the next one compares it.
+#[derive(Default)]
+struct Seen {
+    documents: Vec<PathBuf>,
+    lists: Stamps,
+}
+
 impl Follower {
     pub(super) fn new(
         files: Files,
@@ -93,8 +101,9 @@ impl Follower {
         watch: Watch,
         warn: Box<dyn Fn(&str) + Send>,
     ) -> Self {
-        let overlay = Source::new(files.overlay.name.as_str());
-        let (lists, seen, taken) = Default::default();
+        let overlay = files.overlay.as_ref().map_or("", |overlay| &*overlay.name);
+        let overlay = Source::new(overlay);
+        let (beside, seen, taken) = Default::default();
         Self {
             files,
             source,
@@ -102,7 +111,7 @@ impl Follower {
             watch,
             warn,
             told: None,
-            lists,
+            beside,
             seen,
             taken,
             unsettled: 0,
@@ -114,8 +123,13 @@ impl Follower {
     pub(super) fn open(&mut self, flags: &Flags) -> Result<(), ProviderError> {
         self.renew();
         let (set, overlay) = self.files.read_all()?;
+        let Some(set) = set else {
+            return self
+                .load_overlay(flags, overlay)
+                .map_err(ProviderError::refused);
+        };
         self.extend(&set);
-        self.seen = stamps(&set.lists);
+        self.seen = Seen::of(&set);
         let loaded = self
             .load(flags, set, overlay)
             .map_err(ProviderError::refused)?;
@@ -125,18 +139,44 @@ impl Follower {
         }
     }
 
+    /// Loads for the first time with a document at hand that stands in for what can't be had. What is wrong with the
+    /// overlay is an error all the same, as it may hold a kill.
+    pub(super) fn open_or_stand_in(
+        &mut self,
+        flags: &Flags,
+        bootstrap: &Bootstrap,
+    ) -> Result<Found, ProviderError> {
+        let Err(error) = self.open(flags) else {
+            return Ok(Found::Good);
+        };
+        bootstrap.load(flags)?;
+        let found = self.look(flags);
+        if self.is_overlay_bad(flags) {
+            return Err(error);
+        }
+        Ok(found)
+    }
+
     /// Reads everything once and loads what is good of it.
     fn look(&mut self, flags: &Flags) -> Found {
         self.renew();
         self.warn(None);
         let overlay = self.read_overlay(flags);
-        let set = match self.files.read() {
+        let unread = overlay.is_err();
+        let overlay = overlay.unwrap_or_default();
+        let set = match &self.files.documents {
+            None => {
+                let is_good = self.load_overlay(flags, overlay).is_ok() && !unread;
+                return if is_good { Found::Good } else { Found::Bad };
+            }
+            Some(_) => self.files.read(),
+        };
+        let set = match set {
             Ok(set) => set,
             Err(error) => {
                 fail(flags, &self.source, error);
-                if let Ok(Some(overlay)) = overlay {
-                    self.apply(flags, overlay);
-                }
+                // On top of what is live, as it may hold a kill: what is wrong with it is noted.
+                let _ = self.load_overlay(flags, overlay);
                 return Found::Bad;
             }
         };
@@ -144,8 +184,7 @@ impl Follower {
         if !self.settled(&set) {
             return Found::Moving;
         }
-        let unread = overlay.is_err();
-        let loaded = self.load(flags, set, overlay.unwrap_or_default());
+        let loaded = self.load(flags, set, overlay);
         if widened {
             return Found::Moving;
         }
@@ -158,27 +197,20 @@ impl Follower {
     fn load(
         &mut self,
         flags: &Flags,
-        set: Set,
+        mut set: Set,
         overlay: Option<Vec<u8>>,
     ) -> Result<Loaded, CompileError> {
         let stamps = stamps(&set.lists);
-        let mut delivery = Delivery::new(set.document);
-        for list in set.lists {
-            let emptied = list
-                .content
-                .as_ref()
-                .is_ok_and(|content| content.bytes.is_empty())
-                && self
-                    .taken
-                    .get(&list.path)
-                    .is_some_and(|taken| taken.len > 0);
-            let content = if emptied {
-                Err(ReadError::Emptied)
-            } else {
-                list.content.map(|content| content.bytes)
-            };
-            delivery = delivery.list(list.written, content.map_err(|error| error.to_string()));
+        for list in &mut set.lists {
+            let is_empty = |content: &Content| content.bytes.is_empty();
+            let held_ids = |taken: &Stamp| taken.len > 0;
+            if list.content.as_ref().is_ok_and(is_empty)
+                && self.taken.get(&list.path).is_some_and(held_ids)
+            {
+                list.content = Err(ReadError::Emptied);
+            }
         }
+        let mut delivery = set.into_delivery();
         let overlaid = overlay.as_ref().is_some_and(|overlay| overlay != NOTHING);
         if let Some(overlay) = overlay {
             delivery = delivery.overlay(self.overlay.name(), overlay);
@@ -192,16 +224,32 @@ impl Follower {
         loaded
     }
 
-    /// Returns whether no list has been written in place since the last look. Part of a document is no document, but
-    /// part of a list is a list, so that one is taken only when it has come to rest.
+    /// Puts an overlay by itself on top of what is live.
+    fn load_overlay(
+        &mut self,
+        flags: &Flags,
+        overlay: Option<Vec<u8>>,
+    ) -> Result<(), CompileError> {
+        if let Some(overlay) = overlay {
+            flags.load_overlay(&overlay, &self.overlay)?;
+            self.overlaid |= overlay != NOTHING;
+        }
+        Ok(())
+    }
+
+    /// Returns whether nothing has been written in place since the last look that is whole at any length: part of a
+    /// document is no document, but part of a list is a list, and a folder without one of its documents is a folder.
+    /// Those are taken only when they have come to rest.
     fn settled(&mut self, set: &Set) -> bool {
-        let seen = stamps(&set.lists);
-        let moving = seen.iter().any(|(path, now)| {
-            self.seen
-                .get(path)
-                .is_some_and(|before| before.is_rewritten(now))
-        });
-        self.seen = seen;
+        let seen = Seen::of(set);
+        let before = std::mem::replace(&mut self.seen, seen);
+        let is_rewritten = |(path, now): (&PathBuf, &Stamp)| {
+            let before = before.lists.get(path);
+            before.is_some_and(|before| before.is_rewritten(now))
+        };
+        let is_gone = |path: &PathBuf| !self.seen.documents.contains(path);
+        let moving = self.seen.lists.iter().any(is_rewritten)
+            || (set.is_folder && before.documents.iter().any(is_gone));
         self.unsettled = if moving && self.unsettled < MAX_UNSETTLED {
             self.unsettled + 1
         } else {
@@ -231,25 +279,16 @@ impl Follower {
             .any(|source| source.name() == self.overlay.name() && source.error().is_some())
     }
 
-    /// Puts an overlay on top of what is live while the document can't be read, as it may hold a kill.
-    fn apply(&mut self, flags: &Flags, overlay: Vec<u8>) {
-        if flags.load_overlay(overlay, &self.overlay).is_ok() {
-            self.overlaid = true;
-        }
-    }
-
     fn renew(&mut self) {
-        let files = [&self.files.document.path, &self.files.overlay.path];
-        self.watch
-            .renew(files.into_iter().chain(&self.lists).map(PathBuf::as_path));
+        let beside = self.beside.iter().map(PathBuf::as_path);
+        self.watch.renew(self.files.watched().chain(beside));
     }
 
-    /// Watches where the lists just read lie. Returns whether anything came into view by that.
+    /// Watches where what was just read lies. Returns whether anything came into view by that.
     fn extend(&mut self, set: &Set) -> bool {
-        self.lists = set.lists.iter().map(|list| list.path.clone()).collect();
-        let files = [&self.files.document.path, &self.files.overlay.path];
-        self.watch
-            .extend(files.into_iter().chain(&self.lists).map(PathBuf::as_path))
+        self.beside = set.beside();
+        let beside = self.beside.iter().map(PathBuf::as_path);
+        self.watch.extend(self.files.watched().chain(beside))
     }
 
     /// Warns of this and, once, of notifications that can't be had.
@@ -270,6 +309,16 @@ impl Follower {
     }
 }
 
+impl Seen {
+    fn of(set: &Set) -> Self {
+        let documents = set.documents.iter();
+        Self {
+            documents: documents.map(|it| it.place.path.clone()).collect(),
+            lists: stamps(&set.lists),
+        }
+    }
+}
+
 fn fail(flags: &Flags, source: &Source, error: ReadError) {
     let error = ProviderError::read(source.name(), error);
     flags.source_failed(source, error.kind().as_str(), &error.to_string());
@@ -285,17 +334,24 @@ fn stamps(lists: &[List]) -> Stamps {
 #[cfg(test)]
 mod tests {
     use std::fs;
+    use std::path::Path;
     use std::sync::mpsc;
     use std::thread;
     use std::time::Duration;
 
     use super::*;
     use crate::file::Named;
+    use crate::file::documents::Documents;
 
-    fn follower(path: PathBuf) -> (Follower, SyncSender<Hint>, Receiver<Hint>) {
+    fn follower(path: &Path) -> (Follower, SyncSender<Hint>, Receiver<Hint>) {
         let document = Named::new(path);
         let overlay = document.with_suffix(".overlay.json");
-        let files = Files::new(document, overlay, 1024, 1024);
+        let files = Files {
+            documents: Some(Documents::File(document)),
+            overlay: Some(overlay),
+            max_bytes: 1024,
+            max_list_bytes: 1024,
+        };
         let (hints, inbox) = mpsc::sync_channel(8);
         let watch = Watch::new(hints.clone());
         (
@@ -310,7 +366,7 @@ mod tests {
         let directory = tempfile::tempdir().unwrap();
         let path = directory.path().join("flags.json");
         fs::write(&path, "{}").unwrap();
-        let (mut follower, hints, inbox) = follower(path);
+        let (mut follower, hints, inbox) = follower(&path);
         let flags = Flags::builder().build();
         follower.open(&flags).unwrap();
         flags.attach(Stop(hints));
@@ -333,7 +389,7 @@ mod tests {
         let directory = tempfile::tempdir().unwrap();
         let path = directory.path().join("flags.json");
         fs::write(&path, "{}").unwrap();
-        let (mut follower, _hints, _inbox) = follower(path.clone());
+        let (mut follower, _hints, _inbox) = follower(&path);
         let flags = Flags::builder().build();
         follower.open(&flags).unwrap();
         assert_eq!(follower.look(&flags), Found::Good);
@@ -346,5 +402,33 @@ mod tests {
         .unwrap();
         assert_eq!(follower.look(&flags), Found::Moving);
         assert_eq!(follower.look(&flags), Found::Good);
+    }
+
+    /// As while an editor writes it anew; taken for gone, its flags would be gone for that time.
+    #[test]
+    fn a_document_of_a_folder_is_gone_when_two_looks_miss_it() {
+        let directory = tempfile::tempdir().unwrap();
+        let folder = directory.path().join("flags.d");
+        fs::create_dir(&folder).unwrap();
+        let [a, b] = ["a", "b"].map(|name| {
+            let path = folder.join(format!("{name}.json"));
+            fs::write(&path, format!("{{ \"flags\": {{ \"{name}\": true }} }}")).unwrap();
+            path
+        });
+        let (mut follower, _hints, _inbox) = follower(&folder);
+        follower.files.documents = Some(Documents::folder(Named::new(&folder)));
+        let flags = Flags::builder().build();
+        follower.open(&flags).unwrap();
+        assert_eq!(follower.look(&flags), Found::Good);
+
+        fs::rename(&a, a.with_extension("json~")).unwrap();
+        assert_eq!(follower.look(&flags), Found::Moving);
+        assert_eq!(flags.status().flags(), 2);
+        fs::rename(a.with_extension("json~"), &a).unwrap();
+        assert_eq!(follower.look(&flags), Found::Good);
+        fs::remove_file(&b).unwrap();
+        assert_eq!(follower.look(&flags), Found::Moving);
+        assert_eq!(follower.look(&flags), Found::Good);
+        assert_eq!(flags.status().flags(), 1);
     }
 }

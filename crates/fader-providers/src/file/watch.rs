@@ -128,26 +128,37 @@ impl Watch {
 }
 
 fn watcher(hints: SyncSender<Hint>, moved: Arc<AtomicBool>) -> notify::Result<RecommendedWatcher> {
-    notify::recommended_watcher(move |event: notify::Result<Event>| {
-        let kind = event.map_or(EventKind::Any, |event| {
-            if event.need_rescan() {
-                EventKind::Any
-            } else {
-                event.kind
-            }
-        });
-        match kind {
-            // Reading it, as this very provider does.
-            EventKind::Access(_) => return,
-            EventKind::Create(_)
-            | EventKind::Modify(ModifyKind::Data(_) | ModifyKind::Metadata(_)) => {}
-            EventKind::Any | EventKind::Modify(_) | EventKind::Remove(_) | EventKind::Other => {
-                moved.store(true, Ordering::Relaxed);
-            }
+    notify::recommended_watcher(move |event| {
+        let Some(has_moved) = has_moved(event) else {
+            return;
+        };
+        if has_moved {
+            moved.store(true, Ordering::Relaxed);
         }
         // Where it is full, enough hints wait already.
         let _ = hints.try_send(Hint::Changed);
     })
+}
+
+/// Returns whether something may have been removed or renamed, also unseen; `None` where an event is no hint at all.
+fn has_moved(event: notify::Result<Event>) -> Option<bool> {
+    let kind = event.map_or(EventKind::Any, |event| {
+        if event.need_rescan() {
+            EventKind::Any
+        } else {
+            event.kind
+        }
+    });
+    match kind {
+        // Reading it, as this very provider does.
+        EventKind::Access(_) => None,
+        EventKind::Create(_) | EventKind::Modify(ModifyKind::Data(_) | ModifyKind::Metadata(_)) => {
+            Some(false)
+        }
+        EventKind::Any | EventKind::Modify(_) | EventKind::Remove(_) | EventKind::Other => {
+            Some(true)
+        }
+    }
 }
 
 fn is_not_found(error: &notify::Error) -> bool {

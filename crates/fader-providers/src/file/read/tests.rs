@@ -5,9 +5,18 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use super::*;
 
 fn files(path: &Path, max_bytes: u64) -> Files {
-    let document = Named::new(path.to_owned());
+    let document = Named::new(path);
     let overlay = document.with_suffix(".overlay.json");
-    Files::new(document, overlay, max_bytes, 1024)
+    Files {
+        documents: Some(Documents::File(document)),
+        overlay: Some(overlay),
+        max_bytes,
+        max_list_bytes: 1024,
+    }
+}
+
+fn text(set: &Set) -> String {
+    String::from_utf8(set.documents[0].bytes.clone()).unwrap()
 }
 
 #[test]
@@ -15,7 +24,10 @@ fn the_limit_is_the_last_size_that_is_read() {
     let directory = tempfile::tempdir().unwrap();
     let path = directory.path().join("flags.json");
     fs::write(&path, "x".repeat(100)).unwrap();
-    assert_eq!(files(&path, 100).read().unwrap().document.len(), 100);
+    assert_eq!(
+        files(&path, 100).read().unwrap().documents[0].bytes.len(),
+        100
+    );
     let error = files(&path, 99).read().unwrap_err();
     assert_eq!(error.to_string(), "it is larger than the limit of 99 bytes");
 }
@@ -25,11 +37,126 @@ fn a_missing_overlay_is_none() {
     let directory = tempfile::tempdir().unwrap();
     let files = files(&directory.path().join("flags.json"), 100);
     assert!(files.read_overlay().unwrap().is_none());
-    fs::create_dir(&files.overlay.path).unwrap();
+    fs::create_dir(&files.overlay.as_ref().unwrap().path).unwrap();
     assert_eq!(
         files.read_overlay().unwrap_err().to_string(),
         "it is a directory, not a file"
     );
+}
+
+/// It would wait for a writer, and who follows a source would wait with it.
+#[test]
+fn a_pipe_is_opened_without_waiting() {
+    let directory = tempfile::tempdir().unwrap();
+    let pipe = directory.path().join("pipe");
+    make_pipe(&pipe);
+    let (opened, result) = std::sync::mpsc::channel();
+    thread::spawn(move || opened.send(open(&pipe)).unwrap());
+    let file = result.recv_timeout(Duration::from_secs(10)).unwrap();
+    assert!(regular(&file.unwrap().metadata().unwrap()).is_err());
+}
+
+fn make_pipe(path: &Path) {
+    let made = std::process::Command::new("mkfifo").arg(path).status();
+    assert!(made.unwrap().success());
+}
+
+/// Who waits for a reader of it would go on, and nobody reads what it writes.
+#[test]
+fn a_pipe_is_not_even_opened() {
+    let directory = tempfile::tempdir().unwrap();
+    let pipe = directory.path().join("pipe");
+    make_pipe(&pipe);
+    let (opened, result) = std::sync::mpsc::channel();
+    let writer = fs::File::options().write(true).clone();
+    let there = pipe.clone();
+    thread::spawn(move || opened.send(writer.open(there)));
+    let pause = Duration::from_millis(100);
+    assert!(result.recv_timeout(pause).is_err(), "it waits");
+    read(&pipe, 100).unwrap_err();
+    assert!(result.recv_timeout(pause).is_err(), "it still waits");
+    let _reader = open(&pipe).unwrap();
+    result.recv().unwrap().unwrap();
+}
+
+/// Exchanges two names as fast as can be, until it is told to stop.
+#[cfg(target_os = "linux")]
+fn exchange(one: &Path, other: &Path, done: &AtomicBool) {
+    use rustix::fs::{CWD, RenameFlags, renameat_with};
+
+    while !done.load(Ordering::Relaxed) {
+        renameat_with(CWD, one, CWD, other, RenameFlags::EXCHANGE).unwrap();
+    }
+}
+
+/// A pipe without a writer reads as empty, and so as a list without anybody in it.
+#[cfg(target_os = "linux")]
+#[test]
+fn a_pipe_that_takes_its_place_meanwhile_is_not_read() {
+    let directory = tempfile::tempdir().unwrap();
+    let (list, pipe) = (
+        directory.path().join("vip.txt"),
+        directory.path().join("pipe"),
+    );
+    fs::write(&list, "anna").unwrap();
+    make_pipe(&pipe);
+    let done = AtomicBool::new(false);
+    thread::scope(|scope| {
+        scope.spawn(|| exchange(&list, &pipe, &done));
+        let emptied = (0..50_000)
+            .filter_map(|_| read(&list, 100).ok())
+            .any(|content| content.bytes.is_empty());
+        done.store(true, Ordering::Relaxed);
+        assert!(!emptied);
+    });
+}
+
+/// The directory is repointed while its lists are read, and the old one is removed at once: all is read anew.
+#[test]
+fn a_directory_that_vanishes_meanwhile_is_resolved_anew() {
+    const LISTS: u32 = 200;
+
+    let directory = tempfile::tempdir().unwrap();
+    let root = directory.path();
+    let write = |version: u32| {
+        let folder = root.join(version.to_string());
+        fs::create_dir(&folder).unwrap();
+        let mut lists = Vec::new();
+        for list in 0..LISTS {
+            fs::write(folder.join(format!("{list}.txt")), version.to_string()).unwrap();
+            lists.push(format!(r#""{list}": {{ "file": "{list}.txt" }}"#));
+        }
+        let document = format!(
+            r#"{{ "revision": {version}, "lists": {{ {} }} }}"#,
+            lists.join(",")
+        );
+        fs::write(folder.join("flags.json"), document).unwrap();
+    };
+    write(0);
+    symlink("0", root.join("current")).unwrap();
+    let files = files(&root.join("current/flags.json"), 1 << 20);
+    let start = std::time::Instant::now();
+    files.read().unwrap();
+    let whole = start.elapsed();
+
+    for version in 1..=20 {
+        write(version);
+        let set = thread::scope(|scope| {
+            scope.spawn(|| {
+                thread::sleep(whole * version / 20);
+                symlink(version.to_string(), root.join("next")).unwrap();
+                fs::rename(root.join("next"), root.join("current")).unwrap();
+                fs::remove_dir_all(root.join((version - 1).to_string())).unwrap();
+            });
+            files.read().unwrap()
+        });
+        let document = text(&set);
+        for list in set.lists {
+            let bytes = list.content.unwrap().bytes;
+            let read = format!("\"revision\": {},", String::from_utf8(bytes).unwrap());
+            assert!(document.contains(&read), "{} of {read}", list.written);
+        }
+    }
 }
 
 /// Two versions, switched as fast as can be while they are read: what is read together was written together.
@@ -64,7 +191,7 @@ fn a_reading_is_never_a_mix_of_two_directories() {
     for _ in 0..2000 {
         let Ok(set) = files.read() else { continue };
         let list = set.lists[0].content.as_ref().unwrap();
-        let document = String::from_utf8(set.document).unwrap();
+        let document = text(&set);
         assert!(
             document.contains(std::str::from_utf8(&list.bytes).unwrap()),
             "{document} with {list:?}"
@@ -105,7 +232,7 @@ fn a_reading_is_never_a_mix_of_two_renamed_directories() {
         while !done.load(Ordering::Relaxed) {
             let Ok(set) = files.read() else { continue };
             let list = set.lists[0].content.as_ref().unwrap();
-            let document = String::from_utf8(set.document).unwrap();
+            let document = text(&set);
             let version = std::str::from_utf8(&list.bytes).unwrap();
             assert!(
                 document.contains(&format!("\"revision\": {version} ")),
@@ -116,6 +243,7 @@ fn a_reading_is_never_a_mix_of_two_renamed_directories() {
 }
 
 /// The document stays, and the directory of its lists is switched.
+#[cfg(target_os = "linux")]
 #[test]
 fn lists_behind_a_symlink_are_of_one_version() {
     let directory = tempfile::tempdir().unwrap();
@@ -126,19 +254,13 @@ fn lists_behind_a_symlink_are_of_one_version() {
         fs::write(root.join(version).join("b.txt"), version).unwrap();
     }
     symlink("one", root.join("lists")).unwrap();
+    symlink("two", root.join("next")).unwrap();
     let document =
         r#"{ "lists": { "a": { "file": "lists/a.txt" }, "b": { "file": "lists/b.txt" } } }"#;
     fs::write(root.join("flags.json"), document).unwrap();
     let done = AtomicBool::new(false);
     thread::scope(|scope| {
-        scope.spawn(|| {
-            while !done.load(Ordering::Relaxed) {
-                for version in ["two", "one"] {
-                    symlink(version, root.join("next")).unwrap();
-                    fs::rename(root.join("next"), root.join("lists")).unwrap();
-                }
-            }
-        });
+        scope.spawn(|| exchange(&root.join("lists"), &root.join("next"), &done));
         let files = files(&root.join("flags.json"), 1024);
         let mixed = (0..2000).filter_map(|_| files.read().ok()).any(|set| {
             let bytes = |list: &List| list.content.as_ref().unwrap().bytes.clone();
@@ -146,6 +268,41 @@ fn lists_behind_a_symlink_are_of_one_version() {
         });
         done.store(true, Ordering::Relaxed);
         assert!(!mixed);
+    });
+}
+
+/// The same, where the directory of the lists is renamed: the path to it stays as it is.
+#[test]
+fn lists_of_a_renamed_directory_are_of_one_version() {
+    let directory = tempfile::tempdir().unwrap();
+    let root = directory.path().to_owned();
+    let write = |name: &str, version: u32| {
+        fs::create_dir(root.join(name)).unwrap();
+        for list in ["a.txt", "b.txt"] {
+            fs::write(root.join(name).join(list), version.to_string()).unwrap();
+        }
+    };
+    write("lists", 0);
+    let document =
+        r#"{ "lists": { "a": { "file": "lists/a.txt" }, "b": { "file": "lists/b.txt" } } }"#;
+    fs::write(root.join("flags.json"), document).unwrap();
+    let done = AtomicBool::new(false);
+    thread::scope(|scope| {
+        scope.spawn(|| {
+            for version in 1..500 {
+                write("next", version);
+                fs::rename(root.join("lists"), root.join("old")).unwrap();
+                fs::rename(root.join("next"), root.join("lists")).unwrap();
+                fs::remove_dir_all(root.join("old")).unwrap();
+            }
+            done.store(true, Ordering::Relaxed);
+        });
+        let files = files(&root.join("flags.json"), 1024);
+        let bytes = |list: &List| Some(list.content.as_ref().ok()?.bytes.clone());
+        while !done.load(Ordering::Relaxed) {
+            let Ok(set) = files.read() else { continue };
+            assert_eq!(bytes(&set.lists[0]), bytes(&set.lists[1]));
+        }
     });
 }
 

@@ -159,3 +159,25 @@ fn reading_is_no_hint() {
             .is_err()
     );
 }
+
+/// What was lost may have been anything, and where the watcher itself is in trouble it may have been as well.
+#[test]
+fn events_lost_are_a_hint_that_all_may_have_moved() {
+    use notify::event::{AccessKind, CreateKind, DataChange, Flag, RemoveKind};
+
+    let event = |kind| Ok(Event::new(kind));
+    let read = EventKind::Access(AccessKind::Any);
+    assert_eq!(has_moved(event(read)), None);
+    let created = EventKind::Create(CreateKind::File);
+    assert_eq!(has_moved(event(created)), Some(false));
+    let written = EventKind::Modify(ModifyKind::Data(DataChange::Any));
+    assert_eq!(has_moved(event(written)), Some(false));
+    let removed = EventKind::Remove(RemoveKind::Folder);
+    assert_eq!(has_moved(event(removed)), Some(true));
+    for kind in [read, created, written, EventKind::Other] {
+        let lost = Ok(Event::new(kind).set_flag(Flag::Rescan));
+        assert_eq!(has_moved(lost), Some(true), "{kind:?}");
+    }
+    let error = notify::Error::generic("no more events");
+    assert_eq!(has_moved(Err(error)), Some(true));
+}

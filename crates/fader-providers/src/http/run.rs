@@ -1,0 +1,226 @@
+//! The thread that follows an address, and what it does with what it fetches.
+
+use std::panic::{self, AssertUnwindSafe};
+use std::sync::Arc;
+use std::sync::mpsc::SyncSender;
+use std::time::{Duration, Instant};
+
+use fader::{CompileError, Flags, Source, WeakFlags};
+use tokio::sync::oneshot;
+
+use super::cache::Cache;
+use super::client::runtime;
+use super::contents::delivery;
+use super::error::FetchError;
+use super::fetch::{Fetched, Fetcher, Set};
+use super::schedule::{Found, Schedule};
+use super::settings::Settings;
+use crate::bootstrap::Bootstrap;
+use crate::error::ProviderError;
+
+/// What the thread tells whoever waits for it.
+#[derive(Debug)]
+pub(super) enum Told {
+    /// It runs, or it can't.
+    Started(std::io::Result<()>),
+    /// Something was fetched and taken.
+    Ready,
+}
+
+/// Follows until `stop` is dropped, which hangs on the `Flags`.
+pub(super) fn run(
+    follower: Follower,
+    flags: WeakFlags,
+    stop: oneshot::Receiver<()>,
+    told: SyncSender<Told>,
+) {
+    let runtime = match runtime() {
+        Ok(runtime) => runtime,
+        Err(error) => {
+            let _ = told.send(Told::Started(Err(error)));
+            return;
+        }
+    };
+    let _ = told.send(Told::Started(Ok(())));
+    runtime.spawn(follower.follow(flags, told));
+    // It ends with an error, as the sender is dropped and never sends. A fetch under way is dropped with its runtime.
+    let _ = runtime.block_on(stop);
+    // Looking a name up can't be broken off; nobody waits for it.
+    runtime.shutdown_background();
+}
+
+/// Fetches an address and loads what it finds.
+pub(super) struct Follower {
+    pub(super) settings: Arc<Settings>,
+    pub(super) source: Source,
+    pub(super) fetcher: Fetcher,
+    pub(super) schedule: Schedule,
+    pub(super) cache: Option<Cache>,
+    pub(super) stale_after: Duration,
+    pub(super) warn: Box<dyn Fn(&str) + Send>,
+    /// What was taken last, and can be asked for by its tags.
+    pub(super) hand: Option<Set>,
+    /// Whether something is live, which need not be from here.
+    pub(super) live: bool,
+    /// Until when what is live counts as fresh although the server is in trouble. `None`: it is stale already.
+    pub(super) fresh_until: Option<Instant>,
+    /// What is wrong with the server, since it was last right.
+    pub(super) trouble: Option<FetchError>,
+    /// Whether the cache was last written without success.
+    pub(super) unwritten: bool,
+}
+
+impl Follower {
+    /// Loads what the cache holds, before anything is asked.
+    pub(super) fn load_cache(&mut self, flags: &Flags) {
+        let Some(cache) = &self.cache else { return };
+        let cached = match cache.read(&self.settings) {
+            Ok(Some(cached)) => cached,
+            Ok(None) => return,
+            Err(reason) => return (self.warn)(&reason),
+        };
+        // What is wrong with it is noted by the load, until the server has answered.
+        if load(flags, &cached.set, &self.source, self.settings.overlay).is_ok() {
+            let line = format!(
+                "`{}` has not been reached yet; what is live is from the cache, as it was at {}",
+                self.source.name(),
+                cached.time.escape_debug()
+            );
+            flags.source_failed(&self.source, "cached", &line);
+            (self.hand, self.live) = (Some(cached.set), true);
+        }
+    }
+
+    /// Lets a document stand in where nothing is live.
+    pub(super) fn stand_in(
+        &mut self,
+        flags: &Flags,
+        bootstrap: &Bootstrap,
+    ) -> Result<(), ProviderError> {
+        if self.live {
+            return Ok(());
+        }
+        bootstrap.load(flags)?;
+        let name = self.source.name();
+        let line = format!("`{name}` has not been reached yet; the bootstrap document stands in");
+        flags.source_failed(&self.source, "bootstrap", &line);
+        self.live = true;
+        Ok(())
+    }
+
+    /// Fetches whenever it is due, one fetch at a time.
+    async fn follow(mut self, flags: WeakFlags, told: SyncSender<Told>) {
+        let mut pause = self.schedule.first(self.live, fastrand::f64());
+        loop {
+            self.wait(pause, &flags).await;
+            let fetched = self.fetcher.fetch(self.hand.as_ref()).await;
+            let Some(flags) = flags.upgrade() else {
+                return;
+            };
+            flags.reclaim();
+            // A subscriber runs on this thread. Its panic has been reported, and must not end the following.
+            let taken = AssertUnwindSafe(|| self.take(&flags, fetched));
+            let found = panic::catch_unwind(taken).unwrap_or(Found::Failure);
+            if self.live {
+                // Where it is full, or nobody hears, nobody waits.
+                let _ = told.try_send(Told::Ready);
+            }
+            pause = self.schedule.next(found, fastrand::f64());
+        }
+    }
+
+    /// Sleeps, and says meanwhile when what is live ceases to count as fresh.
+    async fn wait(&mut self, pause: Duration, flags: &WeakFlags) {
+        let due = Instant::now() + pause;
+        if let (Some(until), Some(trouble)) = (self.fresh_until, &self.trouble)
+            && until < due
+        {
+            tokio::time::sleep(until.saturating_duration_since(Instant::now())).await;
+            self.fresh_until = None;
+            if let Some(flags) = flags.upgrade() {
+                fail(&flags, &self.source, trouble, false);
+            }
+        }
+        tokio::time::sleep(due.saturating_duration_since(Instant::now())).await;
+    }
+
+    /// Takes what was fetched, or says why there is nothing.
+    fn take(&mut self, flags: &Flags, fetched: Result<Fetched, FetchError>) -> Found {
+        match fetched {
+            Ok(Fetched::Unchanged) => {
+                self.answered();
+                match &self.hand {
+                    // What was taken in part is so still, which only loading it again can tell.
+                    Some(set) if !flags.status().set_aside().is_empty() => {
+                        let _ = load(flags, set, &self.source, self.settings.overlay);
+                    }
+                    _ => flags.source_unchanged(&self.source),
+                }
+                Found::Answer
+            }
+            Ok(Fetched::Set(set)) => {
+                self.answered();
+                // What is refused is told by the load itself, and asked for anew: its tags are not kept.
+                if load(flags, &set, &self.source, self.settings.overlay).is_ok() {
+                    self.live = true;
+                    self.keep(set);
+                }
+                Found::Answer
+            }
+            Err(error) => {
+                let fresh = self.fresh_until.is_some_and(|until| Instant::now() < until);
+                fail(flags, &self.source, &error, fresh);
+                let found = error.retry_after().map_or(Found::Failure, Found::Busy);
+                self.trouble = Some(error);
+                found
+            }
+        }
+    }
+
+    fn answered(&mut self) {
+        self.fresh_until = Some(Instant::now() + self.stale_after);
+        self.trouble = None;
+    }
+
+    /// Keeps what was taken, in hand and in the cache.
+    fn keep(&mut self, set: Set) {
+        if let Some(cache) = &self.cache {
+            let written = cache.write(&set, &self.settings);
+            match written {
+                Err(error) if !self.unwritten => {
+                    self.unwritten = true;
+                    (self.warn)(&format!(
+                        "{error}; a restart while the server is down starts without it"
+                    ));
+                }
+                Err(_) => {}
+                Ok(()) => self.unwritten = false,
+            }
+        }
+        self.hand = Some(set);
+    }
+}
+
+/// Loads a document with its lists, or an overlay.
+pub(super) fn load(
+    flags: &Flags,
+    set: &Set,
+    source: &Source,
+    overlay: bool,
+) -> Result<(), CompileError> {
+    if overlay {
+        flags.load_overlay(&*set.document.bytes, source).map(drop)
+    } else {
+        flags.load(delivery(set), source).map(drop)
+    }
+}
+
+fn fail(flags: &Flags, source: &Source, error: &FetchError, fresh: bool) {
+    let line = format!("cannot fetch `{}`: {error}", source.name());
+    let kind = error.kind().as_str();
+    if fresh {
+        flags.source_failing(source, kind, &line);
+    } else {
+        flags.source_failed(source, kind, &line);
+    }
+}
