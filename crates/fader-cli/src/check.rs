@@ -1,12 +1,11 @@
 //! `fader check`: is this document right?
 
 use std::io::{self, Write};
-use std::path::PathBuf;
 
 use fader::Diagnostic;
 use serde::Serialize;
 
-use crate::document::{self, Report};
+use crate::document::{self, Place, Report};
 use crate::{Format, Outcome, output};
 
 /// Checks flag documents, with their list files and overlays, and reports every mistake with its place and a cure.
@@ -14,9 +13,9 @@ use crate::{Format, Outcome, output};
 /// Exits with 0 if all are right (warnings alone are fine), 1 on an error, 2 if a document could not be read.
 #[derive(clap::Args)]
 pub(crate) struct Args {
-    /// The documents.
-    #[arg(required = true, value_name = "FILE")]
-    files: Vec<PathBuf>,
+    /// The documents: files, folders of files, or http(s) addresses.
+    #[arg(required = true, value_name = "FILE", value_parser = document::place())]
+    files: Vec<Place>,
     /// Whom the report is for.
     #[arg(long, value_enum, default_value_t = Format::Human)]
     format: Format,
@@ -27,10 +26,13 @@ pub(crate) struct Args {
 
 pub(crate) fn run(args: &Args) -> anyhow::Result<Outcome> {
     let mut reports = Vec::new();
-    let mut unread = 0;
+    let (mut checked, mut unread) = (0, 0);
     for file in &args.files {
         match document::load(file) {
-            Ok(loaded) => reports.extend(loaded.reports),
+            Ok(loaded) => {
+                checked += loaded.documents;
+                reports.extend(loaded.reports);
+            }
             Err(error) => {
                 unread += 1;
                 output::complain(&error.to_string());
@@ -46,7 +48,7 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<Outcome> {
     };
     if unread < args.files.len() {
         let printed = match args.format {
-            Format::Human => for_people(&reports, args.files.len() - unread),
+            Format::Human => for_people(&reports, checked),
             Format::Json => for_programs(&reports),
         };
         match printed.map_err(output::failed) {

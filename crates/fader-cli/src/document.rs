@@ -1,9 +1,11 @@
 //! Reads a document with what belongs to it, and loads it as every command does.
 
-use std::path::Path;
+use std::ffi::OsString;
+use std::path::{Path, PathBuf};
 
-use fader::{Diagnostic, DiagnosticKind, Flags, Severity};
-use fader_providers::ProviderError;
+use clap::builder::{OsStringValueParser, TypedValueParser};
+use fader::{CompileError, Diagnostic, DiagnosticKind, Flags, Severity, Strictness};
+use fader_providers::{FileBuilder, FileContents, HttpBuilder, HttpContents, ProviderError};
 
 /// What was found in one file.
 pub(crate) struct Report {
@@ -17,11 +19,41 @@ pub(crate) struct Report {
 /// A document after an attempt to load it.
 pub(crate) struct Loaded {
     pub(crate) flags: Flags,
-    /// The document's report and, where there is something to say of it, the overlay's.
+    /// The reports of the document's files and, where there is something to say of it, the overlay's.
     pub(crate) reports: Vec<Report>,
+    /// How many files the document is made of.
+    pub(crate) documents: usize,
+}
+
+impl Report {
+    fn new(file: &str, text: &[u8]) -> Self {
+        Self {
+            file: file.to_owned(),
+            text: text.to_vec(),
+            diagnostics: Vec::new(),
+        }
+    }
 }
 
 impl Loaded {
+    /// Puts together what was found, each diagnostic with the file that it is in.
+    fn new(flags: Flags, mut reports: Vec<Report>, mut diagnostics: Vec<Diagnostic>) -> Self {
+        let documents = reports.len();
+        diagnostics.sort_by_key(|diagnostic| (diagnostic.line(), diagnostic.column()));
+        for diagnostic in diagnostics {
+            let is_in =
+                |report: &&mut Report| diagnostic.file().is_none_or(|file| report.file == file);
+            if let Some(report) = reports.iter_mut().find(is_in) {
+                report.diagnostics.push(diagnostic);
+            }
+        }
+        Self {
+            flags,
+            reports,
+            documents,
+        }
+    }
+
     /// Whether the document or its overlay has errors.
     pub(crate) fn is_refused(&self) -> bool {
         let mut all = self.reports.iter().flat_map(|report| &report.diagnostics);
@@ -29,47 +61,99 @@ impl Loaded {
     }
 }
 
-/// Loads a document with its list files and the overlay beside it, as a service would.
+/// Where a document is: a file, a folder of files, or an address.
+#[derive(Clone)]
+pub(crate) enum Place {
+    Path(PathBuf),
+    Address(String),
+}
+
+impl From<OsString> for Place {
+    fn from(written: OsString) -> Self {
+        match written.to_str() {
+            Some(text) if text.starts_with("http://") || text.starts_with("https://") => {
+                Self::Address(text.to_owned())
+            }
+            _ => Self::Path(written.into()),
+        }
+    }
+}
+
+/// Reads arguments that say where a document is.
+pub(crate) fn place() -> impl TypedValueParser<Value = Place> {
+    OsStringValueParser::new().map(Place::from)
+}
+
+/// Names a document on disk: a file, or a folder of them.
+pub(crate) fn on_disk(path: &Path) -> FileBuilder {
+    if path.is_dir() {
+        fader_providers::folder(path)
+    } else {
+        fader_providers::file(path)
+    }
+}
+
+/// Names a document at an address: its errors are errors here, whatever a service would make of them.
+pub(crate) fn at(address: &str) -> HttpBuilder {
+    fader_providers::http(address).strictness(Strictness::Strict)
+}
+
+/// Loads a document with its list files and, where it is on disk, the overlay beside it, as a service would.
 ///
 /// # Errors
 ///
 /// The document or its overlay can't be read. What is wrong *in* them stands in the reports.
-pub(crate) fn load(path: &Path) -> Result<Loaded, ProviderError> {
-    let read = fader_providers::file(path).read()?;
-    let (source, text) = (read.source().clone(), read.document().to_vec());
+pub(crate) fn load(place: &Place) -> Result<Loaded, ProviderError> {
+    match place {
+        Place::Path(path) => on_disk(path).read().map(from_disk),
+        Place::Address(address) => at(address).fetch().map(from_address),
+    }
+}
+
+fn from_address(fetched: HttpContents) -> Loaded {
+    let (flags, source) = (Flags::builder().build(), fetched.source().clone());
+    let reports = vec![Report::new(source.name(), fetched.document())];
+    let diagnostics = told(flags.load(fetched, &source));
+    Loaded::new(flags, reports, diagnostics)
+}
+
+fn from_disk(read: FileContents) -> Loaded {
+    let source = read.source().clone();
+    let documents = read.documents();
+    let reports = documents
+        .map(|(name, text)| Report::new(name, text))
+        .collect();
     let overlay = read
-        .overlay()
-        .map(|bytes| (read.overlay_source().clone(), bytes.to_vec()));
+        .overlay_source()
+        .cloned()
+        .zip(read.overlay().map(<[u8]>::to_vec));
 
     let flags = Flags::builder().build();
-    let diagnostics = match flags.load(read, &source) {
-        Ok(loaded) => loaded.warnings().to_vec(),
-        Err(error) => error.diagnostics().to_vec(),
-    };
+    let diagnostics = told(flags.load(read, &source));
     // It was taken or refused with the document, whatever became of that: this asks which.
     let refusal = overlay
         .as_ref()
         .and_then(|(source, bytes)| flags.load_overlay(bytes, source).err());
     // An entry that waits for a flag or rule is told of by the handle, and stands in the overlay.
-    let (waiting, mut diagnostics): (Vec<_>, Vec<_>) = diagnostics
+    let (waiting, diagnostics): (Vec<_>, Vec<_>) = diagnostics
         .into_iter()
         .partition(|diagnostic| diagnostic.kind() == DiagnosticKind::Overlay);
-    diagnostics.sort_by_key(|diagnostic| (diagnostic.line(), diagnostic.column()));
-
-    let mut reports = vec![Report {
-        file: source.name().to_owned(),
-        text,
-        diagnostics,
-    }];
+    let mut loaded = Loaded::new(flags, reports, diagnostics);
     if let Some((source, text)) = overlay {
         let diagnostics = refusal.map_or(waiting, |error| error.diagnostics().to_vec());
         if !diagnostics.is_empty() {
-            reports.push(Report {
-                file: source.name().to_owned(),
-                text,
+            loaded.reports.push(Report {
                 diagnostics,
+                ..Report::new(source.name(), &text)
             });
         }
     }
-    Ok(Loaded { flags, reports })
+    loaded
+}
+
+fn told(loaded: Result<fader::Loaded, CompileError>) -> Vec<Diagnostic> {
+    match loaded {
+        Ok(loaded) => loaded.warnings().to_vec(),
+        Err(error) => error.diagnostics().to_vec(),
+    }
 }

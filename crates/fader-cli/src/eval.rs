@@ -8,7 +8,8 @@ use anyhow::{Context as _, bail};
 use fader::{Context, ErrorCode, Reason, Resolution, Timestamp};
 use serde::Serialize;
 
-use crate::{Format, Outcome, batch, document, output};
+use crate::document::{self, Place};
+use crate::{Format, Outcome, batch, output};
 
 /// Resolves flags for a context, or for each case of a batch.
 ///
@@ -16,8 +17,9 @@ use crate::{Format, Outcome, batch, document, output};
 /// be read.
 #[derive(clap::Args)]
 pub(crate) struct Args {
-    /// The document.
-    file: PathBuf,
+    /// The document: a file, a folder of files, or an http(s) address.
+    #[arg(value_parser = document::place())]
+    file: Place,
     /// The flags to resolve; every flag, in the document's order, where none is named.
     #[arg(value_name = "FLAG", conflicts_with = "batch")]
     flags: Vec<String>,
@@ -59,7 +61,7 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<Outcome> {
     let loaded = document::load(&args.file)?;
     if loaded.is_refused() {
         // Where standard error is closed, the exit code still tells.
-        let _ = output::report(&mut output::stderr(), &loaded.reports, 1);
+        let _ = output::report(&mut output::stderr(), &loaded.reports, loaded.documents);
         return Ok(Outcome::Failed);
     }
     if let Some(cases) = &args.batch {

@@ -3,19 +3,22 @@
 //! One channel carries everything that can happen, events and the wish to stop, so that one thread writes all lines.
 
 use std::io::{self, Write};
-use std::path::PathBuf;
 use std::sync::mpsc::{self, Receiver, RecvTimeoutError};
 use std::time::{Duration, SystemTime};
 
 use anyhow::Context as _;
-use fader::{Change, CompileError, Diagnostic, DiagnosticKind, Event, Flags, Timestamp};
+use fader::{Change, CompileError, Diagnostic, DiagnosticKind, Event, Flags, State, Timestamp};
 use fader_providers::{ErrorKind, ProviderError};
 use serde::Serialize;
 
+use crate::document::{self, Place};
 use crate::{Format, Outcome, output};
 
 /// How often a document that could not be loaded yet is tried again.
 const RETRY: Duration = Duration::from_millis(200);
+
+/// How often an address is asked.
+const POLL: Duration = Duration::from_secs(5);
 
 /// How many changed flags a message names.
 const NAMED: usize = 5;
@@ -25,8 +28,9 @@ const NAMED: usize = 5;
 /// The first load is a line too. A document that is broken at the start is refused and tried again until it is mended.
 #[derive(clap::Args)]
 pub(crate) struct Args {
-    /// The document.
-    file: PathBuf,
+    /// The document: a file, a folder of files, or an http(s) address, which is asked every 5 s.
+    #[arg(value_parser = document::place())]
+    file: Place,
     /// Whom the lines are for.
     #[arg(long, value_enum, default_value_t = Format::Human)]
     format: Format,
@@ -61,8 +65,15 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<Outcome> {
 fn open(args: &Args, inbox: &Receiver<Message>) -> anyhow::Result<Option<Flags>> {
     let mut told = None;
     loop {
-        let file = fader_providers::file(&args.file).on_warning(output::warn);
-        let error = match file.open() {
+        let opened = match &args.file {
+            Place::Path(path) => document::on_disk(path).on_warning(output::warn).open(),
+            Place::Address(address) => document::at(address)
+                .poll_every(POLL)
+                .initial_spread(Duration::ZERO)
+                .stale_after(Duration::ZERO)
+                .open(),
+        };
+        let error = match opened {
             Ok(flags) => return Ok(Some(flags)),
             Err(error) if told.is_none() && error.kind() != ErrorKind::Refused => {
                 return Err(error.into());
@@ -114,6 +125,10 @@ impl Line {
     fn first(flags: &Flags) -> Self {
         let snapshot = flags.snapshot();
         let status = flags.status();
+        if status.state() == State::Failed {
+            let error = status.error().unwrap_or("nothing was loaded yet");
+            return Self::new("stale", None, error.to_owned());
+        }
         let message = output::count(snapshot.flags().count(), "flag");
         Self::loaded(snapshot.version(), message, status.warnings())
     }

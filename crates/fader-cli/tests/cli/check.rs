@@ -121,13 +121,14 @@ fn warnings_are_fine_unless_denied() {
 #[test]
 fn what_cannot_be_read_is_one_line() {
     let folder = Folder::with(GOOD);
+    std::fs::create_dir(folder.path("empty")).unwrap();
     for format in ["--format=human", "--format=json"] {
         folder
             .run(["check", "missing.json", format])
             .failed_with("cannot read `missing.json`: no such file");
         folder
-            .run(["check", ".", format])
-            .failed_with("cannot read `.`: it is a directory, not a file");
+            .run(["check", "empty", format])
+            .failed_with("cannot read `empty`: it holds no documents (`*.json`)");
         folder.run(["check", "flags.json/x", format]).failed_with(
             "cannot read `flags.json/x`: a part of its path is a file, not a directory",
         );

@@ -182,10 +182,11 @@ fn warnings_of_the_document_change_nothing() {
 #[test]
 fn what_cannot_be_read_is_one_line() {
     let folder = Folder::with("{}");
+    std::fs::create_dir(folder.path("empty")).unwrap();
     let missing = folder.run(["eval", "missing.json", "--context", "{}"]);
     missing.failed_with("cannot read `missing.json`: no such file");
-    let directory = folder.run(["eval", ".", "--context", "{}", "--format", "json"]);
-    directory.failed_with("cannot read `.`: it is a directory, not a file");
+    let directory = folder.run(["eval", "empty", "--context", "{}", "--format", "json"]);
+    directory.failed_with("cannot read `empty`: it holds no documents (`*.json`)");
 }
 
 #[test]

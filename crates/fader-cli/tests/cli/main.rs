@@ -2,6 +2,7 @@
 
 #![cfg(test)]
 
+mod address;
 mod batch;
 mod check;
 mod eval;

@@ -16,15 +16,19 @@ const NEWER: &str = r#"{ "revision": 2, "flags": { "a": { "default": "off" } } }
 const BROKEN: &str = r#"{ "revision": 3, "flags": { "a": { "default": "of" } } }"#;
 
 /// A command that runs until it is told to stop.
-struct Watch {
+pub(crate) struct Watch {
     child: Child,
     lines: Receiver<String>,
 }
 
 impl Watch {
     fn start(folder: &Folder, format: &str) -> Self {
+        Self::of(folder, "flags.json", format)
+    }
+
+    pub(crate) fn of(folder: &Folder, document: &str, format: &str) -> Self {
         let mut child = folder
-            .command(["watch", "flags.json", "--format", format])
+            .command(["watch", document, "--format", format])
             .stdout(Stdio::piped())
             .spawn()
             .unwrap();
@@ -39,14 +43,14 @@ impl Watch {
         Self { child, lines }
     }
 
-    fn next(&self) -> String {
+    pub(crate) fn next(&self) -> String {
         self.lines
             .recv_timeout(Duration::from_secs(20))
             .expect("a line in time")
     }
 
     #[track_caller]
-    fn expect(&self, event: &str, version: Option<&str>, kind: Option<&str>) -> String {
+    pub(crate) fn expect(&self, event: &str, version: Option<&str>, kind: Option<&str>) -> String {
         let line = self.next();
         let found: Value = serde_json::from_str(&line).unwrap();
         assert_eq!(
@@ -189,9 +193,10 @@ fn a_reader_that_has_seen_enough_ends_it_quietly() {
 #[test]
 fn what_cannot_be_read_is_one_line() {
     let folder = Folder::new();
+    std::fs::create_dir(folder.path("empty")).unwrap();
     for format in ["json", "human"] {
         let run = |file: &str| folder.run(["watch", file, "--format", format]);
         run("missing.json").failed_with("cannot read `missing.json`: no such file");
-        run(".").failed_with("cannot read `.`: it is a directory, not a file");
+        run("empty").failed_with("cannot read `empty`: it holds no documents (`*.json`)");
     }
 }
