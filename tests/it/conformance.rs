@@ -11,8 +11,8 @@ use crate::schema;
 /// Rules that show only on the command line or in diagnostics, which other tests are about.
 const NOT_ANSWERS: std::ops::RangeInclusive<u32> = 81..=90;
 
-fn delivery(document: &str, group: &Group) -> Delivery {
-    let mut delivery = Delivery::new(document);
+fn delivery(delivery: Delivery, group: &Group) -> Delivery {
+    let mut delivery = delivery;
     for (path, content) in &group.lists {
         delivery = delivery.list(path.as_str(), Ok(content.clone().into_bytes()));
     }
@@ -21,16 +21,21 @@ fn delivery(document: &str, group: &Group) -> Delivery {
 
 /// Loads what a group says is live.
 pub(crate) fn load(group: &Group) -> Flags {
+    load_as(group, |document| Delivery::new(document))
+}
+
+/// Loads what a group says is live, each document as `make` delivers it.
+pub(crate) fn load_as(group: &Group, make: impl Fn(&str) -> Delivery) -> Flags {
     let flags = Flags::builder().build();
     let source = match group.strictness() {
         Strictness::Strict => Source::new("document"),
         Strictness::Quarantine => Source::new("document").quarantine(),
     };
     if let Some(before) = group.before() {
-        let loaded = flags.load(delivery(before, group), &source);
+        let loaded = flags.load(delivery(make(before), group), &source);
         loaded.unwrap_or_else(|error| panic!("{}: before: {error}", group.name));
     }
-    let mut now = delivery(group.document(), group);
+    let mut now = delivery(make(group.document()), group);
     if let Some(overlay) = group.overlay() {
         now = now.overlay("overlay", overlay.as_bytes());
     }
@@ -60,7 +65,7 @@ pub(crate) fn now(group: &Group, case: &Case) -> Timestamp {
     Timestamp::parse(text).unwrap_or_else(|| panic!("{}: `{text}` is no time", case.name))
 }
 
-fn differs(resolution: &Resolution, expected: &Answer) -> bool {
+pub(crate) fn differs(resolution: &Resolution, expected: &Answer) -> bool {
     let null = serde_json::Value::Null;
     let draw = resolution.draw().map(|draw| data::Draw {
         rule: draw.rule.to_owned(),

@@ -6,6 +6,7 @@ mod diagnostics;
 mod docs;
 mod handle;
 mod observe;
+mod parts;
 mod positions;
 mod properties;
 mod provider_file;
