@@ -7,3 +7,7 @@ struct Readme;
 #[cfg(doctest)]
 #[doc = include_str!("../docs/GRAY-ROUTING.md")]
 struct GrayRouting;
+
+#[cfg(doctest)]
+#[doc = include_str!("../docs/PROVIDERS.md")]
+struct Providers;

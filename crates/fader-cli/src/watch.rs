@@ -144,9 +144,7 @@ impl Line {
                 change.warnings(),
             ),
             Event::Refused(error) => Self::refused(error),
-            Event::Stale { source, error } => {
-                Self::new("stale", None, format!("`{source}`: {error}"))
-            }
+            Event::Stale { error, .. } => Self::new("stale", None, error.clone()),
             Event::Recovered { source } => {
                 Self::new("recovered", None, format!("`{source}` is good again"))
             }
@@ -188,9 +186,11 @@ impl Line {
 
     /// Adds the version that is live, where the event did not bring one.
     fn with_version(mut self, flags: &Flags) -> Self {
-        self.version = self
-            .version
-            .or_else(|| Some(flags.snapshot().version().to_owned()));
+        self.version = self.version.or_else(|| {
+            let snapshot = flags.snapshot();
+            let version = snapshot.version();
+            (!version.is_empty()).then(|| version.to_owned())
+        });
         self
     }
 

@@ -103,7 +103,13 @@ fn a_server_that_is_down_is_waited_for() {
     watch.expect("stale", None, None);
     server.serve(&good);
     // Its errors may be told again in other words.
-    while !watch.next().contains("\"loaded\"") {}
+    loop {
+        let line = watch.next();
+        if line.contains("\"loaded\"") {
+            break;
+        }
+        assert!(line.contains("\"version\":null"), "{line}");
+    }
 }
 
 #[test]
