@@ -25,7 +25,7 @@ pub fn document(revision: u64) -> String {
   "ramped": {{ "rules": [ {{ "name": "ramp", "percent": 0, "serve": "on" }} ] }},
 "#
     );
-    for part in (0..PARTS).filter(|part| (part + revision) % 5 != 0) {
+    for part in (0..PARTS).filter(|part| !(part + revision).is_multiple_of(5)) {
         // One in ten is new, the others are as they were.
         let edited = (part + revision) % 10 == 1;
         let of = if edited { revision } else { NEVER };
@@ -49,7 +49,7 @@ pub fn document(revision: u64) -> String {
 }
 
 /// How many kinds of mistakes there are.
-pub const MISTAKES: u64 = 9;
+pub const MISTAKES: u64 = 10;
 
 /// A document with errors, which names flags, segments, lists and attributes that no other one does.
 pub fn broken(mistake: u64, random: &mut Random) -> Vec<u8> {
@@ -76,7 +76,12 @@ pub fn broken(mistake: u64, random: &mut Random) -> Vec<u8> {
         4 => good.replacen("vip.txt", &format!("{new}.txt"), 1).into(),
         5 => open(r#""edition": true"#).into(),
         6 => good.replacen("flags", "flag", 1).into(),
-        7 => [good.as_bytes(), b"\xff"].concat(),
+        // Found only after the names have their numbers, which they have to give back.
+        7 => open(&format!(
+            r#""new-{new}": {{ "rules": [ {{ "if": {{ "attribute": "a", "matches": "(" }}, "serve": "on" }} ] }}"#
+        ))
+        .into(),
+        8 => [good.as_bytes(), b"\xff"].concat(),
         _ => Vec::new(),
     }
 }
@@ -100,8 +105,8 @@ pub fn guest(revision: u64) -> String {
     format!("guest-{revision}")
 }
 
-/// Whether the overlay of this version kills `killable`, and whether it takes `ramped` to 100 percent. Version 0 is that
-/// of no overlay.
+/// Whether the overlay of this version kills `killable`, and whether it takes `ramped` to 100 percent. Version 0 is
+/// that of no overlay.
 pub fn overlaid(version: u64) -> (bool, bool) {
     (version & 1 != 0, version & 2 != 0)
 }

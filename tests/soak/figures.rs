@@ -68,8 +68,8 @@ impl Told {
     }
 }
 
-/// Resident memory over the second half: a straight line, fitted by least squares as the samples come, so that they take
-/// no memory themselves.
+/// Resident memory over the second half: a straight line, fitted by least squares as the samples come, so that they
+/// take no memory themselves.
 pub struct Resident {
     from: Duration,
     next: Duration,
@@ -86,8 +86,8 @@ impl Resident {
     /// In MiB a minute.
     const BOUND: f64 = 1.0;
 
-    /// By how much, in MiB, a fit may rise over a run that is too short to tell a trend from what the system's allocator
-    /// takes in steps: the heaps of threads, and the largest documents that were ever in hand at once.
+    /// By how much, in MiB, a fit may rise over a run that is too short to tell a trend from what the system's
+    /// allocator takes in steps: the heaps of threads, and the largest documents that were ever in hand at once.
     const ROOM: f64 = 4.0;
     const SHORT: Duration = Duration::from_secs(300);
 

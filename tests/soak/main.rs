@@ -1,13 +1,14 @@
-//! A soak of the file provider: its files are changed a hundred times a second in all the ways that it meets in the field,
-//! while readers check every answer; and afterwards nothing is left of it.
+//! A soak of the file provider: its files are changed a hundred times a second in all the ways that it meets in the
+//! field, while readers check every answer; and afterwards nothing is left of it.
 //!
-//! `SOAK_SECONDS` says how long, by default 20, and `SOAK_SEED` which changes. What was found in ten minutes of it stands
-//! in `docs/RELIABILITY.md`.
+//! `SOAK_SECONDS` says how long, by default 20, and `SOAK_SEED` which changes. What was found in ten minutes of it
+//! stands in `docs/RELIABILITY.md`.
 //!
-//! Some memory is kept by design, and is there before the first measuring already: the names of flags, segments and lists
-//! that were ever live (here they are always the same), the last rulesets, for a roll-back (the same ones go live before
-//! each measuring), some hundred bytes for each thread that ever read at the same time as others, and tables, which grow
-//! to the size that they need at worst. So there is a warm-up: each kind of change and of mistake once, and three seconds at random.
+//! Some memory is kept by design, and is there before the first measuring already: the names of flags, segments and
+//! lists that were ever live (here they are always the same), the last rulesets, for a roll-back (the same ones go
+//! live before each measuring), some hundred bytes for each thread that ever read at the same time as others, and
+//! tables, which grow to the size that they need at worst. So there is a warm-up: each kind of change and of mistake
+//! once, and three seconds at random.
 #![cfg(target_os = "linux")]
 
 mod allocator;
@@ -40,8 +41,8 @@ const PACE: Duration = Duration::from_millis(10);
 /// How long the writer rests now and then, so that what it wrote last goes live before anything else is written.
 const REST: Duration = Duration::from_millis(400);
 
-/// Documents that go live before each measuring: the live one, the two that are kept for a roll-back, and two because what
-/// a document shares with the next one is forgotten a load after it is gone itself.
+/// Documents that go live before each measuring: the live one, the two that are kept for a roll-back, and two because
+/// what a document shares with the next one is forgotten a load after it is gone itself.
 const SETTLING: usize = 5;
 
 #[test]
@@ -101,7 +102,6 @@ fn warm_up(flags: &Flags, writer: &mut Writer, told: &Told) {
         told,
         &mut Figures::new(Duration::from_secs(3)),
     );
-    settle(flags, writer);
 }
 
 /// Makes changes at random, under readers.

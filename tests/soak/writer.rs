@@ -1,8 +1,8 @@
 //! The writer: a deploy's directory, and all that is done to it.
 //!
-//! `current` is a symlink to a release, in which the document and its list lie. At no instant does a good document stand
-//! beside a list that does not name it: a list is written before the document that needs it, and goes on to name the one
-//! that is still there.
+//! `current` is a symlink to a release, in which the document and its list lie. At no instant does a good document
+//! stand beside a list that does not name it: a list is written before the document that needs it, and goes on to name
+//! the one that is still there.
 
 use std::fs;
 use std::io::Write;
