@@ -14,9 +14,9 @@ use fader::{Context, Event, Flags, State};
 use fader_providers::{ErrorKind, FileBuilder, file};
 
 mod broken;
+mod child;
 mod folder;
 mod layers;
-mod child;
 mod lists;
 mod overlay;
 mod prompt;

@@ -259,7 +259,10 @@ fn quarantine_takes_the_rest() {
         notified(&path).open().unwrap_err().kind(),
         ErrorKind::Refused
     );
-    let flags = notified(&path).strictness(fader::Strictness::Quarantine).open().unwrap();
+    let flags = notified(&path)
+        .strictness(fader::Strictness::Quarantine)
+        .open()
+        .unwrap();
     assert_eq!(flags.status().set_aside(), ["bad"]);
     assert_eq!(
         flags.resolve("good", &Context::anonymous()).variant(),

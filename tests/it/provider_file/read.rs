@@ -15,7 +15,10 @@ fn what_is_read_loads_as_open_does() {
     assert_eq!(read.documents().next().unwrap().1, fs::read(&path).unwrap());
     assert_eq!(read.overlay().unwrap(), fs::read(&overlay).unwrap());
     assert_eq!(read.source().name(), path.to_str().unwrap());
-    assert_eq!(read.overlay_source().unwrap().name(), overlay.to_str().unwrap());
+    assert_eq!(
+        read.overlay_source().unwrap().name(),
+        overlay.to_str().unwrap()
+    );
     assert!(read.source().is_strict());
 
     let (flags, source) = (Flags::builder().build(), read.source().clone());
@@ -28,7 +31,10 @@ fn what_is_read_loads_as_open_does() {
 fn no_overlay_is_none_and_quarantine_is_kept() {
     let place = Place::new();
     let path = place.write("flags.json", document(1));
-    let read = file(&path).strictness(fader::Strictness::Quarantine).read().unwrap();
+    let read = file(&path)
+        .strictness(fader::Strictness::Quarantine)
+        .read()
+        .unwrap();
     assert!(read.overlay().is_none());
     assert!(!read.source().is_strict());
 }

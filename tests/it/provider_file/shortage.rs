@@ -1,12 +1,24 @@
 //! Notifications that can't be had, or get lost.
 
+use std::ops::Range;
 use std::process::Command;
 
 use super::child::{again, assert_passes, can_run, place};
 use super::*;
 
+/// A document, and those that take its place, written before anything is short.
+fn prepared() -> Place {
+    let place = Place::new();
+    place.write("rules/flags.json", document(1));
+    for revision in 2..10 {
+        place.write(&format!("next-{revision}.json"), document(revision));
+    }
+    place
+}
+
 /// Follows where something is short, and again when there is enough of it: the poll alone serves meanwhile.
-fn assert_polls_until(path: &Path, enough: impl FnOnce()) {
+fn assert_polls_until(root: &Path, revisions: Range<u32>, enough: impl FnOnce()) {
+    let path = &root.join("rules/flags.json");
     let warnings = Arc::new(Mutex::new(Vec::new()));
     let note = Arc::clone(&warnings);
     let flags = file(path)
@@ -14,12 +26,11 @@ fn assert_polls_until(path: &Path, enough: impl FnOnce()) {
         .on_warning(move |warning| note.lock().unwrap().push(warning.to_owned()))
         .open()
         .unwrap();
-    assert!(is_at(&flags, 1), "it starts");
-    for revision in 2..5 {
-        fs::write(path, document(revision)).unwrap();
+    assert!(is_at(&flags, revisions.start - 1), "it starts");
+    for revision in revisions {
+        fs::rename(root.join(format!("next-{revision}.json")), path).unwrap();
         until("what the poll finds", || is_at(&flags, revision));
     }
-    assert!(!is_watched(path.parent().unwrap()));
     let told = warnings.lock().unwrap().clone();
     assert_eq!(told.len(), 1, "once, and not at each poll: {told:?}");
     assert!(
@@ -36,8 +47,7 @@ fn assert_polls_until(path: &Path, enough: impl FnOnce()) {
 #[test]
 fn without_descriptors_for_a_watcher_the_poll_serves_alone() {
     let Some(root) = place() else {
-        let place = Place::new();
-        place.write("rules/flags.json", document(1));
+        let place = prepared();
         let below = ["sh", "-c", "ulimit -n 64 && exec \"$0\" \"$@\""];
         let name = "without_descriptors_for_a_watcher_the_poll_serves_alone";
         let child = again(module_path!(), name, &below, place.root.path());
@@ -52,7 +62,7 @@ fn without_descriptors_for_a_watcher_the_poll_serves_alone() {
     assert_eq!(error.kind(), ErrorKind::Unreadable);
     assert!(error.is_transient(), "it passes: {error}");
     taken.truncate(taken.len() - 2);
-    assert_polls_until(&path, || taken.clear());
+    assert_polls_until(&root, 2..5, || taken.clear());
 }
 
 /// The limits of a user, of which the child has its own.
@@ -60,8 +70,7 @@ fn without_descriptors_for_a_watcher_the_poll_serves_alone() {
 #[test]
 fn at_the_limits_of_inotify_the_poll_serves_alone() {
     let Some(root) = place() else {
-        let place = Place::new();
-        place.write("rules/flags.json", document(1));
+        let place = prepared();
         let below = ["unshare", "--user", "--map-root-user"];
         if can_run(&below, "the limits of inotify") {
             let name = "at_the_limits_of_inotify_the_poll_serves_alone";
@@ -69,12 +78,11 @@ fn at_the_limits_of_inotify_the_poll_serves_alone() {
         }
         return;
     };
-    let path = root.join("rules/flags.json");
-    for limit in ["max_inotify_instances", "max_inotify_watches"] {
+    let limits = ["max_inotify_instances", "max_inotify_watches"];
+    for (limit, revisions) in limits.into_iter().zip([2..5, 5..8]) {
         let set = |number| fs::write(Path::new("/proc/sys/user").join(limit), number).unwrap();
         set("0");
-        fs::write(&path, document(1)).unwrap();
-        assert_polls_until(&path, || set("100"));
+        assert_polls_until(&root, revisions, || set("100"));
     }
 }
 

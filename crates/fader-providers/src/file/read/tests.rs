@@ -44,6 +44,10 @@ fn a_missing_overlay_is_none() {
     );
 }
 
+fn attempt(files: &Files) -> Result<Option<Set>, ReadError> {
+    files.attempt(files.documents.as_ref().unwrap())
+}
+
 /// It would wait for a writer, and who follows a source would wait with it.
 #[test]
 fn a_pipe_is_opened_without_waiting() {
@@ -68,7 +72,7 @@ fn a_pipe_is_not_even_opened() {
     let pipe = directory.path().join("pipe");
     make_pipe(&pipe);
     let (opened, result) = std::sync::mpsc::channel();
-    let writer = fs::File::options().write(true).clone();
+    let writer = File::options().write(true).clone();
     let there = pipe.clone();
     thread::spawn(move || opened.send(writer.open(there)));
     let pause = Duration::from_millis(100);
@@ -109,6 +113,36 @@ fn a_pipe_that_takes_its_place_meanwhile_is_not_read() {
         done.store(true, Ordering::Relaxed);
         assert!(!emptied);
     });
+}
+
+/// A deploy that renames twice leaves the path without a file for a moment, which is nothing to tell of.
+#[test]
+fn a_moment_without_a_file_is_waited_for() {
+    let directory = tempfile::tempdir().unwrap();
+    let (path, aside) = (
+        directory.path().join("flags.json"),
+        directory.path().join("aside"),
+    );
+    fs::write(&path, "{}").unwrap();
+    let files = files(&path, 100);
+    for _ in 0..60 {
+        thread::scope(|scope| {
+            let moment = scope.spawn(|| {
+                fs::rename(&path, &aside).unwrap();
+                let start = std::time::Instant::now();
+                thread::sleep(Duration::from_millis(1));
+                fs::rename(&aside, &path).unwrap();
+                start.elapsed()
+            });
+            let mut missed = false;
+            while !moment.is_finished() {
+                missed |= files.read().is_err();
+            }
+            let moment = moment.join().unwrap();
+            // Where the machine stood still it was no moment.
+            assert!(!missed || moment > 2 * PAUSE, "missed for {moment:?}");
+        });
+    }
 }
 
 /// The directory is repointed while its lists are read, and the old one is removed at once: all is read anew.
@@ -255,16 +289,23 @@ fn lists_behind_a_symlink_are_of_one_version() {
     }
     symlink("one", root.join("lists")).unwrap();
     symlink("two", root.join("next")).unwrap();
-    let document =
-        r#"{ "lists": { "a": { "file": "lists/a.txt" }, "b": { "file": "lists/b.txt" } } }"#;
+    // Between the two there are others that stay, so that there is time for a switch.
+    let mut lists = vec![r#""a": { "file": "lists/a.txt" }"#.to_owned()];
+    for list in 0..20 {
+        fs::write(root.join(format!("{list}.txt")), "").unwrap();
+        lists.push(format!(r#""{list}": {{ "file": "{list}.txt" }}"#));
+    }
+    lists.push(r#""b": { "file": "lists/b.txt" }"#.to_owned());
+    let document = format!(r#"{{ "lists": {{ {} }} }}"#, lists.join(","));
     fs::write(root.join("flags.json"), document).unwrap();
     let done = AtomicBool::new(false);
     thread::scope(|scope| {
         scope.spawn(|| exchange(&root.join("lists"), &root.join("next"), &done));
         let files = files(&root.join("flags.json"), 1024);
-        let mixed = (0..2000).filter_map(|_| files.read().ok()).any(|set| {
+        let mut sets = (0..5000).filter_map(|_| attempt(&files).unwrap());
+        let mixed = sets.any(|set| {
             let bytes = |list: &List| list.content.as_ref().unwrap().bytes.clone();
-            bytes(&set.lists[0]) != bytes(&set.lists[1])
+            bytes(&set.lists[0]) != bytes(&set.lists[21])
         });
         done.store(true, Ordering::Relaxed);
         assert!(!mixed);
