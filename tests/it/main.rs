@@ -10,6 +10,7 @@ mod parts;
 mod positions;
 mod properties;
 mod provider_file;
+mod provider_http;
 mod public_api;
 mod reload;
 mod schema;

@@ -41,7 +41,7 @@ fn apart(document: &str) -> Vec<String> {
                 let kept = frame
                     .iter()
                     .cloned()
-                    .chain([property.start()..property.end()]);
+                    .chain(std::iter::once(property.start()..property.end()));
                 parts.push(only(text, &kept.collect::<Vec<_>>()));
             }
         }

@@ -11,12 +11,16 @@ use crate::invariants;
 use crate::tools::{self, cargo};
 
 /// The features of the workspace's crates, each checked without any other.
-const FEATURES: [(&str, &[&str]); 3] = [
+const FEATURES: [(&str, &[&str]); 4] = [
     ("fader", &["--features", "rwlock-strategy"]),
     ("fader-providers", &["--no-default-features"]),
     (
         "fader-providers",
         &["--no-default-features", "--features", "file"],
+    ),
+    (
+        "fader-providers",
+        &["--no-default-features", "--features", "http"],
     ),
 ];
 
@@ -189,10 +193,12 @@ fn dependencies() -> anyhow::Result<()> {
         "file",
     ])?;
     println!("    fader-providers with `file`: {} crates", file.len());
-    ensure!(
-        !file.contains("tokio"),
-        "`fader-providers` with `file` brings tokio"
-    );
+    for name in ["tokio", "reqwest", "hyper", "rustls"] {
+        ensure!(
+            !file.contains(name),
+            "`fader-providers` with `file` brings {name}"
+        );
+    }
     let web = dependencies_of(&["--package", "fader-web"])?;
     let framework = web.iter().find(|name| {
         let families = ["actix", "axum", "hyper", "tower"];

@@ -7,7 +7,7 @@ use std::time::Duration;
 use fader::{CompileError, Delivery, Flags, FlagsBuilder, Source, Strictness};
 use fader_providers::{ErrorKind, FileBuilder, FileContents, ProviderError, file, folder};
 
-use super::{copied, error};
+use super::{copied, error, is};
 
 #[test]
 fn file_builder() {
@@ -41,7 +41,9 @@ fn file_builder() {
 fn file_contents() {
     let _: fn(&FileBuilder) -> Result<FileContents, ProviderError> = FileBuilder::read;
     let _: fn(&FileContents) -> &Source = FileContents::source;
-    let _: fn(&FileContents) -> Vec<(&str, &[u8])> = |read| FileContents::documents(read).collect();
+    let _ = |read: &FileContents| {
+        FileContents::documents(read).for_each(|(name, bytes)| is::<(&str, &[u8])>((name, bytes)));
+    };
     let _: fn(&FileContents) -> Option<&Source> = FileContents::overlay_source;
     let _: fn(&FileContents) -> Option<&[u8]> = FileContents::overlay;
     let _: fn(FileContents) -> Delivery = Delivery::from;

@@ -79,7 +79,7 @@ impl Cache {
     ///
     /// If it can't be used, in a line for a person.
     pub(super) fn read(&self, settings: &Settings) -> Result<Option<Cached>, String> {
-        let refused = |reason: &str| format!("the cache `{}` is ignored: {reason}", self.name);
+        let refused = |reason: &str| self.ignored(reason);
         match fs::metadata(&self.path) {
             Ok(found) if found.is_file() => {}
             Ok(_) => return Err(refused("it is no file")),
@@ -89,6 +89,11 @@ impl Cache {
         let file = File::open(&self.path).map_err(|error| refused(&reason_of(&error)))?;
         let cached = read(BufReader::new(file), settings).map_err(|reason| refused(&reason))?;
         Ok(Some(cached))
+    }
+
+    /// Words why it is not used.
+    pub(super) fn ignored(&self, reason: &str) -> String {
+        format!("the cache `{}` is ignored: {reason}", self.name)
     }
 
     /// Writes what was just taken.

@@ -40,7 +40,7 @@ pub(super) enum Answer {
 }
 
 /// What lies at an address: a document, or a list.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Part {
     /// Where it was found, after redirects.
     pub(super) url: Url,

@@ -13,14 +13,14 @@ use super::error::FetchError;
 use super::settings::{Settings, bare};
 
 /// A document and its lists, as they were fetched or read from the cache.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Set {
     pub(super) document: Part,
     pub(super) lists: Vec<List>,
 }
 
 /// A list file, by its path as the document names it.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct List {
     pub(super) path: String,
     pub(super) part: Part,

@@ -44,6 +44,8 @@ use self::run::{Follower, Told};
 use self::schedule::Schedule;
 use self::settings::{Authorization, Settings};
 
+const CENTURY: Duration = Duration::from_secs(100 * 365 * 24 * 60 * 60);
+
 /// Names an address as the source of flags: `fader_providers::http("https://flags.example.com/shop.json").open()?`.
 pub fn http(url: impl Into<String>) -> HttpBuilder {
     HttpBuilder {
@@ -334,7 +336,8 @@ impl HttpBuilder {
             source,
             schedule: Schedule::new(self.poll_every, self.initial_spread),
             cache: self.cache.as_deref().map(Cache::new),
-            stale_after: self.stale_after,
+            // Longer than that is never, and not beyond what the system can count.
+            stale_after: self.stale_after.min(CENTURY),
             warn: self.warn,
             hand: None,
             live: false,

@@ -79,16 +79,16 @@ impl Follower {
             Ok(None) => return,
             Err(reason) => return (self.warn)(&reason),
         };
-        // What is wrong with it is noted by the load, until the server has answered.
-        if load(flags, &cached.set, &self.source, self.settings.overlay).is_ok() {
-            let line = format!(
-                "`{}` has not been reached yet; what is live is from the cache, as it was at {}",
-                self.source.name(),
-                cached.time.escape_debug()
-            );
-            flags.source_failed(&self.source, "cached", &line);
-            (self.hand, self.live) = (Some(cached.set), true);
+        if let Err(error) = load(flags, &cached.set, &self.source, self.settings.overlay) {
+            return (self.warn)(&cache.ignored(&error.to_string()));
         }
+        let line = format!(
+            "`{}` has not been reached yet; what is live is from the cache, as it was at {}",
+            self.source.name(),
+            cached.time.escape_debug()
+        );
+        flags.source_failed(&self.source, "cached", &line);
+        (self.hand, self.live) = (Some(cached.set), true);
     }
 
     /// Lets a document stand in where nothing is live.
@@ -149,6 +149,9 @@ impl Follower {
         match fetched {
             Ok(Fetched::Unchanged) => {
                 self.answered();
+                if self.unwritten {
+                    self.write_cache();
+                }
                 match &self.hand {
                     // What was taken in part is so still, which only loading it again can tell.
                     Some(set) if !flags.status().set_aside().is_empty() => {
@@ -184,20 +187,27 @@ impl Follower {
 
     /// Keeps what was taken, in hand and in the cache.
     fn keep(&mut self, set: Set) {
-        if let Some(cache) = &self.cache {
-            let written = cache.write(&set, &self.settings);
-            match written {
-                Err(error) if !self.unwritten => {
-                    self.unwritten = true;
-                    (self.warn)(&format!(
-                        "{error}; a restart while the server is down starts without it"
-                    ));
-                }
-                Err(_) => {}
-                Ok(()) => self.unwritten = false,
-            }
-        }
+        // A server that gives no tags sends the same again and again.
+        let is_new = self.hand.as_ref() != Some(&set);
         self.hand = Some(set);
+        if is_new || self.unwritten {
+            self.write_cache();
+        }
+    }
+
+    fn write_cache(&mut self) {
+        let (Some(cache), Some(set)) = (&self.cache, &self.hand) else {
+            return;
+        };
+        let written = cache.write(set, &self.settings);
+        if let Err(error) = &written
+            && !self.unwritten
+        {
+            (self.warn)(&format!(
+                "{error}; a restart while the server is down starts without it"
+            ));
+        }
+        self.unwritten = written.is_err();
     }
 }
 

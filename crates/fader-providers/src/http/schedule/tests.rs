@@ -81,18 +81,25 @@ fn a_steady_client_polls_once_an_interval() {
 
 #[test]
 fn an_outage_is_followed_by_no_stampede() {
+    // What a steady fleet asks for in 100 ms.
+    let steady = CLIENTS / 300;
     for minutes in [1, 10, 60] {
         let (down, up) = (5 * MINUTE, (5 + minutes) * MINUTE);
-        let fetches = fleet(true, up + 20 * MINUTE, |now| {
+        let end = up + 20 * MINUTE;
+        let fetches = fleet(true, end, |now| {
             if (down..up).contains(&now) {
                 Found::Failure
             } else {
                 Found::Answer
             }
         });
-        assert_spread(&fetches, down + MINUTE..up, 6);
-        assert_spread(&fetches, up..up + 5 * MINUTE, 6);
-        assert_spread(&fetches, up + 5 * MINUTE..up + 20 * MINUTE, 5);
+        let most = |span| *buckets(&fetches, &span).iter().max().unwrap();
+        // While it lasts each tries some six times in its first half minute, and more and more seldom then.
+        let during = most(down..up);
+        assert!(during <= 15 * steady, "{during} tries in 100 ms");
+        let after = most(up..end);
+        assert!(after <= 5 * steady, "{after} fetches in 100 ms");
+        assert_spread(&fetches, up + 6 * MINUTE..end, 5);
     }
 }
 
@@ -159,6 +166,12 @@ fn the_pace_is_a_fifth_more_or_less_after_the_phase() {
     assert_eq!(schedule.next(Found::Answer, 0.25), POLL / 4);
     assert_eq!(schedule.next(Found::Answer, 0.0), POLL * 4 / 5);
     assert_eq!(schedule.next(Found::Answer, 0.5), POLL);
+    schedule.next(Found::Failure, 0.5);
+    assert_eq!(
+        schedule.next(Found::Answer, 0.25),
+        POLL / 4,
+        "those that failed together find places anew"
+    );
 }
 
 #[test]
