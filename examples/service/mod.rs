@@ -247,7 +247,7 @@ fn report(event: &Event) {
         Event::Stale { error, .. } => say(format_args!(
             "stale, the last good version stays live: {error}"
         )),
-        Event::Recovered { source } => say(format_args!("{source} is fine again")),
+        Event::Recovered { source, .. } => say(format_args!("{source} is fine again")),
         _ => {}
     }
 }

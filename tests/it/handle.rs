@@ -37,8 +37,8 @@ fn events(flags: &Flags) -> (Arc<Mutex<Vec<String>>>, fader::Subscription) {
             Event::Overlaid(change) => format!("overlaid {}", change.keys().join(",")),
             Event::RolledBack(change) => format!("rolled back to {}", change.version()),
             Event::Refused(error) => format!("refused {}", error.first().unwrap().kind()),
-            Event::Stale { source, error } => format!("stale {source} {error}"),
-            Event::Recovered { source } => format!("recovered {source}"),
+            Event::Stale { source, error, .. } => format!("stale {source} {error}"),
+            Event::Recovered { source, .. } => format!("recovered {source}"),
             Event::Failed { source, kind, .. } => format!("failed {source} {kind}"),
             _ => "?".to_owned(),
         };
@@ -125,7 +125,7 @@ fn a_source_may_fail_for_a_while_before_what_is_live_is_stale() {
     let (seen, _subscription) = events(&flags);
     let source = || flags.status().sources()[0].clone();
 
-    flags.source_failing(&network, "timeout", "it took too long");
+    flags.source_retrying(&network, "timeout", "it took too long");
     assert_eq!(flags.status().state(), State::Ready);
     assert_eq!(
         (source().error(), source().is_stale()),
@@ -133,7 +133,7 @@ fn a_source_may_fail_for_a_while_before_what_is_live_is_stale() {
     );
     flags.source_failed(&network, "timeout", "it took too long");
     assert_eq!(flags.status().state(), State::Stale);
-    flags.source_failing(&network, "unreachable", "connection refused");
+    flags.source_retrying(&network, "unreachable", "connection refused");
     assert!(source().is_stale(), "it was, and nothing mended it");
     flags.source_unchanged(&network);
     assert_eq!(flags.status().state(), State::Ready);
@@ -154,14 +154,20 @@ fn a_source_may_fail_for_a_while_before_what_is_live_is_stale() {
 fn status_says_where_the_live_document_came_from_and_when_it_was_confirmed() {
     let clock = Arc::new(ManualClock::at("2026-12-01T09:00:00Z").unwrap());
     let flags = Flags::builder().clock(Arc::clone(&clock)).build();
-    assert_eq!((flags.status().source(), flags.status().flags()), (None, 0));
+    assert_eq!(
+        (flags.status().source(), flags.status().flag_count()),
+        (None, 0)
+    );
     flags
         .load(document(7, 5), &Source::new("bootstrap").bootstrap())
         .unwrap();
     let network = Source::new("http://flags").network();
     flags.source_failed(&network, "unreachable", "connection refused");
     let status = flags.status();
-    assert_eq!((status.source(), status.flags()), (Some("bootstrap"), 2));
+    assert_eq!(
+        (status.source(), status.flag_count()),
+        (Some("bootstrap"), 2)
+    );
     assert_eq!(status.sources()[1].checked_at(), None);
 
     clock.advance(Duration::from_secs(60));
@@ -191,6 +197,79 @@ fn a_network_source_loses_no_flags_unless_that_is_allowed() {
     flags.load("{}", &network.allow_empty()).unwrap();
     flags.load(document(2, 5), &file()).unwrap();
     flags.load("{}", &file()).unwrap();
+}
+
+#[test]
+fn an_overlay_of_a_network_source_never_goes_back() {
+    let network = Source::new("http://overlay").network();
+    let flags = loaded(&document(1, 5));
+    let kill = r#"{ "version": 7, "flags": { "f": { "killed": true } } }"#;
+    flags.load_overlay(kill, &network).unwrap();
+    for older in [r#"{ "version": 6, "flags": {} }"#, "{}"] {
+        let error = flags.load_overlay(older, &network).unwrap_err();
+        let first = error.first().unwrap();
+        assert_eq!(
+            (first.kind().as_str(), first.path()),
+            ("revision", "version")
+        );
+        assert_eq!(flags.status().overlay_version(), 7);
+        assert_eq!(flags.status().state(), State::Stale);
+    }
+    flags.load_overlay(kill, &network).unwrap();
+    assert_eq!(flags.status().state(), State::Ready);
+    flags
+        .load_overlay("{}", &network.clone().allow_downgrade())
+        .unwrap();
+    flags.load_overlay(kill, &network).unwrap();
+    flags.load_overlay("{}", &file()).unwrap();
+    assert_eq!(
+        flags.status().overlay_version(),
+        0,
+        "a file is edited by people"
+    );
+}
+
+#[test]
+fn what_goes_live_together_is_told_of_each_source() {
+    let flags = Flags::builder().build();
+    let told = Arc::new(Mutex::new(Vec::new()));
+    let note = Arc::clone(&told);
+    let _subscription = flags.subscribe(move |event| {
+        let line = match event {
+            Event::Loaded(change) => format!("loaded {}", change.source()),
+            Event::Overlaid(change) => {
+                format!("overlaid {} {}", change.source(), change.overlay_version())
+            }
+            other => format!("{other:?}"),
+        };
+        note.lock().unwrap().push(line);
+    });
+    let overlay = r#"{ "version": 3, "flags": { "f": { "killed": true } } }"#;
+    let both = Delivery::new(document(1, 5)).overlay("kills.json", overlay);
+    flags.load(both, &file()).unwrap();
+    let overlay = overlay.replace('3', "4");
+    let one = Delivery::new(document(1, 5)).overlay("kills.json", overlay);
+    flags.load(one, &file()).unwrap();
+    assert_eq!(
+        *told.lock().unwrap(),
+        [
+            "loaded flags.json",
+            "overlaid kills.json 3",
+            "overlaid kills.json 4"
+        ]
+    );
+}
+
+#[test]
+fn the_end_of_a_roll_back_is_told() {
+    let flags = loaded(&document(1, 5));
+    flags.load(document(2, 5), &file()).unwrap();
+    let (seen, _subscription) = events(&flags);
+    flags.rollback().unwrap();
+    assert_eq!(flags.status().state(), State::RolledBack);
+    flags.load(document(1, 5), &file()).unwrap();
+    assert_eq!(flags.status().state(), State::Ready);
+    assert_eq!(take(&seen), ["rolled back to 1", "recovered flags.json"]);
 }
 
 #[test]

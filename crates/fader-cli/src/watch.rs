@@ -145,7 +145,7 @@ impl Line {
             ),
             Event::Refused(error) => Self::refused(error),
             Event::Stale { error, .. } => Self::new("stale", None, error.clone()),
-            Event::Recovered { source } => {
+            Event::Recovered { source, .. } => {
                 Self::new("recovered", None, format!("`{source}` is good again"))
             }
             // Nobody rolls this handle back.

@@ -67,7 +67,7 @@ impl Source {
 
     /// Marks a network source, of which two documents are refused that a file may well deliver: one whose revision is
     /// below the live one's (from a file it is a warning: a revert), and one without any flag while flags are live (a
-    /// server that lost its data).
+    /// server that lost its data). An overlay of a lower version is refused likewise: it would lift a kill.
     #[must_use]
     pub fn network(mut self) -> Self {
         self.network = true;
@@ -81,7 +81,7 @@ impl Source {
         self
     }
 
-    /// Lets a network source's revision go down.
+    /// Lets a network source's revision go down, and the version of its overlay.
     #[must_use]
     pub fn allow_downgrade(mut self) -> Self {
         self.allows_downgrade = true;

@@ -18,7 +18,7 @@ fn flags() {
     let _: fn() -> FlagsBuilder = Flags::builder;
     let _: fn(&Flags) -> Snapshot = Flags::snapshot;
     let _: fn(&Flags, &Source, &'static str, &str) = Flags::source_failed;
-    let _: fn(&Flags, &Source, &'static str, &str) = Flags::source_failing;
+    let _: fn(&Flags, &Source, &'static str, &str) = Flags::source_retrying;
     let _: fn(&Flags, &Source) = Flags::source_unchanged;
     let _: fn(&Flags, Overlay) = Flags::apply;
     let _: fn(&Flags) -> Result<Change, RollbackError> = Flags::rollback;
@@ -173,7 +173,7 @@ fn status() {
     let _: fn(&SourceStatus) -> bool = SourceStatus::is_stale;
     let _: fn(&SourceStatus) -> Option<Timestamp> = SourceStatus::checked_at;
     let _: fn(&Status) -> Option<&str> = Status::source;
-    let _: fn(&Status) -> usize = Status::flags;
+    let _: fn(&Status) -> usize = Status::flag_count;
     let _: fn(&Status) -> Duration = Status::compile_time;
     let _: fn(&HistoryEntry) -> &str = HistoryEntry::version;
     let _: fn(&HistoryEntry) -> Option<Timestamp> = HistoryEntry::loaded_at;
@@ -191,6 +191,8 @@ fn changes() {
     let _: fn(&Change) -> &[Arc<str>] = Change::keys;
     let _: fn(&Change) -> &[Diagnostic] = Change::warnings;
     let _: fn(&Change) -> &str = Change::source;
+    let _: fn(&Change) -> u64 = Change::overlay_version;
+    let _: fn(&Change) -> Duration = Change::compile_time;
     let _: fn(&Loaded) -> bool = Loaded::is_new;
     let _: fn(&Loaded) -> &str = Loaded::version;
     let _: fn(&Loaded) -> &[Arc<str>] = Loaded::keys;
@@ -204,13 +206,16 @@ fn changes() {
         | Event::Overlaid(Change { .. })
         | Event::RolledBack(Change { .. }) => {}
         Event::Refused(CompileError { .. }) => {}
-        Event::Stale { source, error } => is::<[String; 2]>([source, error]),
-        Event::Recovered { source } => is::<String>(source),
+        Event::Stale { source, error, .. } => is::<[String; 2]>([source, error]),
+        Event::Recovered { source, .. } => is::<String>(source),
         Event::Failed {
             source,
             kind,
             error,
+            stale,
+            ..
         } => {
+            is::<bool>(stale);
             is::<[String; 2]>([source, error]);
             is::<&'static str>(kind);
         }

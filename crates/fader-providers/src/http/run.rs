@@ -229,8 +229,48 @@ fn fail(flags: &Flags, source: &Source, error: &FetchError, fresh: bool) {
     let line = format!("cannot fetch `{}`: {error}", source.name());
     let kind = error.kind().as_str();
     if fresh {
-        flags.source_failing(source, kind, &line);
+        flags.source_retrying(source, kind, &line);
     } else {
         flags.source_failed(source, kind, &line);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::mpsc;
+    use std::thread;
+
+    use super::*;
+    use crate::http::http;
+
+    #[test]
+    fn the_thread_ends_with_the_last_handle() {
+        let settings = Arc::new(http("http://127.0.0.1:9/shop.json").settings().unwrap());
+        let hour = Duration::from_secs(3600);
+        let follower = Follower {
+            fetcher: Fetcher::new(Arc::clone(&settings)),
+            settings,
+            source: Source::new("example"),
+            schedule: Schedule::new(hour, Duration::MAX),
+            cache: None,
+            stale_after: hour,
+            warn: Box::new(|_| {}),
+            hand: None,
+            live: true,
+            fresh_until: None,
+            trouble: None,
+            unwritten: false,
+        };
+        let flags = Flags::builder().build();
+        let (alive, stop) = oneshot::channel();
+        flags.attach(alive);
+        let (tell, told) = mpsc::sync_channel(2);
+        let weak = flags.downgrade();
+        let thread = thread::spawn(move || run(follower, weak, stop, tell));
+        assert!(matches!(told.recv().unwrap(), Told::Started(Ok(()))));
+        thread::sleep(Duration::from_millis(50));
+        assert!(!thread.is_finished());
+        drop(flags);
+        thread.join().unwrap();
     }
 }

@@ -1,58 +1,64 @@
 //! Lines for the subscriber of the crate `tracing`.
 
 use std::collections::HashMap;
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 
-use fader::{Change, CompileError, Diagnostic, Event, Flags, State, WeakFlags};
+use fader::{Change, CompileError, Diagnostic, Event, Flags, State};
 use tracing::{info, warn};
 
 /// Logs what is live, and from then on what happens to it, with the target `fader`:
 ///
-/// | line | level | fields beside `source` |
+/// | line | level | fields |
 /// |---|---|---|
-/// | `flags are live`, at the call | info | `state`, `version`, `flags` |
+/// | `flags are live`, at the call | info | `source`, `state`, `version`, `flags` |
 /// | `nothing is live`, at the call | warn | |
-/// | `a document went live` | info | `version`, `previous`, `changed`, `warnings`, `compile_ms` |
-/// | `an overlay went live` | info | `version`, `overlay`, `changed` |
+/// | `a document went live` | info | `source`, `version`, `previous`, `changed`, `warnings`, `compile_ms` |
+/// | `an overlay went live` | info | `source`, `version`, `overlay`, `changed` |
 /// | `rolled back` | warn | `version`, `previous`, `changed` |
-/// | `refused, the last good one stays live` | warn | `kind`, `error` |
-/// | `a source failed` | warn | `kind`, `error`, `stale`: whether what is live counts as out of date by it |
-/// | `a source is stale` | warn | `error` |
-/// | `a source is good again` | info | |
-/// | `a warning of what is live` | warn | `kind`, `warning` |
+/// | `refused, the last good one stays live` | warn | `source`, `kind`, `error` |
+/// | `a source failed` | warn | `source`, `kind`, `error`, `stale`: whether what is live counts as out of date by it |
+/// | `a source is good again` | info | `source` |
+/// | `a warning of what is live` | warn | `source`, `kind`, `warning` |
 ///
-/// An error is logged when it is seen first, and not again at each retry while it stays the same. Counts of flags stand
-/// in `changed` and `warnings`. Messages quote the document, never a request.
+/// At the call there is also a line `a source failed`, without `kind`, for each source that is in trouble by then. From
+/// then on an error is logged when it is seen first, and not again at each retry while it stays the same. Counts of flags
+/// stand in `changed` and `warnings`. Messages quote the document, never a request.
 ///
 /// ```
 /// let flags = fader::Flags::fixed([("new-checkout", true)]);
 /// fader_providers::telemetry::log(&flags);
 /// ```
 pub fn log(flags: &Flags) {
+    let log = Arc::new(Log::default());
+    let teller = Arc::clone(&log);
+    // Before it is said what is live, so that nothing is missed in between.
+    flags.attach(flags.subscribe(move |event| teller.tell(event)));
     let status = flags.status();
     if status.state() == State::Failed {
-        warn!(target: "fader", error = status.error(), "nothing is live");
+        warn!(target: "fader", "nothing is live");
     } else {
         info!(
             target: "fader",
             source = status.source(),
             state = status.state().as_str(),
             version = status.version(),
-            flags = status.flags(),
+            flags = status.flag_count(),
             "flags are live"
         );
         warnings(status.source().unwrap_or_default(), status.warnings());
     }
-    let log = Log {
-        flags: flags.downgrade(),
-        told: Mutex::default(),
-    };
-    flags.attach(flags.subscribe(move |event| log.tell(event)));
+    for source in status.sources() {
+        let (name, stale) = (source.name(), source.is_stale());
+        if let Some(error) = source.error() {
+            log.is_news(name, error, stale);
+            warn!(target: "fader", source = name, error, stale, "a source failed");
+        }
+    }
 }
 
+#[derive(Default)]
 struct Log {
-    flags: WeakFlags,
-    /// The failure of each source that was told last, and whether as a stale one.
+    /// The failure of each source that was told last, and whether as one that makes stale.
     told: Mutex<HashMap<String, (String, bool)>>,
 }
 
@@ -61,32 +67,37 @@ impl Log {
         match event {
             Event::Loaded(change) => self.loaded(change),
             Event::Overlaid(change) => {
-                let flags = self.flags.upgrade();
-                let overlay = flags.map(|flags| flags.status().overlay_version());
-                let (source, version) = (change.source(), change.version());
-                let changed = change.keys().len();
-                info!(target: "fader", source, version, overlay, changed, "an overlay went live");
+                self.forget(change.source());
+                info!(
+                    target: "fader",
+                    source = change.source(),
+                    version = change.version(),
+                    overlay = change.overlay_version(),
+                    changed = change.keys().len(),
+                    "an overlay went live"
+                );
             }
             Event::RolledBack(change) => {
                 let (version, previous) = (change.version(), change.previous());
                 let changed = change.keys().len();
                 warn!(target: "fader", version, previous, changed, "rolled back");
             }
-            Event::Refused(error) => refused(error),
+            Event::Refused(error) => {
+                // It was read.
+                self.forget(error.source_name());
+                refused(error);
+            }
+            // What makes it stale is told with this one.
             Event::Failed {
                 source,
                 kind,
                 error,
-            } => {
-                let stale = self.is_stale(source);
-                if self.is_news(source, error, stale) {
-                    warn!(target: "fader", source, kind, error, stale, "a source failed");
-                }
+                stale,
+                ..
+            } if self.is_news(source, error, *stale) => {
+                warn!(target: "fader", source, kind, error, stale, "a source failed");
             }
-            Event::Stale { source, error } if self.is_news(source, error, true) => {
-                warn!(target: "fader", source, error, "a source is stale");
-            }
-            Event::Recovered { source } => {
+            Event::Recovered { source, .. } => {
                 self.forget(source);
                 info!(target: "fader", source, "a source is good again");
             }
@@ -96,8 +107,6 @@ impl Log {
 
     fn loaded(&self, change: &Change) {
         self.forget(change.source());
-        let flags = self.flags.upgrade();
-        let compile_ms = flags.map(|flags| flags.status().compile_time().as_secs_f64() * 1e3);
         info!(
             target: "fader",
             source = change.source(),
@@ -105,19 +114,10 @@ impl Log {
             previous = change.previous(),
             changed = change.keys().len(),
             warnings = change.warnings().len(),
-            compile_ms,
+            compile_ms = change.compile_time().as_secs_f64() * 1e3,
             "a document went live"
         );
         warnings(change.source(), change.warnings());
-    }
-
-    fn is_stale(&self, source: &str) -> bool {
-        let Some(flags) = self.flags.upgrade() else {
-            return false;
-        };
-        let status = flags.status();
-        let mut sources = status.sources().iter();
-        sources.any(|known| known.name() == source && known.is_stale())
     }
 
     /// Returns whether a failure is another than the one told last.

@@ -12,7 +12,7 @@ const ERRORS: &str = "fader_source_errors_total";
 const STALE: &str = "fader_source_stale";
 const STATE: &str = "fader_state";
 const LOADED_AT: &str = "fader_loaded_timestamp_seconds";
-const COMPILE: &str = "fader_compile_seconds";
+const COMPILE: &str = "fader_last_compile_duration_seconds";
 const FLAGS: &str = "fader_flags";
 const OVERLAY: &str = "fader_overlay_version";
 const VERSION: &str = "fader_document_info";
@@ -27,14 +27,14 @@ const STATES: [State; 4] = [State::Ready, State::Stale, State::RolledBack, State
 /// | `fader_loads_total` | counter | `source` | documents that went live |
 /// | `fader_overlays_total` | counter | `source` | overlays that went live |
 /// | `fader_refusals_total` | counter | `source`, `kind` | contents that were refused, by the kind of the first error ([`DiagnosticKind`](fader::DiagnosticKind)), each content once |
-/// | `fader_source_errors_total` | counter | `source`, `kind` | failures to read a source, each try, by the provider's kind ([`ErrorKind`](crate::ErrorKind), `cached`) |
+/// | `fader_source_errors_total` | counter | `source`, `kind` | failures to read a source, each try, by the provider's kind: those of `ErrorKind`; `cached` and `bootstrap` for a start without the server, once each |
 /// | `fader_source_stale` | gauge | `source` | 1 while what is live may be out of date because of it, else 0 |
 /// | `fader_state` | gauge | `state` | 1 for the state of the handle, 0 for the other ones |
 /// | `fader_loaded_timestamp_seconds` | gauge | | when the live document went live, in seconds since 1970; its age is the time less this |
-/// | `fader_compile_seconds` | gauge | | how long the live document took to be read, checked and compiled |
+/// | `fader_last_compile_duration_seconds` | gauge | | how long the live document took to be read, checked and compiled |
 /// | `fader_flags` | gauge | | flags of the live document |
 /// | `fader_overlay_version` | gauge | | version of the live overlay, 0 without one |
-/// | `fader_document_info` | gauge | `version`, `source` | 1 for the live document, 0 for those before it |
+/// | `fader_document_info` | gauge | `version`, `source` | 1 for the live document, 0 for those that were live before |
 ///
 /// Install the recorder before the call. A version label lives as long as the recorder keeps it: documents that go live
 /// thousands of times a day want a recorder that forgets idle ones.
@@ -100,7 +100,7 @@ impl Measures {
         }
         gauge!(COMPILE).set(status.compile_time().as_secs_f64());
         #[expect(clippy::cast_precision_loss, reason = "a float is what a gauge takes")]
-        gauge!(FLAGS).set(status.flags() as f64);
+        gauge!(FLAGS).set(status.flag_count() as f64);
         #[expect(clippy::cast_precision_loss, reason = "a float is what a gauge takes")]
         gauge!(OVERLAY).set(status.overlay_version() as f64);
         let live = status

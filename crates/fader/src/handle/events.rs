@@ -4,6 +4,7 @@ use std::collections::VecDeque;
 use std::fmt;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
+use std::time::Duration;
 
 use crate::document::diagnostic::{CompileError, Diagnostic};
 
@@ -13,13 +14,15 @@ use crate::document::diagnostic::{CompileError, Diagnostic};
 pub enum Event {
     /// A new document is live, perhaps with a new overlay.
     Loaded(Change),
-    /// A new overlay is live.
+    /// A new overlay is live; told behind [`Loaded`](Self::Loaded) where it came with a document.
     Overlaid(Change),
     /// An earlier ruleset is live again.
     RolledBack(Change),
     /// A document or an overlay was refused and the last good one stays live; told once for the same content.
     Refused(CompileError),
-    /// A source could not be read; told at each try. [`Stale`](Self::Stale) follows where what is live may be out of date.
+    /// A source could not be read; told at each try. [`Stale`](Self::Stale) follows where that is news, and what is live
+    /// may be out of date.
+    #[non_exhaustive]
     Failed {
         /// The source's name.
         source: String,
@@ -27,15 +30,19 @@ pub enum Event {
         kind: &'static str,
         /// What is wrong with it.
         error: String,
+        /// Whether what is live may be out of date because of it.
+        stale: bool,
     },
     /// A source can't be read and what is live may be out of date; told once for the same error.
+    #[non_exhaustive]
     Stale {
         /// The source's name.
         source: String,
         /// What is wrong with it.
         error: String,
     },
-    /// A source that was failing or refused is good again.
+    /// A source that was failing, refused or rolled back from is good again.
+    #[non_exhaustive]
     Recovered {
         /// The source's name.
         source: String,
@@ -50,6 +57,8 @@ pub struct Change {
     pub(crate) keys: Vec<Arc<str>>,
     pub(crate) warnings: Arc<[Diagnostic]>,
     pub(crate) source: Arc<str>,
+    pub(crate) overlay_version: u64,
+    pub(crate) compile_time: Duration,
 }
 
 impl Change {
@@ -77,10 +86,22 @@ impl Change {
         &self.warnings
     }
 
-    /// Returns the name of the source that it came from.
+    /// Returns the name of the source that it came from: of the document, or of the overlay that went live.
     #[must_use]
     pub fn source(&self) -> &str {
         &self.source
+    }
+
+    /// Returns the version of the overlay that is live now; 0 without one.
+    #[must_use]
+    pub fn overlay_version(&self) -> u64 {
+        self.overlay_version
+    }
+
+    /// Returns how long the document that is live now took to be read, checked and compiled, by the handle's clock.
+    #[must_use]
+    pub fn compile_time(&self) -> Duration {
+        self.compile_time
     }
 }
 

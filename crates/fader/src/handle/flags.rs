@@ -396,7 +396,7 @@ impl Flags {
 
     /// Notes that a source could not be read this time, as [`source_failed`](Self::source_failed) does, but what is live
     /// still counts as fresh: for a provider that tries again soon.
-    pub fn source_failing(&self, source: &Source, kind: &'static str, error: &str) {
+    pub fn source_retrying(&self, source: &Source, kind: &'static str, error: &str) {
         self.write(|writer, _, now, events| {
             writer.source_failed(source, (kind, error), false, now, events);
         });

@@ -118,6 +118,7 @@ impl Sources {
             source: source.clone(),
             kind,
             error: error.to_owned(),
+            stale: trouble.is_stale,
         });
         if is_stale && news {
             let error = error.to_owned();

@@ -49,7 +49,7 @@ pub struct Status {
     pub(crate) now: Timestamp,
     pub(crate) sources: Vec<SourceStatus>,
     pub(crate) source: Option<Arc<str>>,
-    pub(crate) flags: usize,
+    pub(crate) flag_count: usize,
     pub(crate) compile_time: Duration,
     pub(crate) set_aside: Vec<String>,
     pub(crate) warnings: Vec<Diagnostic>,
@@ -96,8 +96,8 @@ impl Status {
 
     /// Returns how many flags the live document has, those that were set aside included.
     #[must_use]
-    pub fn flags(&self) -> usize {
-        self.flags
+    pub fn flag_count(&self) -> usize {
+        self.flag_count
     }
 
     /// Returns how long it took to read, check and compile the live document, by the handle's clock.

@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use crate::attributes::Value;
 use crate::compile::{self, Compilation, Input, link};
-use crate::document::diagnostic::{CompileError, Diagnostic, Severity};
+use crate::document::diagnostic::{CompileError, Diagnostic, DiagnosticKind, Severity};
 use crate::document::overlay::read_overlay;
 use crate::handle::builder::FlagsBuilder;
 use crate::handle::events::{Change, Event};
@@ -199,7 +199,10 @@ impl Writer {
         let content = delivery.identity();
         let document = self.take_document(&live, document, content, source, now, events);
         let overlay = match &delivery.overlay {
-            Some((name, bytes)) => self.take_overlay(name, bytes, now, events),
+            Some((name, bytes)) => {
+                let source = Source::new(Arc::clone(name));
+                self.take_overlay(&live, bytes, &source, now, events)
+            }
             None => Ok(None),
         };
         let (overlay, overlay_error) = match overlay {
@@ -210,8 +213,11 @@ impl Writer {
             Ok(compilation) => (compilation, None),
             Err(error) => (None, Some(error)),
         };
-        let is_new = compilation.is_some() || overlay.is_some();
-        let overlaid_only = compilation.is_none();
+        let is_loaded = compilation.is_some();
+        let is_new = is_loaded || overlay.is_some();
+        let overlay_source = overlay
+            .as_ref()
+            .and_then(|_| Some(Arc::clone(&delivery.overlay.as_ref()?.0)));
         let overlay = overlay.map_or_else(|| Arc::clone(&live.overlay), Arc::new);
         let next = match compilation {
             Some(Compilation {
@@ -243,11 +249,12 @@ impl Writer {
             Some(next) => {
                 let change = self.go_live(swap, next, source);
                 changed.clone_from(&change.keys);
-                events.push(if overlaid_only {
-                    Event::Overlaid(change)
-                } else {
-                    Event::Loaded(change)
+                let overlaid = overlay_source.map(|source| Change {
+                    source,
+                    ..change.clone()
                 });
+                events.extend(is_loaded.then_some(Event::Loaded(change)));
+                events.extend(overlaid.map(Event::Overlaid));
                 swap.load()
             }
             None => live,
@@ -278,7 +285,10 @@ impl Writer {
         let name = source.shared_name();
         match document {
             None if live.content == content => {
-                self.rolled_back = None;
+                if self.rolled_back.take().is_some() {
+                    let source = name.to_string();
+                    events.push(Event::Recovered { source });
+                }
                 match set_aside(&live.notes.set_aside, &live.notes.warnings) {
                     Some(error) => self
                         .sources
@@ -317,25 +327,30 @@ impl Writer {
     /// Reads an overlay, unless it is the one delivered last. Its source has a status of its own.
     fn take_overlay(
         &mut self,
-        name: &Arc<str>,
+        live: &Live,
         bytes: &[u8],
+        source: &Source,
         now: Timestamp,
         events: &mut Vec<Event>,
     ) -> Result<Option<Overlay>, CompileError> {
-        let content = hash::identity(bytes);
+        let (name, content) = (source.shared_name(), hash::identity(bytes));
         if self.overlay_content == Some(content) {
-            self.sources.good(name, now, true, events);
+            self.sources.good(&name, now, true, events);
             return Ok(None);
         }
-        match read_overlay(bytes) {
+        let overlay = read_overlay(bytes).and_then(|overlay| not_below(live, source, overlay));
+        match overlay {
             Ok(overlay) => {
                 self.overlay_content = Some(content);
-                self.sources.good(name, now, false, events);
+                self.sources.good(&name, now, false, events);
                 Ok(Some(overlay))
             }
             Err(diagnostics) => {
-                let error = CompileError::new(Arc::clone(name), diagnostics);
-                if self.sources.refused(name, &error.to_string(), content, now) {
+                let error = CompileError::new(Arc::clone(&name), diagnostics);
+                if self
+                    .sources
+                    .refused(&name, &error.to_string(), content, now)
+                {
                     events.push(Event::Refused(error.clone()));
                 }
                 Err(error)
@@ -352,10 +367,12 @@ impl Writer {
         now: Timestamp,
         events: &mut Vec<Event>,
     ) -> Result<bool, CompileError> {
-        let overlay = self.take_overlay(&source.shared_name(), bytes, now, events)?;
+        let live = swap.load();
+        let overlay = self.take_overlay(&live, bytes, source, now, events)?;
         let is_new = overlay.is_some();
         if let Some(overlay) = overlay {
-            let next = swap.load().with_overlay(Arc::new(overlay));
+            let next = live.with_overlay(Arc::new(overlay));
+            drop(live);
             events.push(Event::Overlaid(self.go_live(swap, next, source)));
         }
         Ok(is_new)
@@ -475,7 +492,7 @@ impl Writer {
             now,
             sources: self.sources.all().to_vec(),
             source: live.notes.source.as_ref().map(Source::shared_name),
-            flags: live.ruleset.order.len(),
+            flag_count: live.ruleset.order.len(),
             compile_time: live.notes.compile_time,
             set_aside: live.notes.set_aside.clone(),
             warnings: warnings(live),
@@ -496,6 +513,24 @@ impl Writer {
     }
 }
 
+/// Refuses an overlay of a network source that is older than the live one: it would lift what has been killed since.
+fn not_below(live: &Live, source: &Source, overlay: Overlay) -> Result<Overlay, Vec<Diagnostic>> {
+    let (found, live) = (overlay.version(), live.overlay.version());
+    if found >= live || !source.refuses_downgrade() {
+        return Ok(overlay);
+    }
+    Err(vec![Diagnostic {
+        severity: Severity::Error,
+        kind: DiagnosticKind::Revision,
+        file: None,
+        path: "version".to_owned(),
+        line: 1,
+        column: 1,
+        message: format!("version {found} is below the live one, {live}"),
+        help: Some("an older answer came late: each change of an overlay raises its version".to_owned()),
+    }])
+}
+
 /// Words what was set aside, if anything was.
 fn set_aside(flags: &[String], diagnostics: &[Diagnostic]) -> Option<String> {
     let first = diagnostics
@@ -511,6 +546,8 @@ fn describe_change(old: &Live, new: &Live, source: &Source) -> Change {
         keys: changed_keys(old, new),
         warnings: warnings(new).into(),
         source: source.shared_name(),
+        overlay_version: new.overlay.version(),
+        compile_time: new.notes.compile_time,
     }
 }
 
