@@ -1146,6 +1146,10 @@ fn a_source_that_is_taken_in_part_tells_of_its_outages() {
         "recovered http://flags",
     ];
     assert_eq!(take(&seen)[1..], [outage, outage].concat());
+    flags.source_failed(&network, "unreachable", "connection refused");
+    flags.source_unchanged(&network);
+    assert_eq!(flags.status().state(), State::Stale);
+    assert!(flags.status().error().unwrap().starts_with("set aside"));
     let strict = Source::new("http://flags");
     assert!(
         flags.load(partly, &strict).is_err(),

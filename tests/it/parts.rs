@@ -99,11 +99,18 @@ fn parts_answer_as_the_whole_does() {
     assert!(cases > 2000, "only {cases} cases");
 }
 
+/// Documents of which the parts are told of less than the whole, as they can't be put together.
+const IN_PART: [&str; 3] = [
+    "document-nulls.json",
+    "document-wrong-types.json",
+    "duplicate-in-document.json",
+];
+
 /// What is told of parts is told of the whole, at the same place; the rest is told when those are put right that can't be
 /// put together.
 #[test]
 fn parts_are_told_of_as_the_whole_is() {
-    let (mut same, mut fewer, mut wrong) = (0, 0, String::new());
+    let (mut same, mut in_part, mut wrong) = (0, Vec::new(), String::new());
     for document in data::invalid().into_iter().chain(data::warnings()) {
         let Ok(text) = std::str::from_utf8(&document.document) else {
             continue;
@@ -132,6 +139,7 @@ fn parts_are_told_of_as_the_whole_is() {
                     let place = (told.line(), told.column(), told.path().to_owned());
                     (
                         place,
+                        told.kind().as_str(),
                         told.severity(),
                         message.to_owned(),
                         told.help().map(str::to_owned),
@@ -145,14 +153,12 @@ fn parts_are_told_of_as_the_whole_is() {
         if whole == parts {
             same += 1;
         } else if !parts.is_empty() && parts.iter().all(|told| whole.contains(told)) {
-            fewer += 1;
+            in_part.push(document.name.clone());
         } else {
             wrong.push_str(&format!("{}\n  {whole:?}\n  {parts:?}\n", document.name));
         }
     }
     assert!(wrong.is_empty(), "{wrong}");
-    assert!(
-        same > 10 * fewer,
-        "{same} are told the same, {fewer} in part"
-    );
+    assert_eq!(in_part, IN_PART);
+    assert!(same > 100, "{same} are told the same");
 }

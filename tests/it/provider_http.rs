@@ -11,13 +11,15 @@ use fader::{Context, Event, Flags, State};
 use fader_providers::{ErrorKind, HttpBuilder, http};
 
 use self::server::{Answer, Request, Server};
+use crate::provider_file::child;
 
 mod answers;
 mod cache;
 mod failures;
+mod layers;
 mod lists;
 mod redirects;
-mod server;
+pub(crate) mod server;
 mod start;
 mod tls;
 mod tokens;
@@ -305,7 +307,10 @@ fn one_fetch_is_in_flight_at_a_time() {
 #[test]
 fn the_thread_ends_with_the_last_handle_in_the_middle_of_a_fetch() {
     let server = Server::new(|_| Answer::json(document(1)));
-    let flags = polled(&server.url("/shop.json")).open().unwrap();
+    let flags = polled(&server.url("/shop.json"))
+        .timeout(NEVER)
+        .open()
+        .unwrap();
     server.now(|_| Answer::default().hang());
     let before = server.count();
     until("a fetch that hangs", || server.count() > before);
@@ -318,15 +323,30 @@ fn the_thread_ends_with_the_last_handle_in_the_middle_of_a_fetch() {
     assert_eq!(server.count(), after, "nobody asks any more");
 }
 
+/// In a process of its own, where no other test has such threads.
+#[cfg(target_os = "linux")]
 #[test]
 fn the_thread_ends_with_the_last_handle_between_fetches() {
+    if child::place().is_none() {
+        let name = "the_thread_ends_with_the_last_handle_between_fetches";
+        let place = tempfile::tempdir().unwrap();
+        let child = child::again(module_path!(), name, &["env"], place.path());
+        return child::assert_passes(child);
+    }
     let server = Server::new(|_| Answer::json(document(1)));
-    let flags = polled(&server.url("/shop.json")).open().unwrap();
+    let flags = polled(&server.url("/shop.json"))
+        .poll_every(NEVER)
+        .open()
+        .unwrap();
+    assert!(is_at(&flags, 1));
+    let other = flags.clone();
     drop(flags);
     calm();
-    let after = server.count();
-    calm();
-    assert_eq!(server.count(), after, "nobody asks any more");
+    assert_eq!(child::threads("fader-http"), 1, "a clone keeps it");
+    drop(other);
+    until("the end of the thread", || {
+        child::threads("fader-http") == 0
+    });
 }
 
 #[test]
@@ -338,43 +358,6 @@ fn a_subscriber_that_panics_ends_nothing() {
         server.now(move |_| Answer::json(document(revision)));
         until("the next one", || is_at(&flags, revision));
     }
-}
-
-#[test]
-fn an_overlay_is_put_on_top_of_what_another_provider_delivers() {
-    let overlay = r#"{ "version": 1, "flags": { "new-checkout": { "killed": true } } }"#;
-    let server = Server::new(move |request| match &*request.path {
-        "/shop.json" => Answer::json(document(1)),
-        _ => Answer::json(overlay),
-    });
-    let flags = polled(&server.url("/shop.json")).open().unwrap();
-    let on = || {
-        flags
-            .resolve("new-checkout", &Context::anonymous())
-            .variant()
-            == Some("on")
-    };
-    assert!(on());
-    polled(&server.url("/overlay.json"))
-        .as_overlay()
-        .follow(&flags)
-        .unwrap();
-    assert!(!on(), "follow waits for it");
-    assert!(is_at(&flags, 1));
-    server.now(move |request| match &*request.path {
-        "/shop.json" => Answer::json(document(2)),
-        _ => Answer::status("404 Not Found"),
-    });
-    until("the document", || flags.status().version() == "2");
-    until("the failure", || {
-        !error_of(&flags, "overlay.json").is_empty()
-    });
-    assert!(!on(), "an overlay that is gone stays in force");
-    server.now(move |request| match &*request.path {
-        "/shop.json" => Answer::json(document(2)),
-        _ => Answer::json("{}"),
-    });
-    until("that it is lifted", on);
 }
 
 #[test]

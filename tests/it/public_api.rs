@@ -94,13 +94,83 @@ fn every_function_constant_and_variant_is_named() {
     }
 }
 
+/// What the providers are built with may change, or have another version, without a word to who uses them.
+#[test]
+fn no_provider_shows_what_it_is_built_with() {
+    let sample = "use reqwest::{\n    Url, header::HeaderMap,\n};\nimpl Shown {\n    pub fn at(\n        &self,\n    ) \
+                  -> &Url {\n    }\n    pub(crate) fn hidden() -> Url {\n    }\n    pub fn plain() -> String {\n        \
+                  Url::new()\n    }\n}\npub use notify::Event;\nimpl From<tokio::Error> for Shown {\n";
+    let found = shown_of_others(sample);
+    assert_eq!(
+        found,
+        [
+            "pub fn at( &self, ) -> &Url",
+            "pub use notify::Event",
+            "impl From<tokio::Error> for Shown",
+        ]
+    );
+
+    let mut sources = Vec::new();
+    read_sources(Path::new(PROVIDERS), &mut sources);
+    let found: Vec<_> = sources
+        .iter()
+        .flat_map(|source| shown_of_others(source))
+        .collect();
+    assert!(found.is_empty(), "{found:?}");
+}
+
+/// What is public in a formatted source, or converts into something, and names a type of another crate.
+fn shown_of_others(source: &str) -> Vec<String> {
+    const OTHERS: [&str; 5] = ["reqwest", "tokio", "rustls", "notify", "tempfile"];
+    let named = |text: &str| -> Vec<String> {
+        let words = text.split(|c: char| !is_word(c));
+        words.map(ToOwned::to_owned).collect()
+    };
+    let mut theirs = OTHERS.map(ToOwned::to_owned).to_vec();
+    for others in source.split("\nuse ").chain(source.strip_prefix("use ")) {
+        let path = others.split(';').next().unwrap_or_default();
+        let names = named(path);
+        if OTHERS.contains(&&*names[0]) {
+            let types = names
+                .into_iter()
+                .filter(|name| name.starts_with(char::is_uppercase));
+            theirs.extend(types);
+        }
+    }
+    let mut found = Vec::new();
+    let mut lines = source.lines();
+    while let Some(line) = lines.next() {
+        let mut item = line.trim().to_owned();
+        if !item.starts_with("pub ") && !item.starts_with("impl From<") {
+            continue;
+        }
+        while !item.ends_with(['{', ';', ',', '}'])
+            || item.matches('(').count() > item.matches(')').count()
+        {
+            let Some(next) = lines.next() else { break };
+            item.push(' ');
+            item.push_str(next.trim());
+        }
+        if named(&item).iter().any(|word| theirs.contains(word)) {
+            found.push(item.trim_end_matches([' ', '{', ';', ',']).to_owned());
+        }
+    }
+    found
+}
+
 fn read_items(folder: &Path, names: &mut Vec<String>) {
+    let mut sources = Vec::new();
+    read_sources(folder, &mut sources);
+    names.extend(sources.iter().flat_map(|source| items(source)));
+}
+
+fn read_sources(folder: &Path, sources: &mut Vec<String>) {
     for entry in fs::read_dir(folder).unwrap() {
         let path = entry.unwrap().path();
         if path.is_dir() {
-            read_items(&path, names);
+            read_sources(&path, sources);
         } else {
-            names.extend(items(&fs::read_to_string(path).unwrap()));
+            sources.push(fs::read_to_string(path).unwrap());
         }
     }
 }

@@ -32,7 +32,6 @@ enum Repr {
     #[cfg(feature = "http")]
     #[error("cannot fetch `{name}`: {source}")]
     Fetch { name: String, source: FetchError },
-    #[cfg(feature = "http")]
     #[error("{0}")]
     Setting(String),
     #[error(transparent)]
@@ -121,7 +120,6 @@ impl ProviderError {
         }))
     }
 
-    #[cfg(feature = "http")]
     pub(crate) fn setting(line: String) -> Self {
         Self(Box::new(Repr::Setting(line)))
     }
@@ -152,7 +150,6 @@ impl ProviderError {
             Repr::Read { source, .. } => source.kind(),
             #[cfg(feature = "http")]
             Repr::Fetch { source, .. } => source.kind(),
-            #[cfg(feature = "http")]
             Repr::Setting(_) => ErrorKind::Setting,
             Repr::Refused(_) => ErrorKind::Refused,
             Repr::Write { source, .. } => match source.kind() {
@@ -173,7 +170,6 @@ impl ProviderError {
             Repr::Read { source, .. } => source.is_transient(),
             #[cfg(feature = "http")]
             Repr::Fetch { source, .. } => source.is_transient(),
-            #[cfg(feature = "http")]
             Repr::Setting(_) => false,
             Repr::Refused(_) | Repr::Write { .. } => false,
             Repr::Thread { .. } => true,

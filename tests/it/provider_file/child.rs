@@ -8,12 +8,12 @@ use super::*;
 const PLACE: &str = "FADER_TEST_PLACE";
 
 /// Returns where to work, if this is the child.
-pub(super) fn place() -> Option<PathBuf> {
+pub(crate) fn place() -> Option<PathBuf> {
     std::env::var_os(PLACE).map(PathBuf::from)
 }
 
 /// Runs a test of this binary again, below a command that changes what a process may do, such as `["nice"]`.
-pub(super) fn again(module: &str, name: &str, below: &[&str], place: &Path) -> Child {
+pub(crate) fn again(module: &str, name: &str, below: &[&str], place: &Path) -> Child {
     let binary = std::env::current_exe().unwrap();
     let (_, module) = module.split_once("::").unwrap();
     let mut line = below.iter().map(AsRef::as_ref).chain([binary.as_os_str()]);
@@ -26,9 +26,32 @@ pub(super) fn again(module: &str, name: &str, below: &[&str], place: &Path) -> C
         .unwrap()
 }
 
+/// Runs a test in a child that may write no file of more than a few KiB, as on a disk that is full. Returns where to work,
+/// in the child.
+pub(crate) fn on_a_full_disk(module: &str, name: &str) -> Option<PathBuf> {
+    let found = place();
+    if found.is_none() {
+        let place = Place::new();
+        // The signal of the limit would end the process; without it the write fails.
+        let limit = "trap '' XFSZ && ulimit -f 8 && exec \"$0\" \"$@\"";
+        let child = again(module, name, &["sh", "-c", limit], place.root.path());
+        assert_passes(child);
+    }
+    found
+}
+
+/// Counts the threads of this process that have a name.
+#[cfg(target_os = "linux")]
+pub(crate) fn threads(name: &str) -> usize {
+    let threads = fs::read_dir("/proc/self/task").unwrap().flatten();
+    // One may end between being listed and being read.
+    let names = threads.filter_map(|thread| fs::read_to_string(thread.path().join("comm")).ok());
+    names.filter(|found| found.trim_end() == name).count()
+}
+
 /// Waits for a child that succeeds.
 #[track_caller]
-pub(super) fn assert_passes(child: Child) {
+pub(crate) fn assert_passes(child: Child) {
     let output = child.wait_with_output().unwrap();
     let told = String::from_utf8_lossy(&output.stdout);
     // A name that no test has would succeed as well.
@@ -39,7 +62,7 @@ pub(super) fn assert_passes(child: Child) {
 }
 
 /// Returns whether this machine lets us run below a command; says what is not tested otherwise.
-pub(super) fn can_run(below: &[&str], what: &str) -> bool {
+pub(crate) fn can_run(below: &[&str], what: &str) -> bool {
     let ran = Command::new(below[0])
         .args(&below[1..])
         .arg("true")

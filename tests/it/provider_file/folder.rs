@@ -34,7 +34,7 @@ fn the_documents_of_a_folder_make_one() {
     place.write("flags.d/search.json~", "half");
     place.write("flags.d/old/search.json", flag("ranker", "old"));
     let flags = notified(&place.at("flags.d")).open().unwrap();
-    assert_eq!(flags.status().flags(), 2);
+    assert_eq!(flags.status().flag_count(), 2);
     assert!(is(&flags, "checkout", "a") && is(&flags, "ranker", "a"));
 
     place.replace("flags.d/search.json", flag("ranker", "b"));
@@ -45,7 +45,7 @@ fn the_documents_of_a_folder_make_one() {
     until("a new document", || is(&flags, "banner", "a"));
     calm();
     fs::remove_file(place.at("flags.d/search.json")).unwrap();
-    until("one that is gone", || flags.status().flags() == 2);
+    until("one that is gone", || flags.status().flag_count() == 2);
     assert_eq!(variant(&flags, "ranker"), None);
     assert_eq!(flags.status().state(), State::Ready);
 }
@@ -228,4 +228,43 @@ fn a_folder_that_is_switched_is_never_a_mix() {
     });
     let seen = seen.lock().unwrap();
     assert!(seen.iter().all(|(a, b)| a == b), "{seen:?}");
+}
+
+/// Each lies in a real directory of its own, with a list of the same name beside it.
+#[test]
+fn two_documents_that_mean_two_lists_by_one_name_are_refused() {
+    use std::os::unix::fs::symlink;
+
+    let place = Place::new();
+    fs::create_dir(place.at("flags.d")).unwrap();
+    for (team, guest) in [("one", "anna"), ("two", "bo")] {
+        place.write(&format!("{team}/lists/vip.txt"), guest);
+        let document = format!(
+            r#"{{ "lists": {{ "{team}-vip": {{ "file": "lists/vip.txt" }} }}, "flags": {{ "{team}": {{ "rules": [
+                {{ "if": {{ "attribute": "user.id", "in_list": "{team}-vip" }}, "serve": "on" }} ] }} }} }}"#
+        );
+        place.write(&format!("{team}/flags.json"), document);
+        let link = place.at(&format!("flags.d/{team}.json"));
+        symlink(format!("../{team}/flags.json"), link).unwrap();
+    }
+    let error = folder(place.at("flags.d")).open().unwrap_err().to_string();
+    assert!(
+        error.contains("two of its documents name the list `lists/vip.txt`, one for")
+            && error.contains("/one/lists/vip.txt` and one for")
+            && error.ends_with("/two/lists/vip.txt`"),
+        "{error}"
+    );
+    // The same file in the end is one list.
+    fs::remove_file(place.at("two/lists/vip.txt")).unwrap();
+    fs::remove_dir(place.at("two/lists")).unwrap();
+    symlink("../one/lists", place.at("two/lists")).unwrap();
+    let flags = folder(place.at("flags.d")).open().unwrap();
+    for flag in ["one", "two"] {
+        let context = Context::anonymous().with("user.id", "anna");
+        assert_eq!(
+            flags.resolve(flag, &context).variant(),
+            Some("on"),
+            "{flag}"
+        );
+    }
 }

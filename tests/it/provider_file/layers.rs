@@ -76,14 +76,15 @@ fn a_broken_overlay_is_an_error_of_open_with_a_bootstrap_document_too() {
     let place = Place::new();
     place.write("flags.json.overlay.json", "{");
     let open = || file(place.at("flags.json")).bootstrap(BOOTSTRAP).open();
-    assert!(open().is_err());
-    place.write("flags.json", document(1));
-    assert!(
-        open()
-            .unwrap_err()
-            .to_string()
-            .contains("flags.json.overlay.json:1:")
+    let refused = format!(
+        "{}:1:2: error: the text ends here, but the object of line 1 is not closed; help: add `}}`",
+        place.at("flags.json.overlay.json").display()
     );
+    assert_eq!(open().unwrap_err().to_string(), refused);
+    place.write("flags.json", "{");
+    assert_eq!(open().unwrap_err().to_string(), refused);
+    place.write("flags.json", document(1));
+    assert_eq!(open().unwrap_err().to_string(), refused);
     let kill = r#"{ "version": 3, "flags": { "new-checkout": { "killed": true } } }"#;
     place.write("flags.json.overlay.json", kill);
     fs::remove_file(place.at("flags.json")).unwrap();
@@ -126,16 +127,48 @@ fn an_overlay_comes_from_another_provider() {
     assert_eq!(flags.status().state(), State::Ready);
 }
 
+/// In a process of its own, where no other test has such threads.
+#[cfg(target_os = "linux")]
 #[test]
 fn the_threads_of_both_end_with_the_handle() {
     let place = Place::new();
+    if child::place().is_none() {
+        let name = "the_threads_of_both_end_with_the_handle";
+        let child = child::again(module_path!(), name, &["env"], place.root.path());
+        return child::assert_passes(child);
+    }
     let path = place.write("flags.json", document(1));
     let flags = notified(&path).without_overlay().open().unwrap();
     notified(&place.at("overlay.json"))
         .as_overlay()
         .follow(&flags)
         .unwrap();
-    let weak = flags.downgrade();
+    let other = flags.clone();
     drop(flags);
-    until("the end of the handle", || weak.upgrade().is_none());
+    calm();
+    assert_eq!(child::threads("fader-file"), 2, "a clone keeps them");
+    drop(other);
+    until("the end of both", || child::threads("fader-file") == 0);
+}
+
+#[test]
+fn settings_that_make_no_sense_for_an_overlay_are_refused() {
+    let place = Place::new();
+    let path = place.at("overlay.json");
+    let flags = Flags::builder().build();
+    let error = file(&path)
+        .as_overlay()
+        .bootstrap(BOOTSTRAP)
+        .follow(&flags)
+        .unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Setting);
+    let error = fader_providers::folder(&path)
+        .as_overlay()
+        .follow(&flags)
+        .unwrap_err();
+    assert!(
+        error
+            .to_string()
+            .ends_with("is a folder, which is no overlay: name a file")
+    );
 }

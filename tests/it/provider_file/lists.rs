@@ -31,6 +31,45 @@ fn a_list_that_a_new_document_names_is_followed() {
 }
 
 #[test]
+fn a_deleted_list_leaves_the_last_good_one_until_it_is_there_again() {
+    let place = Place::new();
+    with_list(&place.at("rules"), 1, "anna");
+    let flags = notified(&place.at("rules/flags.json")).open().unwrap();
+    for (gone, guests) in [
+        ("rules/lists/vip.txt", ["anna", "bo"]),
+        ("rules/lists", ["bo", "cem"]),
+    ] {
+        calm();
+        if gone.ends_with(".txt") {
+            fs::remove_file(place.at(gone)).unwrap();
+        } else {
+            fs::remove_dir_all(place.at(gone)).unwrap();
+        }
+        until("what is gone", || flags.status().state() == State::Stale);
+        let error = error_of(&flags, "flags.json");
+        assert!(
+            error.contains("lists/vip.txt") && error.contains("no such file"),
+            "{error}"
+        );
+        // A document that is fine by itself does not go live without its list either.
+        let document = fs::read_to_string(place.at("rules/flags.json")).unwrap();
+        place.replace(
+            "rules/flags.json",
+            document.replace("\"revision\": 1", "\"revision\": 2"),
+        );
+        calm();
+        assert!(admits(&flags, guests[0]), "the last good one stays");
+        assert_eq!(flags.status().version(), "1");
+        place.replace("rules/flags.json", document);
+        calm();
+        place.write("rules/lists/vip.txt", format!("{}\n", guests[1]));
+        until("the list again", || {
+            is_at(&flags, 1) && admits(&flags, guests[1])
+        });
+    }
+}
+
+#[test]
 fn half_a_list_is_never_loaded() {
     let place = Place::new();
     with_list(&place.at("rules"), 1, "anna");

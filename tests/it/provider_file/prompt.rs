@@ -8,22 +8,23 @@ use super::*;
 /// From the last write to the document being live.
 const PROMPT: Duration = Duration::from_millis(250);
 
-/// Changes a document until one is live in time. A machine that is busy is late at times, and not always.
+/// Changes a document until, of five times in a row, three are live in time. A machine that is busy is late at times, and
+/// not always.
 fn assert_prompt(path: &Path, change: impl Fn(u32)) {
     let flags = notified(path).open().unwrap();
-    let mut late = Vec::new();
+    let mut times = Vec::new();
     for revision in 2..32 {
         calm();
         change(revision);
         let written = Instant::now();
         until("the change", || is_at(&flags, revision));
-        let after = written.elapsed();
-        if after <= PROMPT {
+        times.push(written.elapsed());
+        let latest = times.iter().rev().take(5);
+        if latest.filter(|time| **time <= PROMPT).count() >= 3 {
             return;
         }
-        late.push(after);
     }
-    panic!("never within {PROMPT:?}: {late:?}");
+    panic!("seldom within {PROMPT:?}: {times:?}");
 }
 
 /// Repoints a symlink as deploys do.

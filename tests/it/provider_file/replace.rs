@@ -2,7 +2,7 @@
 
 use fader_providers::replace_file;
 
-use super::child::{again, place};
+use super::child::{again, on_a_full_disk, place};
 use super::*;
 
 /// How often the writer is killed.
@@ -55,4 +55,28 @@ fn a_writer_that_is_killed_leaves_a_whole_document() {
         told.iter().all(|told| told.starts_with("loaded")),
         "{told:?}"
     );
+}
+
+/// The limit of a file's size stands for the end of the disk.
+#[test]
+fn a_full_disk_leaves_the_old_document() {
+    let name = "a_full_disk_leaves_the_old_document";
+    let Some(root) = on_a_full_disk(module_path!(), name) else {
+        return;
+    };
+    let path = root.join("flags.json");
+    fs::write(&path, document(1)).unwrap();
+    let flags = notified(&path).open().unwrap();
+    let error = replace_file(&path, long(2)).unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Unwritable);
+    assert_eq!(
+        error.to_string(),
+        format!("cannot write `{}`: file too large", path.display())
+    );
+    assert_eq!(fs::read_to_string(&path).unwrap(), document(1));
+    assert_eq!(fs::read_dir(&root).unwrap().count(), 1, "nothing beside it");
+    calm();
+    assert!(is_at(&flags, 1));
+    replace_file(&path, document(3)).unwrap();
+    until("one for which there is room", || is_at(&flags, 3));
 }

@@ -286,6 +286,56 @@ fn a_cache_is_written_when_it_can_be_again() {
     until("the cache, although nothing is new", || path.exists());
 }
 
+/// The limit of a file's size stands for the end of the disk.
+#[test]
+fn a_full_disk_leaves_the_last_good_cache() {
+    let name = "a_full_disk_leaves_the_last_good_cache";
+    let Some(root) = child::on_a_full_disk(module_path!(), name) else {
+        return;
+    };
+    let path = root.join("flags.cache");
+    let server = Server::new(|_| Answer::json(document(1)));
+    let url = server.url("/shop.json");
+    let told = Arc::new(Mutex::new(Vec::new()));
+    let note = Arc::clone(&told);
+    let flags = polled(&url)
+        .cache(&path)
+        .on_warning(move |warning| note.lock().unwrap().push(warning.to_owned()))
+        .open()
+        .unwrap();
+    let small = fs::read(&path).unwrap();
+    for revision in 2..4 {
+        let long = document(revision) + &" ".repeat(100_000);
+        server.now(move |_| Answer::json(&long));
+        until("a long one, all the same", || is_at(&flags, revision));
+    }
+    let asked = server.count();
+    until("a few polls", || server.count() > asked + 2);
+    assert_eq!(
+        fs::read(&path).unwrap(),
+        small,
+        "what a restart begins with"
+    );
+    assert_eq!(fs::read_dir(&root).unwrap().count(), 1, "nothing beside it");
+    let warning = format!(
+        "cannot write `{}`: file too large; a restart while the server is down starts without it",
+        path.display()
+    );
+    assert_eq!(*told.lock().unwrap(), [warning], "once");
+
+    server.now(|_| Answer::json(document(4)));
+    until("a short one", || is_at(&flags, 4));
+    until("its cache", || fs::read(&path).unwrap() != small);
+    drop((flags, server));
+    let flags = polled(&url)
+        .cache(&path)
+        .initial_spread(NEVER)
+        .wait_ready(NEVER)
+        .open()
+        .unwrap();
+    assert_eq!(flags.status().version(), "4");
+}
+
 /// A server that gives no tags sends the same again and again.
 #[test]
 fn the_cache_is_written_only_when_something_is_new() {

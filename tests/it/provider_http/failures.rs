@@ -1,5 +1,6 @@
 //! Servers that are down, slow or busy.
 
+use std::fs;
 use std::net::{SocketAddr, TcpListener, TcpStream};
 
 use super::server::nobodys_address;
@@ -15,6 +16,49 @@ fn a_server_that_goes_down_leaves_the_last_good_one() {
     assert_eq!(flags.status().version(), "1");
     let _server = Server::at(address, |_| Answer::json(document(2)));
     until("the server again", || is_at(&flags, 2));
+}
+
+/// The child has a `/etc/hosts` of its own.
+#[cfg(target_os = "linux")]
+#[test]
+fn a_name_that_is_lost_leaves_the_last_good_one() {
+    let Some(root) = child::place() else {
+        let place = tempfile::tempdir().unwrap();
+        fs::write(place.path().join("hosts"), "").unwrap();
+        let hosts = place.path().join("hosts");
+        let mount = format!(
+            "mount --bind '{}' /etc/hosts && exec \"$0\" \"$@\"",
+            hosts.display()
+        );
+        let below = [
+            "unshare",
+            "--user",
+            "--map-root-user",
+            "--mount",
+            "sh",
+            "-c",
+            &mount,
+        ];
+        if child::can_run(&below, "a name that is lost") {
+            let name = "a_name_that_is_lost_leaves_the_last_good_one";
+            let child = child::again(module_path!(), name, &below, place.path());
+            child::assert_passes(child);
+        }
+        return;
+    };
+    let server = Server::new(|_| Answer::json(document(1)));
+    let name = |line: &str| fs::write(root.join("hosts"), line).unwrap();
+    let known = format!("{} shop.invalid\n", server.address.ip());
+    name(&known);
+    let url = format!("http://shop.invalid:{}/shop.json", server.address.port());
+    let flags = polled(&url).open().unwrap();
+    assert!(is_at(&flags, 1));
+    name("");
+    until_error(&flags, "no connection: ");
+    assert_eq!(flags.status().version(), "1", "what was live stays live");
+    server.now(|_| Answer::json(document(2)));
+    name(&known);
+    until("the name again", || is_at(&flags, 2));
 }
 
 #[test]
@@ -51,32 +95,23 @@ fn a_connection_that_is_reset_leaves_the_last_good_one() {
 
 #[test]
 fn a_server_that_never_answers_is_left_after_the_timeout() {
-    let server = Server::new(|_| Answer::default().hang());
-    let flags = failing(&server.url("/shop.json"))
-        .timeout(Duration::from_millis(200))
-        .open()
-        .unwrap();
-    until_error(&flags, "no whole answer within 200ms");
-    server.now(|_| Answer::json(document(1)));
-    until("an answer", || is_at(&flags, 1));
+    let hurried = |http: HttpBuilder| http.timeout(Duration::from_millis(500));
+    stays_live_through(hurried, "no whole answer within 500ms", |_| {
+        Answer::default().hang()
+    });
 }
 
 /// Each byte comes in time, but the whole does not.
 #[test]
 fn a_body_that_drips_is_left_after_the_timeout() {
-    let server = Server::new(|_| {
-        let body = document(2);
+    let hurried = |http: HttpBuilder| http.timeout(Duration::from_millis(500));
+    stays_live_through(hurried, "no whole answer within 500ms", |_| {
+        let body = document(9);
         let head = Answer::head("200 OK", &[("content-length", &body.len().to_string())]);
         body.bytes().fold(head, |answer, byte| {
             answer.send([byte]).wait(Duration::from_millis(100))
         })
     });
-    let flags = failing(&server.url("/shop.json"))
-        .timeout(Duration::from_millis(500))
-        .open()
-        .unwrap();
-    until_error(&flags, "no whole answer within 500ms");
-    assert_eq!(flags.status().state(), State::Failed);
 }
 
 /// A listener whose queue is full answers no further connection.

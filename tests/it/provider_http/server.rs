@@ -78,7 +78,9 @@ impl Answer {
     }
 
     pub fn send(mut self, bytes: impl AsRef<[u8]>) -> Self {
-        self.0.push(Step::Send(bytes.as_ref().to_vec()));
+        if !bytes.as_ref().is_empty() {
+            self.0.push(Step::Send(bytes.as_ref().to_vec()));
+        }
         self
     }
 
@@ -277,9 +279,15 @@ impl Shared {
         if !resets && self.tls.is_none() {
             let _ = read(&mut &*stream);
         }
-        for step in steps {
+        let last = steps.len().saturating_sub(1);
+        let mut ends = Some(|| self.in_flight.fetch_sub(1, Ordering::SeqCst));
+        for (number, step) in steps.into_iter().enumerate() {
             match step {
                 Step::Send(bytes) => {
+                    // Who has the last byte may ask again before we get to count.
+                    if number == last {
+                        ends.take().map(|ends| ends());
+                    }
                     if to.write_all(&bytes).and_then(|()| to.flush()).is_err() {
                         self.left.fetch_add(1, Ordering::SeqCst);
                         break;
@@ -294,7 +302,7 @@ impl Shared {
                 Step::Reset => break,
             }
         }
-        self.in_flight.fetch_sub(1, Ordering::SeqCst);
+        ends.map(|ends| ends());
     }
 }
 

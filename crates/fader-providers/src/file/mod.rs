@@ -56,7 +56,9 @@ pub fn file(path: impl Into<PathBuf>) -> FileBuilder {
 /// the folder, `flags.d.overlay.json` by default.
 ///
 /// All is read so that the files belong together, as far as a switch of the whole folder can tell: a symlink that is
-/// repointed, a `ConfigMap`. A file that is gone is taken for gone when it is still gone a debounce later.
+/// repointed, a `ConfigMap`. A file that is gone is taken for gone when it is still gone a debounce later. Lists are read
+/// beside the real file of the document that names them; where two documents name one list and mean two files, that is
+/// an error.
 ///
 /// A `revision` may stand in one of the files; without one the version is that of the bytes of all.
 ///
@@ -70,7 +72,7 @@ pub fn file(path: impl Into<PathBuf>) -> FileBuilder {
 /// std::fs::write(folder.join("search.json"), r#"{ "flags": { "ranker": true } }"#)?;
 /// let flags = fader_providers::folder(&folder).open()?;
 ///
-/// assert_eq!(flags.status().flags(), 2);
+/// assert_eq!(flags.status().flag_count(), 2);
 /// # drop(flags);
 /// # std::fs::remove_dir_all(&directory)?;
 /// # Ok::<(), Box<dyn std::error::Error>>(())
@@ -121,7 +123,7 @@ pub fn folder(path: impl Into<PathBuf>) -> FileBuilder {
 /// # Examples
 ///
 /// ```no_run
-/// use std::time::{Duration, Instant};
+/// use std::time::Duration;
 ///
 /// let flags = fader_providers::file("/etc/shop/flags.json")
 ///     .overlay("/var/lib/shop/flags.overlay.json")
@@ -187,7 +189,8 @@ impl FileBuilder {
     }
 
     /// Takes the file for an overlay, which is put on top of what another provider delivers to the same handle: see
-    /// [`follow`](Self::follow). None there at the start is no overlay.
+    /// [`follow`](Self::follow). None there at the start is no overlay. A folder can't be one, and a bootstrap document
+    /// does not stand in for one.
     pub fn as_overlay(mut self) -> Self {
         self.overlay = Overlay::Alone;
         self
@@ -291,6 +294,7 @@ impl FileBuilder {
     ///
     /// As of [`open`](Self::open).
     pub fn follow(self, flags: &Flags) -> Result<(), ProviderError> {
+        self.check()?;
         let (files, source) = (self.files(), self.source());
         let warning = match (&self.overlay, &files.overlay) {
             (Overlay::Beside, Some(overlay)) => misplaced(overlay),
@@ -360,6 +364,22 @@ impl FileBuilder {
             set,
             overlay,
         })
+    }
+
+    /// Refuses settings that contradict one another.
+    fn check(&self) -> Result<(), ProviderError> {
+        if !matches!(self.overlay, Overlay::Alone) {
+            return Ok(());
+        }
+        let name = &self.documents.named().name;
+        let refused = |reason: &str| Err(ProviderError::setting(format!("`{name}` {reason}")));
+        if self.documents.is_folder() {
+            return refused("is a folder, which is no overlay: name a file");
+        }
+        if self.bootstrap.is_some() {
+            return refused("is an overlay, for which no bootstrap document stands in");
+        }
+        Ok(())
     }
 
     fn files(&self) -> Files {

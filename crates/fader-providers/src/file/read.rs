@@ -17,7 +17,7 @@ use fader::Delivery;
 
 use super::Named;
 use super::documents::{Documents, Resolved};
-use crate::error::{ErrorKind, ProviderError};
+use crate::error::{ErrorKind, ProviderError, reason_of};
 
 /// How often a reading starts anew before it is given up until the next look, and the pause before each.
 const ATTEMPTS: u32 = 5;
@@ -137,11 +137,14 @@ impl Files {
             let directory = document.place.real.parent();
             let directory = directory.unwrap_or(&document.place.real);
             for written in fader::list_files(&document.bytes) {
-                if set.lists.iter().any(|list| list.written == written) {
-                    continue;
-                }
                 let path = directory.join(&written);
-                let content = read(&folders.real(&path), self.max_list_bytes);
+                let real = folders.real(&path);
+                match set.lists.iter().find(|list| list.written == written) {
+                    Some(list) if folders.real(&list.path) == real => continue,
+                    Some(list) => return Err(ReadError::two_lists(written, &list.path, &path)),
+                    None => {}
+                }
+                let content = read(&real, self.max_list_bytes);
                 set.lists.push(List {
                     written,
                     path,
@@ -322,9 +325,16 @@ pub(crate) enum ReadError {
     #[error("it holds no documents (`*.json`)")]
     NoDocuments,
     #[error("`{name}`: {source}")]
-    Part {
-        name: String,
-        source: Box<Self>,
+    Part { name: String, source: Box<Self> },
+    #[error(
+        "two of its documents name the list `{written}`, one for `{}` and one for `{}`",
+        one.display(),
+        other.display()
+    )]
+    TwoLists {
+        written: String,
+        one: PathBuf,
+        other: PathBuf,
     },
     #[error("it is larger than the limit of {limit} bytes")]
     TooLarge { limit: u64 },
@@ -336,24 +346,6 @@ pub(crate) enum ReadError {
     Emptied,
     #[error("{}", reason_of(.0))]
     Io(#[source] io::Error),
-}
-
-/// Words a system's error as other messages are: in lower case, without its number.
-pub(crate) fn reason_of(error: &io::Error) -> String {
-    if error.kind() == io::ErrorKind::NotADirectory {
-        return "a part of its path is a file, not a directory".to_owned();
-    }
-    let text = error.to_string();
-    let text = text
-        .split_once(" (os error")
-        .map_or(text.as_str(), |(text, _)| text);
-    let mut letters = text.chars();
-    letters
-        .next()
-        .into_iter()
-        .flat_map(char::to_lowercase)
-        .chain(letters)
-        .collect()
 }
 
 impl From<io::Error> for ReadError {
@@ -373,6 +365,15 @@ impl From<rustix::io::Errno> for ReadError {
 }
 
 impl ReadError {
+    /// Two documents of a folder lie in different directories in truth, and each has a list of that name beside it.
+    fn two_lists(written: String, one: &Path, other: &Path) -> Self {
+        Self::TwoLists {
+            written,
+            one: one.to_owned(),
+            other: other.to_owned(),
+        }
+    }
+
     pub(crate) fn kind(&self) -> ErrorKind {
         match self {
             Self::NotFound | Self::NoDocuments => ErrorKind::NotFound,
@@ -380,7 +381,7 @@ impl ReadError {
             Self::NotAFile(_) | Self::NotAFolder => ErrorKind::NotAFile,
             Self::TooLarge { .. } => ErrorKind::TooLarge,
             Self::Changing | Self::Emptied => ErrorKind::Changing,
-            Self::Io(_) => ErrorKind::Unreadable,
+            Self::Io(_) | Self::TwoLists { .. } => ErrorKind::Unreadable,
         }
     }
 
@@ -390,7 +391,8 @@ impl ReadError {
             | Self::NoDocuments
             | Self::NotAFile(_)
             | Self::NotAFolder
-            | Self::TooLarge { .. } => false,
+            | Self::TooLarge { .. }
+            | Self::TwoLists { .. } => false,
             Self::Part { source, .. } => source.is_transient(),
             Self::Changing | Self::Emptied => true,
             Self::Io(error) => is_passing(error),

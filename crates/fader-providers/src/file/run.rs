@@ -146,15 +146,15 @@ impl Follower {
         flags: &Flags,
         bootstrap: &Bootstrap,
     ) -> Result<Found, ProviderError> {
-        let Err(error) = self.open(flags) else {
+        if self.open(flags).is_ok() {
             return Ok(Found::Good);
-        };
-        bootstrap.load(flags)?;
-        let found = self.look(flags);
-        if self.is_overlay_bad(flags) {
-            return Err(error);
         }
-        Ok(found)
+        let overlay = self.files.read_overlay();
+        let overlay = overlay.map_err(|error| ProviderError::read(self.overlay.name(), error))?;
+        self.load_overlay(flags, overlay)
+            .map_err(ProviderError::refused)?;
+        bootstrap.load(flags)?;
+        Ok(self.look(flags))
     }
 
     /// Reads everything once and loads what is good of it.
@@ -423,12 +423,12 @@ mod tests {
 
         fs::rename(&a, a.with_extension("json~")).unwrap();
         assert_eq!(follower.look(&flags), Found::Moving);
-        assert_eq!(flags.status().flags(), 2);
+        assert_eq!(flags.status().flag_count(), 2);
         fs::rename(a.with_extension("json~"), &a).unwrap();
         assert_eq!(follower.look(&flags), Found::Good);
         fs::remove_file(&b).unwrap();
         assert_eq!(follower.look(&flags), Found::Moving);
         assert_eq!(follower.look(&flags), Found::Good);
-        assert_eq!(flags.status().flags(), 1);
+        assert_eq!(flags.status().flag_count(), 1);
     }
 }

@@ -18,8 +18,8 @@ use std::time::SystemTime;
 use notify::event::{EventKind, ModifyKind};
 use notify::{Event, RecommendedWatcher, RecursiveMode, Watcher};
 
-use super::read::reason_of;
 use super::run::Hint;
+use crate::error::reason_of;
 
 /// As many symlinks as Linux follows on one path.
 const MAX_LINKS: u32 = 40;

@@ -5,6 +5,7 @@ use std::io;
 use std::time::Duration;
 
 use reqwest::StatusCode;
+use rustls::CertificateError;
 
 use crate::error::{ErrorKind, reason_of};
 
@@ -56,7 +57,7 @@ pub(crate) enum FetchError {
     NoRoots,
     #[error("no client can be made: {0}")]
     Client(String),
-    #[error("list `{path}`: {source}")]
+    #[error("list `{}`: {source}", without_query(path))]
     List { path: String, source: Box<Self> },
 }
 
@@ -79,9 +80,9 @@ impl FetchError {
             | Self::ContentType(_)
             | Self::Encoding(_)
             | Self::NoLength
-            | Self::Emptied
             | Self::ListElsewhere(_)
             | Self::ListPath(_) => ErrorKind::BadAnswer,
+            Self::Emptied => ErrorKind::Changing,
             Self::List { source, .. } => source.kind(),
         }
     }
@@ -133,6 +134,11 @@ impl FetchError {
     }
 }
 
+/// Names a list by its path, whose query may hold a secret.
+fn without_query(path: &str) -> &str {
+    path.split(['?', '#']).next().unwrap_or_default()
+}
+
 /// Why a redirect is not followed.
 #[derive(Debug, thiserror::Error)]
 pub(super) enum Redirect {
@@ -157,9 +163,34 @@ fn innermost<'e, E: Error + 'static>(error: &'e (dyn Error + 'static)) -> Option
 /// Words the first cause of an error, which says what the layers above only wrap.
 fn root_of(error: &(dyn Error + 'static)) -> String {
     let mut root = error;
-    while let Some(source) = root.source() {
-        root = source;
+    while let Some(cause) = cause_of(root) {
+        root = cause;
+    }
+    if let Some(rustls::Error::InvalidCertificate(refused)) = root.downcast_ref() {
+        return format!("invalid peer certificate: {}", certificate(refused));
     }
     let io = root.downcast_ref::<io::Error>();
     io.map_or_else(|| root.to_string(), reason_of)
+}
+
+/// Returns what an error wraps: one of the system hands on the cause of what it wraps, not that itself.
+fn cause_of<'e>(error: &'e (dyn Error + 'static)) -> Option<&'e (dyn Error + 'static)> {
+    let io = error.downcast_ref::<io::Error>();
+    match io.and_then(io::Error::get_ref) {
+        Some(inner) => Some(inner),
+        None => error.source(),
+    }
+}
+
+/// Words what is wrong with a certificate, without the time of the try: an error that stays the same is told once.
+fn certificate(refused: &CertificateError) -> String {
+    match refused {
+        CertificateError::Expired | CertificateError::ExpiredContext { .. } => {
+            "it has expired".to_owned()
+        }
+        CertificateError::NotValidYet | CertificateError::NotValidYetContext { .. } => {
+            "it is not valid yet".to_owned()
+        }
+        other => other.to_string(),
+    }
 }

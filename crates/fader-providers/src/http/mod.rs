@@ -158,7 +158,8 @@ impl HttpBuilder {
     /// is asked.
     ///
     /// It is written as a whole, readable by its owner alone, and ignored with a [warning](Self::on_warning) where it is
-    /// damaged or of another address. No header and no query of the address is in it.
+    /// damaged or of another address. No header and no query of the address is in it; the
+    /// paths of lists are, as the document has them.
     pub fn cache(mut self, path: impl Into<PathBuf>) -> Self {
         self.cache = Some(path.into());
         self
@@ -401,6 +402,9 @@ impl HttpBuilder {
 
     fn settings(&self) -> Result<Settings, ProviderError> {
         let settings = || {
+            if self.overlay && self.bootstrap.is_some() {
+                return Err("no bootstrap document stands in for an overlay".to_owned());
+            }
             Ok(Settings {
                 url: settings::url(&self.url)?,
                 headers: settings::headers(&self.headers)?,

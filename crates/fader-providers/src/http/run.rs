@@ -152,13 +152,7 @@ impl Follower {
                 if self.unwritten {
                     self.write_cache();
                 }
-                match &self.hand {
-                    // What was taken in part is so still, which only loading it again can tell.
-                    Some(set) if !flags.status().set_aside().is_empty() => {
-                        let _ = load(flags, set, &self.source, self.settings.overlay);
-                    }
-                    _ => flags.source_unchanged(&self.source),
-                }
+                flags.source_unchanged(&self.source);
                 Found::Answer
             }
             Ok(Fetched::Set(set)) => {

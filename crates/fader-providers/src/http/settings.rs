@@ -10,7 +10,8 @@ use rustls::pki_types::CertificateDer;
 use rustls::pki_types::pem::PemObject;
 
 /// Headers that say how a request is made, which is not for the caller to say.
-const OWN_HEADERS: [&str; 9] = [
+const OWN_HEADERS: [&str; 10] = [
+    "accept",
     "accept-encoding",
     "connection",
     "content-length",

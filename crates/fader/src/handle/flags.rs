@@ -383,7 +383,9 @@ impl Flags {
 
     /// Notes that a source was asked again and is as it was, where it says so without its content.
     pub fn source_unchanged(&self, source: &Source) {
-        self.write(|writer, _, now, events| writer.source_unchanged(source, now, events));
+        self.write(|writer, live, now, events| {
+            writer.source_unchanged(&live.load(), source, now, events);
+        });
     }
 
     /// Notes that a source can't be read: what is live stays, and is stale. `kind` is a stable name for programs, such as

@@ -452,14 +452,23 @@ impl Writer {
             .retain(|retired| Arc::strong_count(retired) > 1);
     }
 
-    /// Notes that a source was asked again and is as it was.
+    /// Notes that a source was asked again and is as it was: where flags of it are set aside, they still are.
     pub(crate) fn source_unchanged(
         &mut self,
+        live: &Live,
         source: &Source,
         now: Timestamp,
         events: &mut Vec<Event>,
     ) {
-        self.sources.good(&source.shared_name(), now, true, events);
+        let name = source.shared_name();
+        let is_live = live.notes.source.as_ref().map(Source::name) == Some(source.name());
+        match set_aside(&live.notes.set_aside, &live.notes.warnings) {
+            Some(error) if is_live => {
+                self.sources
+                    .partly_good(&name, &error, live.content, now, events);
+            }
+            _ => self.sources.good(&name, now, true, events),
+        }
     }
 
     pub(crate) fn source_failed(
@@ -527,7 +536,9 @@ fn not_below(live: &Live, source: &Source, overlay: Overlay) -> Result<Overlay, 
         line: 1,
         column: 1,
         message: format!("version {found} is below the live one, {live}"),
-        help: Some("an older answer came late: each change of an overlay raises its version".to_owned()),
+        help: Some(
+            "an older answer came late: each change of an overlay raises its version".to_owned(),
+        ),
     }])
 }
 
