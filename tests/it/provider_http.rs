@@ -361,6 +361,43 @@ fn a_subscriber_that_panics_ends_nothing() {
 }
 
 #[test]
+fn an_overlay_is_put_on_top_of_what_another_provider_delivers() {
+    let overlay = r#"{ "version": 1, "flags": { "new-checkout": { "killed": true } } }"#;
+    let server = Server::new(move |request| match &*request.path {
+        "/shop.json" => Answer::json(document(1)),
+        _ => Answer::json(overlay),
+    });
+    let flags = polled(&server.url("/shop.json")).open().unwrap();
+    let on = || {
+        flags
+            .resolve("new-checkout", &Context::anonymous())
+            .variant()
+            == Some("on")
+    };
+    assert!(on());
+    polled(&server.url("/overlay.json"))
+        .as_overlay()
+        .follow(&flags)
+        .unwrap();
+    assert!(!on(), "follow waits for it");
+    assert!(is_at(&flags, 1));
+    server.now(move |request| match &*request.path {
+        "/shop.json" => Answer::json(document(2)),
+        _ => Answer::status("404 Not Found"),
+    });
+    until("the document", || flags.status().version() == "2");
+    until("the failure", || {
+        !error_of(&flags, "overlay.json").is_empty()
+    });
+    assert!(!on(), "an overlay that is gone stays in force");
+    server.now(move |request| match &*request.path {
+        "/shop.json" => Answer::json(document(2)),
+        _ => Answer::json(r#"{ "version": 2, "flags": {} }"#),
+    });
+    until("that it is lifted", on);
+}
+
+#[test]
 fn what_is_fetched_once_can_be_loaded() {
     let server = Server::new(|request| match &*request.path {
         "/shop.json?tenant=7" => Answer::json(lists::DOCUMENT),

@@ -91,8 +91,8 @@ fn each_thing_that_happens_is_a_line() {
             [
                 r#"INFO fader: a document went live source="flags.json" version="1" previous="" changed=1 warnings=0 compile_ms=5.0"#,
                 r#"INFO fader: a document went live source="flags.json" version="2" previous="1" changed=1 warnings=1 compile_ms=5.0"#,
-                r#"WARN fader: a warning of what is live source="flags.json" kind="percent-everybody" warning=1:76: warning: at flags.f.rules[0].percent: 100 % still leaves out whoever has no unit; help: drop `percent` to include everybody"#,
-                r#"WARN fader: refused, the last good one stays live source="flags.json" kind="wrong-type" error=flags.json:1:19: error: at flags.f: `a flag` takes true, false or an object, not a number"#,
+                r#"WARN fader: a warning of what is live source="flags.json" kind="percent-everybody" warning="1:76: warning: at flags.f.rules[0].percent: 100 % still leaves out whoever has no unit; help: drop `percent` to include everybody""#,
+                r#"WARN fader: refused, the last good one stays live source="flags.json" kind="wrong-type" error="flags.json:1:19: error: at flags.f: `a flag` takes true, false or an object, not a number""#,
             ]
         );
         flags.rollback().unwrap();
@@ -117,7 +117,7 @@ fn an_error_is_a_line_when_it_is_seen_first() {
         assert_eq!(
             lines.take(),
             [
-                r#"INFO fader: flags are live source="https://flags" state="ready" version="1" flags=1"#
+                r#"INFO fader: flags are live source="https://flags" state="ready" version="1" overlay=0 flags=1"#
             ]
         );
         let fail = |error| flags.source_retrying(&network, "timeout", error);
@@ -232,6 +232,7 @@ fn each_thing_that_happens_is_counted() {
         [
             "fader_document_info{source=flags.json,version=1} 0",
             "fader_document_info{source=flags.json,version=2} 1",
+            "fader_flags_set_aside{} 0",
             "fader_flags{} 1",
             "fader_last_compile_duration_seconds{} 0.005",
             "fader_loaded_timestamp_seconds{} 1796115660.0",

@@ -11,7 +11,7 @@ use crate::invariants;
 use crate::tools::{self, cargo};
 
 /// The features of the workspace's crates, each checked without any other.
-const FEATURES: [(&str, &[&str]); 4] = [
+const FEATURES: [(&str, &[&str]); 6] = [
     ("fader", &["--features", "rwlock-strategy"]),
     ("fader-providers", &["--no-default-features"]),
     (
@@ -21,6 +21,14 @@ const FEATURES: [(&str, &[&str]); 4] = [
     (
         "fader-providers",
         &["--no-default-features", "--features", "http"],
+    ),
+    (
+        "fader-providers",
+        &["--no-default-features", "--features", "tracing"],
+    ),
+    (
+        "fader-providers",
+        &["--no-default-features", "--features", "metrics"],
     ),
 ];
 

@@ -5,7 +5,7 @@ use std::io::{self, Write};
 use fader::Diagnostic;
 use serde::Serialize;
 
-use crate::document::{self, Place, Report};
+use crate::document::{self, Headers, Place, Report};
 use crate::{Format, Outcome, output};
 
 /// Checks flag documents, with their list files and overlays, and reports every mistake with its place and a cure.
@@ -22,13 +22,15 @@ pub(crate) struct Args {
     /// Takes warnings for errors.
     #[arg(long)]
     deny_warnings: bool,
+    #[command(flatten)]
+    headers: Headers,
 }
 
 pub(crate) fn run(args: &Args) -> anyhow::Result<Outcome> {
     let mut reports = Vec::new();
     let (mut checked, mut unread) = (0, 0);
     for file in &args.files {
-        match document::load(file) {
+        match document::load(file, &args.headers) {
             Ok(loaded) => {
                 checked += loaded.documents;
                 reports.extend(loaded.reports);

@@ -1,5 +1,6 @@
 //! Reads a document with what belongs to it, and loads it as every command does.
 
+use std::convert::Infallible;
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 
@@ -93,9 +94,27 @@ pub(crate) fn on_disk(path: &Path) -> FileBuilder {
     }
 }
 
+/// What is sent with each request to an address.
+#[derive(clap::Args)]
+pub(crate) struct Headers {
+    /// A header to send to an address, such as "authorization: Bearer …"; as often as needed.
+    #[arg(long = "header", value_name = "NAME: VALUE", value_parser = header)]
+    headers: Vec<(String, String)>,
+}
+
+/// Never fails: what was written may be a secret, and a message would have it. An empty name is refused later.
+fn header(text: &str) -> Result<(String, String), Infallible> {
+    let (name, value) = text.split_once(':').unwrap_or(("", text));
+    Ok((name.trim().to_owned(), value.trim().to_owned()))
+}
+
 /// Names a document at an address: its errors are errors here, whatever a service would make of them.
-pub(crate) fn at(address: &str) -> HttpBuilder {
-    fader_providers::http(address).strictness(Strictness::Strict)
+pub(crate) fn at(address: &str, headers: &Headers) -> HttpBuilder {
+    let source = fader_providers::http(address).strictness(Strictness::Strict);
+    headers
+        .headers
+        .iter()
+        .fold(source, |source, (name, value)| source.header(name, value))
 }
 
 /// Loads a document with its list files and, where it is on disk, the overlay beside it, as a service would.
@@ -103,10 +122,10 @@ pub(crate) fn at(address: &str) -> HttpBuilder {
 /// # Errors
 ///
 /// The document or its overlay can't be read. What is wrong *in* them stands in the reports.
-pub(crate) fn load(place: &Place) -> Result<Loaded, ProviderError> {
+pub(crate) fn load(place: &Place, headers: &Headers) -> Result<Loaded, ProviderError> {
     match place {
         Place::Path(path) => on_disk(path).read().map(from_disk),
-        Place::Address(address) => at(address).fetch().map(from_address),
+        Place::Address(address) => at(address, headers).fetch().map(from_address),
     }
 }
 

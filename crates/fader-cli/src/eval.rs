@@ -8,7 +8,7 @@ use anyhow::{Context as _, bail};
 use fader::{Context, ErrorCode, Reason, Resolution, Timestamp};
 use serde::Serialize;
 
-use crate::document::{self, Place};
+use crate::document::{self, Headers, Place};
 use crate::{Format, Outcome, batch, output};
 
 /// Resolves flags for a context, or for each case of a batch.
@@ -40,6 +40,8 @@ pub(crate) struct Args {
     /// Whom the answers are for; those of a batch are for programs. [default: human]
     #[arg(long, value_enum)]
     format: Option<Format>,
+    #[command(flatten)]
+    headers: Headers,
 }
 
 fn time(text: &str) -> Result<Timestamp, String> {
@@ -58,7 +60,7 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<Outcome> {
     // Read once, so that all answers share one time.
     let now = args.now.unwrap_or_else(|| SystemTime::now().into());
 
-    let loaded = document::load(&args.file)?;
+    let loaded = document::load(&args.file, &args.headers)?;
     if loaded.is_refused() {
         // Where standard error is closed, the exit code still tells.
         let _ = output::report(&mut output::stderr(), &loaded.reports, loaded.documents);

@@ -11,7 +11,7 @@ use fader::{Change, CompileError, Diagnostic, DiagnosticKind, Event, Flags, Stat
 use fader_providers::{ErrorKind, ProviderError};
 use serde::Serialize;
 
-use crate::document::{self, Place};
+use crate::document::{self, Headers, Place};
 use crate::{Format, Outcome, output};
 
 /// How often a document that could not be loaded yet is tried again.
@@ -34,6 +34,8 @@ pub(crate) struct Args {
     /// Whom the lines are for.
     #[arg(long, value_enum, default_value_t = Format::Human)]
     format: Format,
+    #[command(flatten)]
+    headers: Headers,
 }
 
 pub(crate) fn run(args: &Args) -> anyhow::Result<Outcome> {
@@ -67,7 +69,7 @@ fn open(args: &Args, inbox: &Receiver<Message>) -> anyhow::Result<Option<Flags>>
     loop {
         let opened = match &args.file {
             Place::Path(path) => document::on_disk(path).on_warning(output::warn).open(),
-            Place::Address(address) => document::at(address)
+            Place::Address(address) => document::at(address, &args.headers)
                 .poll_every(POLL)
                 .initial_spread(Duration::ZERO)
                 .stale_after(Duration::ZERO)
@@ -144,7 +146,10 @@ impl Line {
                 change.warnings(),
             ),
             Event::Refused(error) => Self::refused(error),
-            Event::Stale { error, .. } => Self::new("stale", None, error.clone()),
+            Event::Stale { kind, error, .. } => Self {
+                kind: Some(kind),
+                ..Self::new("stale", None, error.clone())
+            },
             Event::Recovered { source, .. } => {
                 Self::new("recovered", None, format!("`{source}` is good again"))
             }

@@ -1,8 +1,8 @@
 //! Where flags come from: providers that load a document into [`fader::Flags`], follow it while the service runs, and
 //! keep the last good one whatever happens to the source.
 //!
-//! A service needs one line. A broken or missing document is an error here, at start-up; from then on nothing that
-//! goes wrong takes away what is live, and [`Flags::status`](fader::Flags::status) says what happened.
+//! A service needs one line. A broken or missing file is an error here, at start-up, and an address that can't be
+//! reached is waited for; from then on nothing that goes wrong takes away what is live, and [`Flags::status`](fader::Flags::status) says what happened.
 //!
 //! ```
 //! use fader::Context;
@@ -21,13 +21,13 @@
 //!
 //! | feature | gives | follows |
 //! |---|---|---|
-//! | `file` (default) | [`file()`] | a file, the lists that it names, and its overlay |
-//! | | [`folder()`] | a folder of files that make one document, and its overlay |
+//! | `file` (default) | `file()` | a file, the lists that it names, and its overlay |
+//! | | `folder()` | a folder of files that make one document, and its overlay |
 //! | `http` | `http()` | an address, the lists that its document names, with a cache on disk |
 //! | `tracing` | `telemetry::log` | any handle, in lines |
 //! | `metrics` | `telemetry::measure` | any handle, in figures |
 //!
-//! Both have [`replace_file`], the safe way to write what a service follows.
+//! With `file` or `http` there is `replace_file`, the safe way to write what a service follows.
 //!
 //! No provider needs an async runtime: each one works on a thread of its own, which ends soon after the last
 //! `Flags` is dropped.

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::fmt;
 use std::str::FromStr;
+use std::sync::Arc;
 
 use crate::document::diagnostic::CompileError;
 use crate::document::overlay::read_overlay;
@@ -25,11 +26,21 @@ use crate::percent::Percent;
 /// flags.apply(Overlay::new().kill("new-checkout"));
 /// assert_eq!(flags.resolve("new-checkout", &Context::new("user-42")).reason(), fader::Reason::Disabled);
 /// ```
-#[derive(Clone, Debug, Default, PartialEq)]
+#[derive(Clone, Debug, Default)]
 pub struct Overlay {
     pub(crate) version: u64,
     pub(crate) flags: BTreeMap<String, OverlayEntry>,
     pub(crate) commands: Vec<serde_json::Value>,
+    /// Where it was delivered from, for what is to be said of it.
+    pub(crate) source: Option<Arc<str>>,
+}
+
+impl PartialEq for Overlay {
+    /// Compares what it says, wherever it was delivered from.
+    fn eq(&self, other: &Self) -> bool {
+        (self.version, &self.flags, &self.commands)
+            == (other.version, &other.flags, &other.commands)
+    }
 }
 
 /// What an overlay says of one flag.

@@ -171,6 +171,7 @@ fn status() {
     let _: fn(&SourceStatus) -> Option<&str> = SourceStatus::error;
     let _: fn(&SourceStatus) -> Timestamp = SourceStatus::since;
     let _: fn(&SourceStatus) -> bool = SourceStatus::is_stale;
+    let _: fn(&SourceStatus) -> Option<&'static str> = SourceStatus::kind;
     let _: fn(&SourceStatus) -> Option<Timestamp> = SourceStatus::checked_at;
     let _: fn(&Status) -> Option<&str> = Status::source;
     let _: fn(&Status) -> usize = Status::flag_count;

@@ -79,8 +79,8 @@ fn a_file_is_told_of_at_the_call_and_each_error_once() {
         assert_eq!(
             take(),
             [
-                r#"INFO fader: flags are live source="bootstrap document" state="stale" version="50" flags=1"#,
-                r#"WARN fader: a source failed source="FILE" error="FILE:1:19: error: at flags.f: `a flag` takes true, false or an object, not a number" stale=true"#,
+                r#"INFO fader: flags are live source="bootstrap document" state="stale" version="50" overlay=0 flags=1"#,
+                r#"WARN fader: a source failed source="FILE" kind="refused" error="FILE:1:19: error: at flags.f: `a flag` takes true, false or an object, not a number" stale=true"#,
             ]
         );
         let replace = |content: &str| {
@@ -141,10 +141,10 @@ fn an_address_is_told_of_at_the_call_and_each_error_once() {
 
         // From the cache, and nothing asked yet.
         telemetry::log(&follow(NEVER));
-        let live = r#"INFO fader: flags are live source="URL" state="stale" version="1" flags=1"#;
+        let live = r#"INFO fader: flags are live source="URL" state="stale" version="1" overlay=0 flags=1"#;
         let told = take();
         assert_eq!(told[0], live);
-        let cached = r#"WARN fader: a source failed source="URL" error="`URL` has not been reached yet; what is live is from the cache, as it was at "#;
+        let cached = r#"WARN fader: a source failed source="URL" kind="cached" error="`URL` has not been reached yet; what is live is from the cache, as it was at "#;
         assert!(
             told[1].starts_with(cached) && told[1].ends_with("stale=true"),
             "{told:?}"
@@ -157,7 +157,7 @@ fn an_address_is_told_of_at_the_call_and_each_error_once() {
         until("a try", || *tries.lock().unwrap() > 0);
         telemetry::log(&flags);
         until_tries(&tries);
-        let down = r#"WARN fader: a source failed source="URL" error="cannot fetch `URL`: no connection: connection refused" stale=true"#;
+        let down = r#"WARN fader: a source failed source="URL" kind="unreachable" error="cannot fetch `URL`: no connection: connection refused" stale=true"#;
         assert_eq!(take(), [live, down]);
         let server = serve(address);
         until("the server", || flags.status().state() == State::Ready);

@@ -11,6 +11,8 @@ use crate::watch::Watch;
 const GOOD: &str = r#"{ "revision": 1, "flags": { "a": true } }"#;
 const BROKEN: &str = "{\n  \"flags\": { \"a\": { \"default\": \"of\" } } }";
 
+const DENIED: &str = "HTTP/1.1 401 Unauthorized\r\ncontent-length: 0\r\nconnection: close\r\n\r\n";
+
 /// A server that gives the same answer to everybody, until it gets another.
 struct Server {
     address: String,
@@ -19,6 +21,10 @@ struct Server {
 
 impl Server {
     fn start(document: &str) -> Self {
+        Self::that_asks(false, document)
+    }
+
+    fn that_asks(asks_token: bool, document: &str) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let address = format!("http://{}/flags.json", listener.local_addr().unwrap());
         let answer = Arc::new(Mutex::new(String::new()));
@@ -26,11 +32,18 @@ impl Server {
         thread::spawn(move || {
             for mut stream in listener.incoming().flatten() {
                 let mut lines = BufReader::new(stream.try_clone().unwrap()).lines();
-                while lines
+                let mut is_allowed = !asks_token;
+                while let Some(Ok(line)) = lines
                     .next()
-                    .is_some_and(|line| line.is_ok_and(|line| !line.is_empty()))
-                {}
-                let answer = shared.lock().unwrap().clone();
+                    .filter(|line| !matches!(line, Ok(line) if line.is_empty()))
+                {
+                    is_allowed |= line == "authorization: Bearer secret";
+                }
+                let answer = if is_allowed {
+                    shared.lock().unwrap().clone()
+                } else {
+                    DENIED.to_owned()
+                };
                 // Who asked may have gone.
                 let _ = stream.write_all(answer.as_bytes());
             }
@@ -84,6 +97,28 @@ fn an_address_is_checked_as_a_file_is() {
 }
 
 #[test]
+fn a_header_goes_with_each_request_and_into_no_message() {
+    let folder = Folder::new();
+    let server = Server::that_asks(true, GOOD);
+    let address = &*server.address;
+    let header = |text| folder.run(["check", address, "--header", text]);
+    header("Authorization: Bearer secret").answered(0, "1 file checked: no errors, no warnings\n");
+    assert_eq!(folder.run(["check", address]).exit, Some(2));
+    for wrong in [
+        "authorization: wrong-secret",
+        "wrong-secret",
+        "wrong secret: x",
+    ] {
+        let run = header(wrong);
+        assert_eq!(run.exit, Some(2));
+        assert!(
+            !run.stderr.contains("wrong-secret") && run.stdout.is_empty(),
+            "{run:?}"
+        );
+    }
+}
+
+#[test]
 fn an_address_is_watched_as_a_file_is() {
     let server = Server::start(GOOD);
     let watch = Watch::of(&Folder::new(), &server.address, "json");
@@ -108,7 +143,8 @@ fn a_server_that_is_down_is_waited_for() {
         if line.contains("\"loaded\"") {
             break;
         }
-        assert!(line.contains("\"version\":null"), "{line}");
+        let is_stale = line.contains("\"stale\"");
+        assert!(!is_stale || line.contains("\"version\":null"), "{line}");
     }
 }
 

@@ -110,7 +110,7 @@ fn a_line_for_each_load_and_each_refusal() {
     watch.expect("recovered", Some("2"), None);
 
     std::fs::rename(folder.path("flags.json"), folder.path("away")).unwrap();
-    let message = watch.expect("stale", Some("2"), None);
+    let message = watch.expect("stale", Some("2"), Some("not-found"));
     assert!(message.contains("flags.json"), "{message}");
 
     std::fs::rename(folder.path("away"), folder.path("flags.json")).unwrap();

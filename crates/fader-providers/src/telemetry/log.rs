@@ -3,14 +3,14 @@
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
 
-use fader::{Change, CompileError, Diagnostic, Event, Flags, State};
+use fader::{Change, CompileError, Diagnostic, DiagnosticKind, Event, Flags, Severity, State};
 use tracing::{info, warn};
 
 /// Logs what is live, and from then on what happens to it, with the target `fader`:
 ///
 /// | line | level | fields |
 /// |---|---|---|
-/// | `flags are live`, at the call | info | `source`, `state`, `version`, `flags` |
+/// | `flags are live`, at the call | info | `source`, `state`, `version`, `overlay`: its version, `flags` |
 /// | `nothing is live`, at the call | warn | |
 /// | `a document went live` | info | `source`, `version`, `previous`, `changed`, `warnings`, `compile_ms` |
 /// | `an overlay went live` | info | `source`, `version`, `overlay`, `changed` |
@@ -18,11 +18,16 @@ use tracing::{info, warn};
 /// | `refused, the last good one stays live` | warn | `source`, `kind`, `error` |
 /// | `a source failed` | warn | `source`, `kind`, `error`, `stale`: whether what is live counts as out of date by it |
 /// | `a source is good again` | info | `source` |
+/// | `a flag is set aside` | warn | `source`, `kind`, `error` |
 /// | `a warning of what is live` | warn | `source`, `kind`, `warning` |
 ///
-/// At the call there is also a line `a source failed`, without `kind`, for each source that is in trouble by then. From
-/// then on an error is logged when it is seen first, and not again at each retry while it stays the same. Counts of flags
-/// stand in `changed` and `warnings`. Messages quote the document, never a request.
+/// At the call there is also a line `a source failed` for each source that is in trouble by then. From then on an error is
+/// logged when it is seen first, and not again at each retry while it stays the same: alert on `stale=true`, which comes
+/// once more where what is live ceases to count as fresh. Counts of flags stand in `changed` and `warnings`. Messages
+/// quote the document, never a request.
+///
+/// What a provider tells [`on_warning`](crate) is not among them, as it may come before there is a handle: pass it
+/// `|line| tracing::warn!("{line}")` for that.
 ///
 /// ```
 /// let flags = fader::Flags::fixed([("new-checkout", true)]);
@@ -42,6 +47,7 @@ pub fn log(flags: &Flags) {
             source = status.source(),
             state = status.state().as_str(),
             version = status.version(),
+            overlay = status.overlay_version(),
             flags = status.flag_count(),
             "flags are live"
         );
@@ -51,7 +57,8 @@ pub fn log(flags: &Flags) {
         let (name, stale) = (source.name(), source.is_stale());
         if let Some(error) = source.error() {
             log.is_news(name, error, stale);
-            warn!(target: "fader", source = name, error, stale, "a source failed");
+            let kind = source.kind();
+            warn!(target: "fader", source = name, kind, error, stale, "a source failed");
         }
     }
 }
@@ -76,6 +83,11 @@ impl Log {
                     changed = change.keys().len(),
                     "an overlay went live"
                 );
+                let of_overlay = |warning: &&Diagnostic| {
+                    use DiagnosticKind::{Overlay, OverlayHolds};
+                    matches!(warning.kind(), Overlay | OverlayHolds)
+                };
+                warnings(change.source(), change.warnings().iter().filter(of_overlay));
             }
             Event::RolledBack(change) => {
                 let (version, previous) = (change.version(), change.previous());
@@ -138,19 +150,21 @@ impl Log {
 }
 
 fn refused(error: &CompileError) {
-    let kind = error.first().map(|first| first.kind().as_str());
-    warn!(
-        target: "fader",
-        source = error.source_name(),
-        kind,
-        error = %error,
-        "refused, the last good one stays live"
-    );
+    let (source, kind) = (error.source_name(), error.first());
+    let kind = kind.map(|first| first.kind().as_str());
+    let error = error.to_string();
+    warn!(target: "fader", source, kind, error, "refused, the last good one stays live");
 }
 
-fn warnings(source: &str, warnings: &[Diagnostic]) {
+fn warnings<'w>(source: &str, warnings: impl IntoIterator<Item = &'w Diagnostic>) {
     for warning in warnings {
+        let source = warning.file().unwrap_or(source);
         let kind = warning.kind().as_str();
-        warn!(target: "fader", source, kind, %warning, "a warning of what is live");
+        let text = warning.to_string();
+        if warning.severity() == Severity::Error {
+            warn!(target: "fader", source, kind, error = text, "a flag is set aside");
+        } else {
+            warn!(target: "fader", source, kind, warning = text, "a warning of what is live");
+        }
     }
 }

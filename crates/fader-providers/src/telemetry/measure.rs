@@ -14,6 +14,7 @@ const STATE: &str = "fader_state";
 const LOADED_AT: &str = "fader_loaded_timestamp_seconds";
 const COMPILE: &str = "fader_last_compile_duration_seconds";
 const FLAGS: &str = "fader_flags";
+const SET_ASIDE: &str = "fader_flags_set_aside";
 const OVERLAY: &str = "fader_overlay_version";
 const VERSION: &str = "fader_document_info";
 
@@ -33,11 +34,13 @@ const STATES: [State; 4] = [State::Ready, State::Stale, State::RolledBack, State
 /// | `fader_loaded_timestamp_seconds` | gauge | | when the live document went live, in seconds since 1970; its age is the time less this |
 /// | `fader_last_compile_duration_seconds` | gauge | | how long the live document took to be read, checked and compiled |
 /// | `fader_flags` | gauge | | flags of the live document |
+/// | `fader_flags_set_aside` | gauge | | those of them that have errors and were set aside |
 /// | `fader_overlay_version` | gauge | | version of the live overlay, 0 without one |
 /// | `fader_document_info` | gauge | `version`, `source` | 1 for the live document, 0 for those that were live before |
 ///
-/// Install the recorder before the call. A version label lives as long as the recorder keeps it: documents that go live
-/// thousands of times a day want a recorder that forgets idle ones.
+/// Counters begin at the call: what is live by then is in the gauges, and not counted. Install the recorder before it. A
+/// version label lives as long as the recorder keeps it: documents that go live thousands of times a day want a recorder
+/// that forgets idle ones.
 ///
 /// ```
 /// let flags = fader::Flags::fixed([("new-checkout", true)]);
@@ -102,6 +105,8 @@ impl Measures {
         #[expect(clippy::cast_precision_loss, reason = "a float is what a gauge takes")]
         gauge!(FLAGS).set(status.flag_count() as f64);
         #[expect(clippy::cast_precision_loss, reason = "a float is what a gauge takes")]
+        gauge!(SET_ASIDE).set(status.set_aside().len() as f64);
+        #[expect(clippy::cast_precision_loss, reason = "a float is what a gauge takes")]
         gauge!(OVERLAY).set(status.overlay_version() as f64);
         let live = status
             .source()
@@ -142,6 +147,7 @@ fn describe() {
         "how long the live document took to compile"
     );
     describe_gauge!(FLAGS, "flags of the live document");
+    describe_gauge!(SET_ASIDE, "flags that have errors and were set aside");
     describe_gauge!(OVERLAY, "version of the live overlay");
     describe_gauge!(VERSION, "1 for the live document");
 }

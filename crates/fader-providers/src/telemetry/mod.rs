@@ -5,8 +5,8 @@
 //!
 //! | feature | gives | goes to |
 //! |---|---|---|
-//! | `tracing` | [`log`] | the subscriber of the crate `tracing` |
-//! | `metrics` | [`measure`] | the recorder of the crate `metrics` |
+//! | `tracing` | `log` | the subscriber of the crate `tracing` |
+//! | `metrics` | `measure` | the recorder of the crate `metrics` |
 
 #[cfg(feature = "tracing")]
 mod log;

@@ -179,7 +179,7 @@ impl Diagnostic {
         self.kind
     }
 
-    /// Returns the file that it is in, where a document is made of several: those of a folder.
+    /// Returns the file that it is in, where that is not the document's own: one of a folder, or the overlay's source.
     #[must_use]
     pub fn file(&self) -> Option<&str> {
         self.file.as_deref()

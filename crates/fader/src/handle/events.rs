@@ -38,6 +38,8 @@ pub enum Event {
     Stale {
         /// The source's name.
         source: String,
+        /// What kind of failure it is: a stable name for programs, such as `not-found`.
+        kind: &'static str,
         /// What is wrong with it.
         error: String,
     },

@@ -13,6 +13,7 @@ pub(crate) struct Sources(Vec<SourceStatus>);
 /// What is wrong with a source.
 #[derive(Clone, Copy)]
 struct Trouble<'t> {
+    kind: &'static str,
     error: &'t str,
     /// Tells the content that was refused.
     refused: Option<u128>,
@@ -55,7 +56,7 @@ impl Sources {
             });
         }
         (known.error, known.refused, known.since) = (None, None, now);
-        known.is_stale = false;
+        (known.kind, known.is_stale) = (None, false);
     }
 
     /// Notes that a source can be read again, but that flags of it are set aside as before.
@@ -88,6 +89,7 @@ impl Sources {
         known.checked_at = Some(now);
         known.note(
             Trouble {
+                kind: "refused",
                 error,
                 refused: Some(content),
                 is_stale: true,
@@ -109,6 +111,7 @@ impl Sources {
         let known = self.known(name, now);
         // What is stale already stays so.
         let trouble = Trouble {
+            kind,
             error,
             refused: None,
             is_stale: is_stale || known.is_stale,
@@ -122,7 +125,11 @@ impl Sources {
         });
         if is_stale && news {
             let error = error.to_owned();
-            events.push(Event::Stale { source, error });
+            events.push(Event::Stale {
+                source,
+                kind,
+                error,
+            });
         }
     }
 
@@ -132,6 +139,7 @@ impl Sources {
             self.0.push(SourceStatus {
                 name: Arc::clone(name),
                 error: None,
+                kind: None,
                 since: now,
                 checked_at: None,
                 is_stale: false,
@@ -152,6 +160,7 @@ impl SourceStatus {
             || self.is_stale != trouble.is_stale;
         if news {
             (self.error, self.since) = (Some(trouble.error.to_owned()), now);
+            self.kind = Some(trouble.kind);
             (self.refused, self.is_stale) = (trouble.refused, trouble.is_stale);
         }
         news

@@ -142,6 +142,7 @@ impl Status {
 pub struct SourceStatus {
     pub(crate) name: Arc<str>,
     pub(crate) error: Option<String>,
+    pub(crate) kind: Option<&'static str>,
     pub(crate) since: Timestamp,
     pub(crate) checked_at: Option<Timestamp>,
     pub(crate) is_stale: bool,
@@ -160,6 +161,12 @@ impl SourceStatus {
     #[must_use]
     pub fn error(&self) -> Option<&str> {
         self.error.as_deref()
+    }
+
+    /// Returns what kind of failure that is: a stable name for programs, such as `not-found`, or `refused`.
+    #[must_use]
+    pub fn kind(&self) -> Option<&'static str> {
+        self.kind
     }
 
     /// Returns whether what is live may be out of date because of it: it could not be read for long enough to say so, or

@@ -19,7 +19,7 @@ pub(crate) fn warnings(live: &Live) -> Vec<Diagnostic> {
             Some(Slot::Flag { flag, .. }) => {
                 for (label, _) in entry.percents() {
                     let path = format!("{path}.rules{}", step(label));
-                    warnings.extend(waiting_rule(flag, label, path));
+                    warnings.extend(waiting_rule(live, flag, label, path));
                 }
             }
             Some(Slot::SetAside) => {}
@@ -33,7 +33,12 @@ pub(crate) fn warnings(live: &Live) -> Vec<Diagnostic> {
                     .filter_map(|id| live.ruleset.flag_name(*id))
                     .collect();
                 let help = nearest(name, &names).map(|name| format!("did you mean `{name}`?"));
-                warnings.push(of_overlay(path, message, help.as_deref().unwrap_or(WAITS)));
+                warnings.push(of_overlay(
+                    live,
+                    path,
+                    message,
+                    help.as_deref().unwrap_or(WAITS),
+                ));
             }
         }
     }
@@ -70,7 +75,7 @@ fn hidden_percents(live: &Live, warnings: &mut Vec<Diagnostic>) {
     }
 }
 
-fn waiting_rule(flag: &Flag, label: &str, path: String) -> Option<Diagnostic> {
+fn waiting_rule(live: &Live, flag: &Flag, label: &str, path: String) -> Option<Diagnostic> {
     let rule = flag.rule_named(label).and_then(|at| flag.rules.get(at));
     match rule {
         None => {
@@ -80,12 +85,18 @@ fn waiting_rule(flag: &Flag, label: &str, path: String) -> Option<Diagnostic> {
             );
             let names: Vec<_> = flag.rules.iter().map(|rule| &*rule.label).collect();
             let help = nearest(label, &names).map(|name| format!("did you mean `{name}`?"));
-            Some(of_overlay(path, message, help.as_deref().unwrap_or(WAITS)))
+            Some(of_overlay(
+                live,
+                path,
+                message,
+                help.as_deref().unwrap_or(WAITS),
+            ))
         }
         Some(rule) if rule.draw.is_none() => {
             let message =
                 format!("the overlay sets a percent of the rule `{label}`, which draws nothing");
             Some(of_overlay(
+                live,
                 path,
                 message,
                 "give the rule a `percent`, or kill the flag",
@@ -96,13 +107,13 @@ fn waiting_rule(flag: &Flag, label: &str, path: String) -> Option<Diagnostic> {
 }
 
 /// A warning about an entry of the overlay, whose text is no longer at hand: it is placed at its beginning.
-fn of_overlay(path: String, message: String, help: &str) -> Diagnostic {
+fn of_overlay(live: &Live, path: String, message: String, help: &str) -> Diagnostic {
     let kind = DiagnosticKind::Overlay;
     let help = Some(help.to_owned());
     Diagnostic {
         severity: Severity::Warning,
         kind,
-        file: None,
+        file: live.overlay.source.clone(),
         path,
         line: 1,
         column: 1,

@@ -340,9 +340,10 @@ impl Writer {
         }
         let overlay = read_overlay(bytes).and_then(|overlay| not_below(live, source, overlay));
         match overlay {
-            Ok(overlay) => {
+            Ok(mut overlay) => {
                 self.overlay_content = Some(content);
                 self.sources.good(&name, now, false, events);
+                overlay.source = Some(name);
                 Ok(Some(overlay))
             }
             Err(diagnostics) => {
