@@ -108,6 +108,39 @@ fn each_thing_that_happens_is_a_line() {
 }
 
 #[test]
+fn what_is_set_aside_is_a_line_each_and_a_figure() {
+    let recorder = DebuggingRecorder::new();
+    let snapshotter = recorder.snapshotter();
+    metrics::with_local_recorder(&recorder, || {
+        logged(|lines| {
+            let source = Source::new("https://flags").strictness(fader::Strictness::Quarantine);
+            let flags = Flags::builder().clock(Steps::new()).build();
+            telemetry::log(&flags);
+            telemetry::measure(&flags);
+            flags
+                .load(r#"{ "flags": { "good": true, "bad": 5 } }"#, &source)
+                .unwrap();
+            let told = lines.take();
+            assert_eq!(told.len(), 3, "{told:?}");
+            assert_eq!(
+                told[2],
+                r#"WARN fader: a flag is set aside source="https://flags" kind="wrong-type" error="1:35: error: at flags.bad: `a flag` takes true, false or an object, not a number""#
+            );
+            let aside = |count| {
+                let figures = figures(&snapshotter);
+                let expected = format!("fader_flags_set_aside{{}} {count}");
+                assert!(figures.contains(&expected), "{figures:?}");
+            };
+            aside(1);
+            flags
+                .load(r#"{ "flags": { "good": true } }"#, &source)
+                .unwrap();
+            aside(0);
+        });
+    });
+}
+
+#[test]
 fn an_error_is_a_line_when_it_is_seen_first() {
     logged(|lines| {
         let network = Source::new("https://flags");

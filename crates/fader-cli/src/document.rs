@@ -71,13 +71,20 @@ pub(crate) enum Place {
 
 impl From<OsString> for Place {
     fn from(written: OsString) -> Self {
-        match written.to_str() {
-            Some(text) if text.starts_with("http://") || text.starts_with("https://") => {
-                Self::Address(text.to_owned())
-            }
-            _ => Self::Path(written.into()),
+        let address = written.to_str().filter(|text| is_address(text));
+        match address {
+            Some(address) => Self::Address(address.to_owned()),
+            None => Self::Path(written.into()),
         }
     }
+}
+
+/// Returns whether a text begins with a scheme, whichever: one that can't be fetched is refused by its name.
+fn is_address(text: &str) -> bool {
+    let scheme = text.split_once("://").map(|(scheme, _)| scheme);
+    scheme.is_some_and(|scheme| {
+        !scheme.is_empty() && scheme.bytes().all(|byte| byte.is_ascii_alphanumeric())
+    })
 }
 
 /// Reads arguments that say where a document is.

@@ -33,6 +33,7 @@ fn the_documents_of_a_folder_make_one() {
     place.write("flags.d/search.overlay.json", "half");
     place.write("flags.d/search.json~", "half");
     place.write("flags.d/old/search.json", flag("ranker", "old"));
+    place.write("flags.d/old.json/search.json", flag("ranker", "old"));
     let flags = notified(&place.at("flags.d")).open().unwrap();
     assert_eq!(flags.status().flag_count(), 2);
     assert!(is(&flags, "checkout", "a") && is(&flags, "ranker", "a"));
@@ -112,14 +113,18 @@ fn a_mistake_is_told_with_the_document_that_it_is_in() {
         assert!(error.to_string().contains(expected), "{error}");
     }
     fs::remove_file(place.at("flags.d/b.json")).unwrap();
-    fs::create_dir(place.at("flags.d/b.json")).unwrap();
+    let pipe = place.at("flags.d/b.json");
+    let made = std::process::Command::new("mkfifo").arg(pipe).status();
+    assert!(made.unwrap().success());
     let error = folder(place.at("flags.d")).open().unwrap_err();
     assert_eq!(error.kind(), ErrorKind::NotAFile);
     let shown = place.at("flags.d");
     let shown = shown.display();
     assert_eq!(
         error.to_string(),
-        format!("cannot read `{shown}`: `{shown}/b.json`: it is a directory, not a file")
+        format!(
+            "cannot read `{shown}`: `{shown}/b.json`: it is a pipe, a socket or a device, not a file"
+        )
     );
 }
 
@@ -161,6 +166,23 @@ fn a_folder_that_is_gone_or_empty_leaves_the_last_good_one() {
         place.write("flags.d/a.json", flag("a", &round.to_string()));
         until("what is back", || is(&flags, "a", &round.to_string()));
     }
+}
+
+/// Nothing else could tell of it but the poll.
+#[cfg(target_os = "linux")]
+#[test]
+fn an_empty_folder_is_watched_for_its_first_document() {
+    let place = Place::new();
+    fs::create_dir(place.at("flags.d")).unwrap();
+    let flags = notified(&place.at("flags.d"))
+        .bootstrap(flag("a", "built-in"))
+        .open()
+        .unwrap();
+    assert!(is(&flags, "a", "built-in"));
+    assert!(is_watched(&place.at("flags.d")));
+    calm();
+    place.write("flags.d/a.json", flag("a", "1"));
+    until("the first document", || is(&flags, "a", "1"));
 }
 
 #[test]
@@ -267,4 +289,17 @@ fn two_documents_that_mean_two_lists_by_one_name_are_refused() {
             "{flag}"
         );
     }
+}
+
+#[test]
+fn a_name_that_is_no_unicode_is_a_name() {
+    use std::ffi::OsStr;
+    use std::os::unix::ffi::OsStrExt;
+
+    let place = Place::new();
+    place.write("flags.d/a.json", flag("a", "1"));
+    let name = place.at("flags.d").join(OsStr::from_bytes(b"t\xe9am.json"));
+    fs::write(name, flag("b", "1")).unwrap();
+    let flags = folder(place.at("flags.d")).open().unwrap();
+    assert!(is(&flags, "a", "1") && is(&flags, "b", "1"));
 }

@@ -57,6 +57,37 @@ fn a_bootstrap_document_is_out_of_the_way_where_there_is_a_good_one() {
     );
 }
 
+/// Another provider, or the service itself, may have loaded something that is better.
+#[test]
+fn a_bootstrap_document_takes_the_place_of_nothing() {
+    let place = Place::new();
+    let flags = Flags::builder().build();
+    flags
+        .load(document(7), &fader::Source::new("elsewhere"))
+        .unwrap();
+    let missing = place.at("flags.json");
+    notified(&missing)
+        .bootstrap(BOOTSTRAP)
+        .follow(&flags)
+        .unwrap();
+    let status = flags.status();
+    assert_eq!((status.state(), status.version()), (State::Stale, "7"));
+    assert_eq!(status.source(), Some("elsewhere"));
+}
+
+/// What is written through another name of the same file, in a directory that is not watched, is told to nobody.
+#[test]
+fn a_bootstrap_document_stands_in_for_half_a_file_until_the_retry() {
+    let place = Place::new();
+    let path = place.write("rules/flags.json", &document(7)[..20]);
+    let unseen = place.at("unseen.json");
+    fs::hard_link(&path, &unseen).unwrap();
+    let flags = notified(&path).bootstrap(BOOTSTRAP).open().unwrap();
+    assert_eq!(flags.status().version(), "50");
+    fs::write(&unseen, document(7)).unwrap();
+    until("the retry", || is_at(&flags, 7));
+}
+
 #[test]
 fn a_broken_bootstrap_document_is_an_error_before_it_is_needed() {
     let place = Place::new();
@@ -85,6 +116,19 @@ fn a_broken_overlay_is_an_error_of_open_with_a_bootstrap_document_too() {
     assert_eq!(open().unwrap_err().to_string(), refused);
     place.write("flags.json", document(1));
     assert_eq!(open().unwrap_err().to_string(), refused);
+
+    let overlay = place.at("flags.json.overlay.json");
+    let unreadable = format!(
+        "cannot read `{}`: it is a directory, not a file",
+        overlay.display()
+    );
+    fs::remove_file(&overlay).unwrap();
+    fs::create_dir(&overlay).unwrap();
+    assert_eq!(open().unwrap_err().to_string(), unreadable);
+    fs::remove_file(place.at("flags.json")).unwrap();
+    assert_eq!(open().unwrap_err().to_string(), unreadable);
+    fs::remove_dir(&overlay).unwrap();
+    place.write("flags.json", document(1));
     let kill = r#"{ "version": 3, "flags": { "new-checkout": { "killed": true } } }"#;
     place.write("flags.json.overlay.json", kill);
     fs::remove_file(place.at("flags.json")).unwrap();

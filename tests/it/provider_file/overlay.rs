@@ -258,3 +258,40 @@ fn an_overlay_behind_a_symlink_is_warned_of() {
     );
     assert!(warnings(notified(&place.at("rules_1/flags.json"))).is_empty());
 }
+
+/// What is live is not from there, and may be a kill.
+#[test]
+fn a_broken_overlay_that_is_deleted_lifts_nothing_of_others() {
+    let place = Place::new();
+    let path = place.write("flags.json", document(1));
+    let flags = notified(&path).open().unwrap();
+    flags.apply(fader::Overlay::new().kill("new-checkout"));
+    let overlay = place.write("flags.json.overlay.json", "{ \"version\": ");
+    until("the refusal", || flags.status().state() == State::Stale);
+    fs::remove_file(overlay).unwrap();
+    until("the end of it", || flags.status().state() == State::Ready);
+    let killed = flags.resolve("new-checkout", &Context::anonymous());
+    assert_eq!(killed.variant(), None, "{:?}", flags.status());
+}
+
+#[test]
+fn an_overlay_that_says_nothing_may_be_deleted() {
+    let place = Place::new();
+    let path = place.write("flags.json", document(1));
+    let kill = r#"{ "version": 1, "flags": { "new-checkout": { "killed": true } } }"#;
+    let overlay = place.write("flags.json.overlay.json", kill);
+    let flags = notified(&path).open().unwrap();
+    for (version, nothing) in [(0, "{}\n"), (2, r#"{ "version": 2, "flags": {} }"#)] {
+        place.replace("flags.json.overlay.json", nothing);
+        until("the lifting", || {
+            flags.status().overlay_version() == version
+        });
+        fs::remove_file(&overlay).unwrap();
+        calm();
+        assert_eq!(flags.status().state(), State::Ready, "{nothing}");
+        place.replace("flags.json.overlay.json", kill);
+        until("the kill", || flags.status().overlay_version() == 1);
+    }
+    fs::remove_file(&overlay).unwrap();
+    until("the loss", || flags.status().state() == State::Stale);
+}

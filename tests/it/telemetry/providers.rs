@@ -95,6 +95,17 @@ fn a_file_is_told_of_at_the_call_and_each_error_once() {
         until("the same again", || flags.status().state() == State::Ready);
         fs::remove_file(&path).unwrap();
         until_tries(&tries);
+        // In between it is there, and broken: then it is gone anew.
+        replace(BROKEN);
+        until("the refusal", || {
+            let status = flags.status();
+            status
+                .sources()
+                .iter()
+                .any(|source| source.kind() == Some("refused"))
+        });
+        fs::remove_file(&path).unwrap();
+        until_tries(&tries);
         drop(flags);
         let gone = r#"WARN fader: a source failed source="FILE" kind="not-found" error="cannot read `FILE`: no such file" stale=true"#;
         let good = r#"INFO fader: a source is good again source="FILE""#;
@@ -104,6 +115,8 @@ fn a_file_is_told_of_at_the_call_and_each_error_once() {
                 r#"INFO fader: a document went live source="FILE" version="7" previous="50" changed=0 warnings=0 compile_ms=5.0"#,
                 gone,
                 good,
+                gone,
+                r#"WARN fader: refused, the last good one stays live source="FILE" kind="wrong-type" error="FILE:1:19: error: at flags.f: `a flag` takes true, false or an object, not a number""#,
                 gone,
             ]
         );

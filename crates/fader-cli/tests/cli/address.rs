@@ -97,6 +97,21 @@ fn an_address_is_checked_as_a_file_is() {
 }
 
 #[test]
+fn a_scheme_that_cannot_be_fetched_is_named() {
+    for (address, scheme) in [
+        ("htp://x/flags.json", "htp"),
+        ("file:///x/flags.json", "file"),
+    ] {
+        Folder::new().run(["check", address]).failed_with(&format!(
+            "the address is of the scheme `{scheme}`; only `http` and `https` can be fetched"
+        ));
+    }
+    let server = Server::start(GOOD);
+    let loud = server.address.replace("http://", "HTTP://");
+    assert_eq!(Folder::new().run(["check", &*loud]).exit, Some(0));
+}
+
+#[test]
 fn a_header_goes_with_each_request_and_into_no_message() {
     let folder = Folder::new();
     let server = Server::that_asks(true, GOOD);

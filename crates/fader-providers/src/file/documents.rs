@@ -82,16 +82,18 @@ fn in_folder(named: &Named) -> Result<Vec<Resolved>, ReadError> {
         _ => error.into(),
     })? {
         let file = entry?.file_name();
-        let file = file.to_string_lossy();
-        if !is_document(&file) {
+        let path = named.path.join(&file);
+        let name = format!("{}/{}", named.name, file.display());
+        if !is_document(&file.to_string_lossy()) {
             continue;
         }
-        let (name, path) = (format!("{}/{file}", named.name), named.path.join(&*file));
         let real = fs::canonicalize(&path).map_err(|error| ReadError::Part {
             name: name.clone(),
             source: Box::new(error.into()),
         })?;
-        found.push(Resolved { name, path, real });
+        if !real.is_dir() {
+            found.push(Resolved { name, path, real });
+        }
     }
     if found.is_empty() {
         return Err(ReadError::NoDocuments);

@@ -1,12 +1,12 @@
 //! The thread that follows a source, and what it does with what it sees.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::panic::{self, AssertUnwindSafe};
 use std::path::PathBuf;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender};
 use std::time::Instant;
 
-use fader::{CompileError, Flags, Loaded, Source, WeakFlags};
+use fader::{CompileError, Flags, Loaded, Overlay, Source, WeakFlags};
 
 use super::read::{Content, Files, List, ReadError, Set, Stamp};
 use super::schedule::{Found, Schedule};
@@ -16,9 +16,6 @@ use crate::error::ProviderError;
 
 /// How often lists that are written in place may put a reading off before they are taken as they are.
 const MAX_UNSETTLED: u32 = 10;
-
-/// An overlay that says nothing.
-const NOTHING: &[u8] = b"{}";
 
 /// What the thread is told.
 #[derive(Clone, Copy, Debug)]
@@ -81,7 +78,7 @@ pub(super) struct Follower {
     seen: Seen,
     taken: Stamps,
     unsettled: u32,
-    /// Whether an overlay was taken, so that it is missed when it is gone.
+    /// Whether the overlay that was taken last says something, so that it is missed when it is gone.
     overlaid: bool,
 }
 
@@ -90,7 +87,7 @@ type Stamps = BTreeMap<PathBuf, Stamp>;
 /// What one look saw, as far as the next one compares it.
 #[derive(Default)]
 struct Seen {
-    documents: Vec<PathBuf>,
+    documents: BTreeSet<PathBuf>,
     lists: Stamps,
 }
 
@@ -211,13 +208,15 @@ impl Follower {
             }
         }
         let mut delivery = set.into_delivery();
-        let overlaid = overlay.as_ref().is_some_and(|overlay| overlay != NOTHING);
+        let overlaid = overlay.as_deref().map(says_something);
         if let Some(overlay) = overlay {
             delivery = delivery.overlay(self.overlay.name(), overlay);
         }
         let loaded = flags.load(delivery, &self.source);
         // It is taken or refused by itself, also where the document is refused.
-        self.overlaid |= overlaid && !self.is_overlay_bad(flags);
+        if let (Some(overlaid), false) = (overlaid, self.is_overlay_bad(flags)) {
+            self.overlaid = overlaid;
+        }
         if loaded.is_ok() {
             self.taken = stamps;
         }
@@ -232,7 +231,7 @@ impl Follower {
     ) -> Result<(), CompileError> {
         if let Some(overlay) = overlay {
             flags.load_overlay(&overlay, &self.overlay)?;
-            self.overlaid |= overlay != NOTHING;
+            self.overlaid = says_something(&overlay);
         }
         Ok(())
     }
@@ -262,8 +261,11 @@ impl Follower {
     fn read_overlay(&self, flags: &Flags) -> Result<Option<Vec<u8>>, ()> {
         let error = match self.files.read_overlay() {
             Ok(None) if self.overlaid => ReadError::NotFound,
-            // What was never taken, and is gone, is as if it had never been.
-            Ok(None) if self.is_overlay_bad(flags) => return Ok(Some(NOTHING.to_vec())),
+            // What was never taken, and is gone, is as if it had never been. What is live may be from elsewhere.
+            Ok(None) if self.is_overlay_bad(flags) => {
+                flags.source_unchanged(&self.overlay);
+                return Ok(None);
+            }
             Ok(overlay) => return Ok(overlay),
             Err(error) => error,
         };
@@ -317,6 +319,12 @@ impl Seen {
             lists: stamps(&set.lists),
         }
     }
+}
+
+/// Returns whether an overlay says anything that would be lost with it. One that can't be read is not taken.
+fn says_something(overlay: &[u8]) -> bool {
+    let overlay = std::str::from_utf8(overlay).ok().map(str::parse::<Overlay>);
+    overlay.is_some_and(|overlay| overlay.is_ok_and(|overlay| overlay.flags().next().is_some()))
 }
 
 fn fail(flags: &Flags, source: &Source, error: ReadError) {

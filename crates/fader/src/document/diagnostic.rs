@@ -218,6 +218,9 @@ impl Diagnostic {
 
 impl fmt::Display for Diagnostic {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if let Some(file) = &self.file {
+            write!(f, "{file}:")?;
+        }
         write!(f, "{}:{}: {}: ", self.line, self.column, self.severity)?;
         if !self.path.is_empty() {
             write!(f, "at {}: ", self.path)?;
@@ -287,7 +290,8 @@ impl fmt::Display for CompileError {
             .filter(|diagnostic| diagnostic.severity == Severity::Error)
             .count();
         match self.first() {
-            Some(first) => write!(f, "{}:{first}", first.file().unwrap_or(&self.source_name))?,
+            Some(first) if first.file.is_some() => write!(f, "{first}")?,
+            Some(first) => write!(f, "{}:{first}", self.source_name)?,
             None => write!(f, "{} was refused", self.source_name)?,
         }
         match errors {

@@ -237,6 +237,53 @@ fn a_reading_is_never_a_mix_of_two_directories() {
     assert!(read > 0, "some readings come through");
 }
 
+/// Its files are reached through one symlink each, and all of those through one that is switched.
+#[test]
+fn a_reading_of_a_folder_is_never_a_mix_of_two() {
+    let directory = tempfile::tempdir().unwrap();
+    let root = directory.path().to_owned();
+    // So many that there is time for a switch.
+    for file in 0..40 {
+        for version in ["..one", "..two"] {
+            fs::create_dir_all(root.join(version)).unwrap();
+            fs::write(root.join(version).join(format!("{file}.json")), version).unwrap();
+        }
+        let link = root.join(format!("{file}.json"));
+        symlink(format!("..data/{file}.json"), link).unwrap();
+    }
+    symlink("..one", root.join("..data")).unwrap();
+    let mut files = files(&root, 1024);
+    files.documents = Some(Documents::folder(Named::new(&root)));
+
+    let done = AtomicBool::new(false);
+    let mut read = 0;
+    thread::scope(|scope| {
+        scope.spawn(|| {
+            while !done.load(Ordering::Relaxed) {
+                for version in ["..two", "..one"] {
+                    symlink(version, root.join("..next")).unwrap();
+                    fs::rename(root.join("..next"), root.join("..data")).unwrap();
+                    thread::sleep(Duration::from_millis(2));
+                }
+            }
+        });
+        let mut mixed = None;
+        for _ in 0..500 {
+            let Ok(Some(set)) = attempt(&files) else {
+                continue;
+            };
+            let first = set.documents[0].bytes.clone();
+            if set.documents.iter().any(|it| it.bytes != first) {
+                mixed = Some(set);
+            }
+            read += 1;
+        }
+        done.store(true, Ordering::Relaxed);
+        assert!(mixed.is_none(), "{mixed:?}");
+    });
+    assert!(read > 0, "some readings come through");
+}
+
 /// The same, where the directories themselves are renamed, so that the path resolves to the same text.
 #[test]
 fn a_reading_is_never_a_mix_of_two_renamed_directories() {
