@@ -33,9 +33,10 @@ const FEATURES: [(&str, &[&str]); 6] = [
 ];
 
 /// The libraries of the workspace, and which of the others each may bring into a build.
-const SIBLINGS: [(&str, &[&str]); 5] = [
+const SIBLINGS: [(&str, &[&str]); 6] = [
     ("fader", &[]),
     ("fader-providers", &["fader"]),
+    ("fader-rollout", &["fader"]),
     ("fader-web", &["fader"]),
     ("fader-axum", &["fader", "fader-web"]),
     ("fader-actix", &["fader", "fader-web"]),

@@ -1,0 +1,77 @@
+//! What a guardrail says.
+
+use serde::{Deserialize, Serialize};
+
+/// What a guardrail says of the candidate.
+///
+/// The tests of this module answer `Safe`, `Regressed` or `Undecided`; the others are for whoever feeds them.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+#[non_exhaustive]
+pub enum Verdict {
+    /// The upper limit is below the margin: the candidate is shown to be no worse than it may be.
+    Safe,
+    /// The lower limit is above the margin: the candidate is shown to be worse than it may be. It stays.
+    Regressed,
+    /// The margin lies between the limits.
+    Undecided,
+    /// There is nothing to judge, or the counts can't be trusted. It holds a plan: it neither fails nor advances it.
+    NoData,
+    /// The source of the counts fails. It holds a plan: it neither fails nor advances it.
+    SourceError,
+    /// The guardrail has no meaning here, such as a relative one at 100 %. It neither holds nor advances a plan.
+    NotApplicable,
+}
+
+/// Between which limits a ratio or a rate lies, as far as the counts tell.
+///
+/// Both hold at any time, and however often one looks: the truth was *ever* below the lower limit with a probability of
+/// at most α, and above the upper one with at most 0.05. They stand on a ladder of multiples of stable's rate, or of
+/// the odds of an absolute limit, with steps of about 20 % near 1 and of 100 % far from it; the margin is one of its
+/// rungs. Where they contradict each other, since the truth changed during the run, the upper limit gives way.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Limits {
+    lower: f64,
+    upper: f64,
+}
+
+impl Limits {
+    /// Makes the limits from the highest value that is excluded from below, and the lowest that is from above.
+    pub(super) fn beyond(excluded_below: f64, excluded_above: f64) -> Self {
+        // The limits are what is left: the next number up, and the next one down.
+        let lower = if excluded_below > 0.0 {
+            excluded_below.next_up()
+        } else {
+            0.0
+        };
+        let upper = if excluded_above < f64::INFINITY {
+            excluded_above.next_down().max(lower)
+        } else {
+            f64::INFINITY
+        };
+        Self { lower, upper }
+    }
+
+    /// Returns the lowest value that is not excluded; 0 if none is.
+    #[must_use]
+    pub fn lower(self) -> f64 {
+        self.lower
+    }
+
+    /// Returns the highest value that is not excluded; of a ratio infinity, of a rate 1, if none is.
+    #[must_use]
+    pub fn upper(self) -> f64 {
+        self.upper
+    }
+
+    /// Says on which side of the margin they are.
+    pub(super) fn verdict(self, margin: f64) -> Verdict {
+        if self.lower > margin {
+            Verdict::Regressed
+        } else if self.upper < margin {
+            Verdict::Safe
+        } else {
+            Verdict::Undecided
+        }
+    }
+}
