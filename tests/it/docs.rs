@@ -65,3 +65,40 @@ fn overlays_of_gray_routing_find_their_flags() {
         );
     }
 }
+
+/// Tests that a page names by their path, such as `provider_file::a_deleted_file_…`.
+#[test]
+fn tests_that_pages_name_are_there() {
+    let root = data::root().join("../..");
+    let mut sources = String::new();
+    let mut folders = vec![root.join("tests"), root.join("crates")];
+    while let Some(folder) = folders.pop() {
+        for entry in fs::read_dir(&folder).expect("a folder").flatten() {
+            let path = entry.path();
+            if path.is_dir() {
+                folders.push(path);
+            } else if path.extension().is_some_and(|extension| extension == "rs") {
+                sources.push_str(&fs::read_to_string(&path).expect("a source"));
+            }
+        }
+    }
+    for (page, least) in [("docs/PROVIDERS.md", 60), ("tests/README.md", 150)] {
+        let text = fs::read_to_string(root.join(page)).expect("a page");
+        let rows = text.lines().filter(|line| line.starts_with('|'));
+        let quoted = rows.flat_map(|row| row.split('`').skip(1).step_by(2));
+        let is_name = |name: &&str| {
+            let last = name.rsplit("::").next().unwrap_or_default();
+            let is_word = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '_';
+            last.matches('_').count() > 1 && name.replace("::", "").chars().all(is_word)
+        };
+        let names: Vec<&str> = quoted.filter(is_name).collect();
+        assert!(names.len() >= least, "{page} names {} tests", names.len());
+        for name in names {
+            let function = format!("fn {}(", name.rsplit("::").next().unwrap_or_default());
+            assert!(
+                sources.contains(&function),
+                "{page} names `{name}`, which is not there"
+            );
+        }
+    }
+}

@@ -15,6 +15,8 @@ use crate::provider_file::child;
 
 mod answers;
 mod cache;
+mod callbacks;
+mod cold_start;
 mod failures;
 mod layers;
 mod lists;
@@ -174,6 +176,45 @@ fn an_etag_is_echoed_to_the_letter() {
         }
         until("that it was confirmed", || is_at(&flags, 1));
     }
+}
+
+/// Sent back, it would be more than a server takes for a header.
+#[test]
+fn an_etag_that_is_too_long_is_ignored() {
+    let (short, long) = ("x".repeat(1024), "x".repeat(1025));
+    for (etag, echo) in [(short.clone(), short.as_str()), (long, "")] {
+        let server = Server::new(move |_| Answer::new("200 OK", &[("etag", &etag)], document(1)));
+        let _flags = polled(&server.url("/shop.json")).open().unwrap();
+        until("a few polls", || server.count() > 3);
+        for request in &server.requests()[1..] {
+            assert_eq!(request.header("if-none-match"), echo);
+        }
+    }
+}
+
+#[test]
+fn an_etag_that_the_server_refuses_is_left_out() {
+    let serve = |revision: u32| {
+        move |request: &Request| match request.header("if-none-match") {
+            "" => Answer::new("200 OK", &[("etag", "odd")], document(revision)),
+            _ => Answer::status("400 Bad Request"),
+        }
+    };
+    let server = Server::new(serve(1));
+    let flags = polled(&server.url("/shop.json")).open().unwrap();
+    let (_subscription, told) = record(&flags);
+    server.now(serve(2));
+    until("the next one", || is_at(&flags, 2));
+    assert_eq!(*told.lock().unwrap(), ["loaded 2"], "and no failure");
+
+    // What has nothing to do with the tag is not asked twice.
+    let asked = server.count();
+    server.now(|_| Answer::status("404 Not Found"));
+    until_error(&flags, "404");
+    let tagged = |request: &&Request| request.header("if-none-match").is_empty();
+    let requests = server.requests();
+    let last = requests[asked..].iter().filter(tagged).count();
+    assert!(last <= 1, "{last}, the poll under way at most");
 }
 
 #[test]
@@ -397,6 +438,34 @@ fn an_overlay_is_put_on_top_of_what_another_provider_delivers() {
     until("that it is lifted", on);
 }
 
+/// Both the document and its overlay from one script, told apart by the query.
+#[test]
+fn addresses_that_differ_in_the_query_are_two_sources() {
+    let server = Server::new(|request| match &*request.path {
+        "/get?what=flags" => Answer::json(document(1)),
+        _ => Answer::status("500 Internal Server Error"),
+    });
+    let flags = polled(&server.url("/get?what=flags"))
+        .stale_after(Duration::ZERO)
+        .open()
+        .unwrap();
+    failing(&server.url("/get?what=overlay"))
+        .as_overlay()
+        .follow(&flags)
+        .unwrap();
+    until_error(&flags, "500");
+    let status = flags.status();
+    let names: Vec<_> = status.sources().iter().map(|s| s.name()).collect();
+    let [first, second] = names[..] else {
+        panic!("{names:?}")
+    };
+    assert!(first != second, "{names:?}");
+    for name in names {
+        let tag = name.strip_prefix(&server.url("/get?…")).unwrap();
+        assert_eq!(tag.len(), 4);
+    }
+}
+
 #[test]
 fn what_is_fetched_once_can_be_loaded() {
     let server = Server::new(|request| match &*request.path {
@@ -405,7 +474,8 @@ fn what_is_fetched_once_can_be_loaded() {
     });
     let fetched = http(server.url("/shop.json?tenant=7")).fetch().unwrap();
     assert_eq!(fetched.document(), lists::DOCUMENT.as_bytes());
-    assert_eq!(fetched.source().name(), server.url("/shop.json"));
+    let name = fetched.source().name();
+    assert_eq!(name, server.url("/shop.json?…ceb4"));
     assert!(!format!("{fetched:?}").contains("tenant"));
     let (flags, source) = (Flags::builder().build(), fetched.source().clone());
     flags.load(fetched, &source).unwrap();

@@ -7,7 +7,7 @@ use flate2::write::GzEncoder;
 
 use super::*;
 
-fn gzip(bytes: &[u8]) -> Vec<u8> {
+pub fn gzip(bytes: &[u8]) -> Vec<u8> {
     let mut encoder = GzEncoder::new(Vec::new(), Compression::fast());
     encoder.write_all(bytes).unwrap();
     encoder.finish().unwrap()
@@ -206,4 +206,36 @@ fn the_limit_itself_is_taken() {
         .open()
         .unwrap();
     assert!(is_at(&flags, 1));
+}
+
+/// Nor does a log line get a second line, a colour or a megabyte by it.
+#[test]
+fn what_an_answer_says_is_told_escaped_and_cut() {
+    let long = "x".repeat(300_000);
+    let path = |path: &str| {
+        let document = lists::DOCUMENT.replace("lists/vip.txt", path);
+        Answer::json(document)
+    };
+    let named = |name: &str, value: &str| Answer::new("200 OK", &[(name, value)], document(2));
+    for (answer, expected) in [
+        (named("content-type", "a/\u{9b}31m"), "`a/\\u{9b}31m`"),
+        (named("content-encoding", "\u{9b}31m"), "`\\u{9b}31m`"),
+        (named("content-type", &long), "xxx…`, which is not"),
+        (named("content-encoding", &long), "xxx…`, which was not"),
+        (
+            path("a\\n2026 INFO \\u001b[31m"),
+            "list `a\\n2026 INFO \\u{1b}[",
+        ),
+        (path(&long), "xxx…`: the answer"),
+    ] {
+        let server = Server::new(move |request| match &*request.path {
+            "/shop.json" => answer.clone(),
+            _ => Answer::status("404 Not Found"),
+        });
+        let flags = failing(&server.url("/shop.json")).open().unwrap();
+        until_error(&flags, expected);
+        let error = error_of(&flags, "");
+        assert!(!error.contains(char::is_control), "{error:?}");
+        assert!(error.len() < 400, "{} bytes", error.len());
+    }
 }

@@ -75,7 +75,7 @@ fn a_restart_while_offline_starts_from_the_cache() {
     assert!(admits(&flags, "anna"), "its lists are in it");
     assert_eq!(flags.status().version(), "1");
     assert_eq!(flags.status().state(), State::Stale);
-    let error = error_of(&flags, "/shop.json");
+    let error = error_of(&flags, "");
     assert!(
         error.contains("has not been reached yet; what is live is from the cache, as it was at "),
         "{error}"
@@ -91,6 +91,8 @@ fn the_cache_comes_before_the_bootstrap_document() {
     let cached = Cached::new();
     let flags = cached.restart().bootstrap(document(900)).open().unwrap();
     assert_eq!(flags.status().version(), "1");
+    let why = error_of(&flags, "");
+    assert!(why.contains("what is live is from the cache"), "{why}");
     let error = cached.restart().bootstrap("{").open().unwrap_err();
     assert_eq!(
         error.kind(),
@@ -134,7 +136,9 @@ fn the_cache_is_its_owners_alone_and_holds_no_secret() {
     let header = content.lines().next().unwrap();
     let header: serde_json::Value = serde_json::from_str(header).unwrap();
     assert_eq!(header["format"], 1);
-    assert_eq!(header["url"], cached.url.split('?').next().unwrap());
+    let bare = cached.url.split('?').next().unwrap();
+    let url = header["url"].as_str().unwrap();
+    assert!(url.starts_with(bare), "{url}");
     assert_eq!(header["document"]["etag"], r#"W/"document""#);
     assert_eq!(header["document"]["bytes"], DOCUMENT.len());
     assert_eq!(header["lists"][0]["path"], "lists/vip.txt");
@@ -156,7 +160,10 @@ fn a_damaged_cache_is_ignored() {
         let told = cached.ignored();
         assert!(told.contains("is ignored: "), "{told}");
     }
-    for at in [1, body + 1, body + 60, whole.len() - 2] {
+    // A byte of the tag is what no length and no hash of a body tells of.
+    let text = String::from_utf8_lossy(&whole);
+    let tag = text.find("document\\\"").unwrap();
+    for at in [1, tag, body + 1, body + 80, whole.len() - 2] {
         let mut damaged = whole.clone();
         damaged[at] ^= 0x20;
         fs::write(cached.path(), &damaged).unwrap();

@@ -179,6 +179,30 @@ fn what_is_live_becomes_stale_between_two_tries() {
     assert_eq!(server.count(), asked);
 }
 
+/// Each answer comes in time, and the whole does not.
+#[test]
+fn what_is_live_becomes_stale_while_a_fetch_is_under_way() {
+    let server = Server::new(|request| match &*request.path {
+        "/shop.json" => Answer::json(lists::DOCUMENT),
+        _ => Answer::new("200 OK", &[], "anna\n"),
+    });
+    let flags = polled(&server.url("/shop.json"))
+        .stale_after(Duration::from_millis(500))
+        .open()
+        .unwrap();
+    let (_subscription, told) = record(&flags);
+    server.now(|request| match &*request.path {
+        "/shop.json" => Answer::json(lists::DOCUMENT),
+        _ => Answer::default().hang(),
+    });
+    until("that it is stale", || {
+        flags.status().state() == State::Stale
+    });
+    assert_eq!(server.left(), 0, "the fetch is under way");
+    assert_eq!(times(&told, "failed: timed-out"), 1);
+    until_error(&flags, "no whole answer yet, after 1s");
+}
+
 /// Shows that a server that asks for it is not asked again.
 fn is_left_alone(status: &'static str, after: &str) {
     let server = Server::new(|_| Answer::json(document(1)));

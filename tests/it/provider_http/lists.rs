@@ -114,6 +114,18 @@ fn a_list_that_could_have_been_cut_is_refused() {
     list_refused("it has neither a length nor chunks", |_| {
         Answer::head("200 OK", &[]).send("bo\n")
     });
+    // Such a body ends with the connection, whatever length is given beside.
+    for coding in ["identity", "gzip", "chunked, gzip", ""] {
+        list_refused("it has neither a length nor chunks", move |_| {
+            let headers = [("transfer-encoding", coding), ("content-length", "3")];
+            Answer::head("200 OK", &headers).send("bo\n")
+        });
+    }
+    // A member of several is a whole one to the decoder.
+    let gzip = answers::gzip(b"bo\n");
+    list_refused("it has neither a length nor chunks", move |_| {
+        Answer::head("200 OK", &[("content-encoding", "gzip")]).send(&gzip)
+    });
 }
 
 #[test]
@@ -153,6 +165,35 @@ fn a_list_at_another_origin_is_refused_and_nothing_is_sent_there() {
         assert_eq!(flags.status().state(), State::Failed);
     }
     assert_eq!(other.count(), 0);
+}
+
+#[test]
+fn a_list_with_a_user_in_its_path_is_refused_and_nothing_of_it_is_told() {
+    let server = Server::new(|_| Answer::json(document(1)));
+    let address = server.address;
+    for path in [
+        format!("http://bo:secret@{address}/vip.txt"),
+        format!("//secret@{address}/vip.txt"),
+        format!("/\\t/secret@{address}/vip.txt"),
+        "http://bo:secret@exa mple/vip.txt".to_owned(),
+    ] {
+        let document = DOCUMENT.replace("lists/vip.txt", &path);
+        server.now(move |_| Answer::json(&document));
+        let flags = failing(&server.url("/shop.json")).open().unwrap();
+        until_error(&flags, "list `…`: its path ");
+        let error = error_of(&flags, "");
+        assert!(!error.contains("secret"), "{error}");
+    }
+    let asked = server.requests();
+    assert!(asked.iter().all(|request| request.path == "/shop.json"));
+    // Without an address in it, that character is one like others.
+    let document = DOCUMENT.replace("vip.txt", "vip@2.txt");
+    server.now(move |request| match &*request.path {
+        "/shop.json" => Answer::json(&document),
+        _ => Answer::status("404 Not Found"),
+    });
+    let flags = failing(&server.url("/shop.json")).open().unwrap();
+    until_error(&flags, "list `lists/vip@2.txt`: the server answers");
 }
 
 /// A deploy that redirects into a folder for each version is never seen half done.

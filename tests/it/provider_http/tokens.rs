@@ -134,10 +134,60 @@ fn no_secret_is_shown() {
     let flags = settings().open().unwrap();
     until_error(&flags, "the server answers `403 Forbidden`");
     assert!(!format!("{:?}", flags.status()).contains("secret"));
-    assert_eq!(flags.status().sources()[0].name(), server.url("/shop.json"));
+    let status = flags.status();
+    let name = status.sources()[0].name();
+    assert!(name.starts_with(&server.url("/shop.json?…")), "{name}");
     let asked = &server.requests()[0];
     assert_eq!(
         asked.path, "/shop.json?key=secret",
         "but the server is asked with it"
     );
+}
+
+/// In a process of its own, where no other test has such threads.
+#[cfg(target_os = "linux")]
+#[test]
+fn an_authorization_that_hangs_is_a_failure_like_others() {
+    if child::place().is_none() {
+        let name = "an_authorization_that_hangs_is_a_failure_like_others";
+        let place = tempfile::tempdir().unwrap();
+        let child = child::again(module_path!(), name, &["env"], place.path());
+        return child::assert_passes(child);
+    }
+    let server = Server::new(|_| Answer::json(document(1)));
+    let (asked, hangs) = (Arc::new(AtomicUsize::new(0)), Arc::new(Mutex::new(())));
+    let (count, hang) = (Arc::clone(&asked), Arc::clone(&hangs));
+    let flags = polled(&server.url("/shop.json"))
+        .stale_after(Duration::from_millis(500))
+        .timeout(Duration::from_millis(300))
+        .authorization(move || {
+            count.fetch_add(1, Ordering::SeqCst);
+            drop(hang.lock().unwrap());
+            None
+        })
+        .open()
+        .unwrap();
+    let (_subscription, told) = record(&flags);
+    let held = hangs.lock().unwrap();
+    until("that it is stale", || {
+        flags.status().state() == State::Stale
+    });
+    until("a few tries", || times(&told, "failed: timed-out") > 2);
+    until_error(&flags, "`authorization` returned nothing within 300ms");
+    let before = asked.load(Ordering::SeqCst);
+    until("more tries", || times(&told, "failed: timed-out") > 4);
+    assert_eq!(
+        asked.load(Ordering::SeqCst),
+        before,
+        "one thread hangs, and not one for each try"
+    );
+    drop(held);
+    until("the recovery", || is_at(&flags, 1));
+
+    let _held = hangs.lock().unwrap();
+    until_error(&flags, "`authorization` returned nothing");
+    drop(flags);
+    until("the end of the thread", || {
+        child::threads("fader-http") == 0
+    });
 }

@@ -142,6 +142,8 @@ fn an_address_is_watched_as_a_file_is() {
     watch.expect("loaded", Some("2"), None);
     server.serve(BROKEN);
     watch.expect("refused", Some("2"), Some("unknown-variant"));
+    server.answer.lock().unwrap().replace_range(9..12, "503");
+    watch.expect("stale", Some("2"), Some("bad-answer"));
 }
 
 #[test]

@@ -35,7 +35,7 @@ use self::documents::Documents;
 use self::read::Files;
 pub(crate) use self::read::ReadError;
 use self::run::{Follower, Stop};
-use self::schedule::{Found, Schedule};
+use self::schedule::Schedule;
 use self::watch::Watch;
 
 /// How many hints may wait while a reading runs; further ones would say nothing new.
@@ -300,7 +300,7 @@ impl FileBuilder {
             (Overlay::Beside, Some(overlay)) => misplaced(overlay),
             _ => None,
         };
-        let mut schedule = Schedule::new(self.debounce, self.poll_every, Instant::now());
+        let schedule = Schedule::new(self.debounce, self.poll_every, Instant::now());
 
         let (hints, inbox) = mpsc::sync_channel(HINTS);
         let watch = if self.watch {
@@ -313,9 +313,7 @@ impl FileBuilder {
             None => follower.open(flags)?,
             Some(bootstrap) => {
                 bootstrap.check()?;
-                if follower.open_or_stand_in(flags, bootstrap)? == Found::Bad {
-                    schedule.looked(Found::Bad, Instant::now());
-                }
+                follower.open_or_stand_in(flags, bootstrap)?;
             }
         }
         // Only now, so that nothing stands before the line that says why it failed.

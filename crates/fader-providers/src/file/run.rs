@@ -142,16 +142,18 @@ impl Follower {
         &mut self,
         flags: &Flags,
         bootstrap: &Bootstrap,
-    ) -> Result<Found, ProviderError> {
+    ) -> Result<(), ProviderError> {
         if self.open(flags).is_ok() {
-            return Ok(Found::Good);
+            return Ok(());
         }
         let overlay = self.files.read_overlay();
         let overlay = overlay.map_err(|error| ProviderError::read(self.overlay.name(), error))?;
         self.load_overlay(flags, overlay)
             .map_err(ProviderError::refused)?;
         bootstrap.load(flags)?;
-        Ok(self.look(flags))
+        // It notes what is wrong.
+        self.look(flags);
+        Ok(())
     }
 
     /// Reads everything once and loads what is good of it.

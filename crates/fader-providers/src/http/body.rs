@@ -7,7 +7,7 @@ use std::io::{self, Write};
 
 use flate2::write::MultiGzDecoder;
 
-use super::error::FetchError;
+use super::error::{FetchError, told};
 
 /// Collects a body.
 #[derive(Debug)]
@@ -27,7 +27,7 @@ impl Body {
         match coding.to_ascii_lowercase().as_str() {
             "" | "identity" => Ok(Self::Plain(collected)),
             "gzip" | "x-gzip" => Ok(Self::Gzip(Box::new(MultiGzDecoder::new(collected)))),
-            other => Err(FetchError::Encoding(other.to_owned())),
+            other => Err(FetchError::Encoding(told(other))),
         }
     }
 

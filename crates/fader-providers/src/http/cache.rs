@@ -1,38 +1,37 @@
 //! The last good document and its lists, on disk, for a start while the server is down.
 //!
-//! One file: a line of JSON that says whose it is and what follows, then the bodies, one after the other. It is written
-//! as a whole or not at all, for its owner alone, and each body is told by its length and its SHA-256. Whatever is wrong
-//! with it, it is as if it were not there: the next good document writes it anew.
+//! One file: a line of JSON that says whose it is and what follows, a line with the SHA-256 of that one, then the bodies,
+//! one after the other. It is written as a whole or not at all, for its owner alone, and each body is told by its length
+//! and its SHA-256. Whatever is wrong with it, it is as if it were not there: the next good document writes it anew.
 //!
 //! The address's query may hold a secret, and yet tells one document from another. So the line has the address without
-//! it, for people, and a hash of all of it.
+//! it but for four digits of a hash, for people, and a hash of all of it.
 
 use std::fs::{self, File};
 use std::io::{self, BufRead, BufReader, Read};
 use std::path::{Path, PathBuf};
 use std::time::SystemTime;
 
-use reqwest::Url;
 use reqwest::header::HeaderValue;
-use ring::digest::{SHA256, digest};
 use serde::{Deserialize, Serialize};
 
 use super::client::Part;
+use super::error::told;
 use super::fetch::{List, Set};
-use super::settings::{Settings, name_of};
+use super::settings::{Settings, name_of, sha256};
 use crate::error::{ProviderError, reason_of};
 use crate::replace::{Access, replace};
 
 /// The form of the file. One of another form is ignored.
 const FORMAT: u32 = 1;
 
-/// How long the first line may be.
+/// How long each of the first two lines may be.
 const MAX_HEADER: u64 = 16 << 20;
 
 #[derive(Debug, Serialize, Deserialize)]
 struct Header {
     format: u32,
-    /// The address without its query, and the hash of all of it.
+    /// The address with four digits of a hash for its query, and the hash of all of it.
     url: String,
     address: String,
     /// When the document was fetched, as a date of HTTP.
@@ -45,7 +44,7 @@ struct Header {
 struct Entry {
     /// The list's path; empty for the document.
     path: String,
-    url: String,
+    found: String,
     etag: Option<String>,
     bytes: u64,
     sha256: String,
@@ -112,7 +111,8 @@ impl Cache {
         };
         let mut content = serde_json::to_vec(&header)
             .map_err(|error| ProviderError::write(&self.name, error.into()))?;
-        content.push(b'\n');
+        let hash = sha256(&content);
+        content.extend_from_slice(format!("\n{hash}\n").as_bytes());
         let lists = set.lists.iter().map(|list| &list.part);
         for part in std::iter::once(&set.document).chain(lists) {
             content.extend_from_slice(&part.bytes);
@@ -124,26 +124,29 @@ impl Cache {
 
 fn read(mut file: impl BufRead, settings: &Settings) -> Result<Cached, String> {
     let unread = |error: io::Error| reason_of(&error);
-    let mut line = Vec::new();
-    (&mut file)
-        .take(MAX_HEADER)
-        .read_until(b'\n', &mut line)
-        .map_err(unread)?;
-    let header: Header = serde_json::from_slice(&line)
-        .map_err(|error| format!("its first line is damaged: {error}"))?;
+    let mut line = || -> io::Result<Vec<u8>> {
+        let mut line = Vec::new();
+        let mut limited = (&mut file).take(MAX_HEADER);
+        limited.read_until(b'\n', &mut line)?;
+        line.pop_if(|last| *last == b'\n');
+        Ok(line)
+    };
+    let (first, hash) = (line().map_err(unread)?, line().map_err(unread)?);
+    if sha256(&first).as_bytes() != hash {
+        return Err("its first line is damaged".to_owned());
+    }
+    let header: Header = serde_json::from_slice(&first)
+        .map_err(|error| format!("its first line cannot be read: {error}"))?;
     if header.format != FORMAT {
         return Err(format!("it is of the form {}, not {FORMAT}", header.format));
     }
     if header.address != address(settings) {
-        return Err(format!(
-            "it is of another address, `{}`",
-            header.url.escape_debug()
-        ));
+        return Err(format!("it is of another address, `{}`", told(&header.url)));
     }
-    let document = part(&mut file, header.document, settings.max_bytes, settings)?.part;
+    let document = part(&mut file, header.document, settings.max_bytes)?.part;
     let lists = header.lists.into_iter();
     let lists = lists
-        .map(|entry| part(&mut file, entry, settings.max_list_bytes, settings))
+        .map(|entry| part(&mut file, entry, settings.max_list_bytes))
         .collect::<Result<_, _>>()?;
     if !file.fill_buf().map_err(unread)?.is_empty() {
         return Err("it has more in it than its first line says".to_owned());
@@ -155,21 +158,11 @@ fn read(mut file: impl BufRead, settings: &Settings) -> Result<Cached, String> {
     })
 }
 
-fn part(
-    file: &mut impl BufRead,
-    entry: Entry,
-    limit: u64,
-    settings: &Settings,
-) -> Result<List, String> {
+fn part(file: &mut impl BufRead, entry: Entry, limit: u64) -> Result<List, String> {
     if entry.bytes > limit {
         return Err(format!(
             "a part of it is larger than the limit of {limit} bytes"
         ));
-    }
-    let url =
-        Url::parse(&entry.url).map_err(|error| format!("a part of it has no address: {error}"))?;
-    if url.origin() != settings.url.origin() {
-        return Err("a part of it is of another origin".to_owned());
     }
     let mut bytes = Vec::new();
     file.take(entry.bytes)
@@ -182,7 +175,7 @@ fn part(
     Ok(List {
         path: entry.path,
         part: Part {
-            url,
+            found: entry.found,
             etag,
             bytes: bytes.into(),
         },
@@ -194,7 +187,7 @@ fn entry(path: &str, part: &Part) -> Entry {
     let etag = part.etag.as_ref().and_then(|etag| etag.to_str().ok());
     Entry {
         path: path.to_owned(),
-        url: part.url.to_string(),
+        found: part.found.clone(),
         etag: etag.map(ToOwned::to_owned),
         bytes: part.bytes.len() as u64,
         sha256: sha256(&part.bytes),
@@ -209,12 +202,4 @@ fn address(settings: &Settings) -> String {
         "document"
     };
     sha256(format!("{kind} {}", settings.url).as_bytes())
-}
-
-fn sha256(bytes: &[u8]) -> String {
-    let hash = digest(&SHA256, bytes);
-    hash.as_ref()
-        .iter()
-        .map(|byte| format!("{byte:02x}"))
-        .collect()
 }

@@ -1,9 +1,8 @@
 //! One request and its answer: what is sent, what is followed, and what counts as an answer at all.
 
 use std::io;
-use std::panic::{self, AssertUnwindSafe};
 use std::sync::Arc;
-use std::time::{Duration, SystemTime};
+use std::time::{Duration, Instant, SystemTime};
 
 use reqwest::header::{
     ACCEPT, ACCEPT_ENCODING, AUTHORIZATION, CACHE_CONTROL, CONTENT_ENCODING, CONTENT_LENGTH,
@@ -15,13 +14,17 @@ use reqwest::{Response, StatusCode, Url};
 use rustls::crypto::ring;
 use rustls::pki_types::CertificateDer;
 use rustls::{ClientConfig, RootCertStore};
+use tokio::task::{JoinHandle, spawn_blocking};
 
 use super::body::Body;
-use super::error::{FetchError, Redirect};
-use super::settings::Settings;
+use super::error::{FetchError, Redirect, told};
+use super::settings::{Settings, sha256};
 
 /// How many redirects are followed, all within one origin.
 const MAX_REDIRECTS: usize = 5;
+
+/// How long a tag may be. A longer one is no tag: sent back, it would be more than a server takes for a header.
+const MAX_TAG: usize = 1024;
 
 /// What is asked for, as far as it makes a difference to what is taken.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -32,29 +35,42 @@ pub(super) enum What {
 
 /// What came of a request.
 #[derive(Debug)]
-pub(super) enum Answer {
-    /// It is as it was when it had the tag that was sent.
-    Unchanged { url: Url },
-    /// It is this.
-    Content(Part),
+pub(super) struct Answer {
+    /// Where it was found, after redirects.
+    pub(super) url: Url,
+    pub(super) part: Part,
+    /// Whether it was sent, and is not what was held.
+    pub(super) changed: bool,
 }
 
 /// What lies at an address: a document, or a list.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug)]
 pub(super) struct Part {
-    /// Where it was found, after redirects.
-    pub(super) url: Url,
+    /// The hash of where it was found, after redirects: a tag says nothing of what lies at another address. That one may
+    /// have a secret in its query, and this is kept on disk.
+    pub(super) found: String,
     /// Its tag, to be sent back to the letter: what a weak one or one that a proxy has changed means is the server's
     /// business.
     pub(super) etag: Option<HeaderValue>,
     pub(super) bytes: Arc<[u8]>,
 }
 
+/// The same at another address is the same.
+impl PartialEq for Part {
+    fn eq(&self, other: &Self) -> bool {
+        self.etag == other.etag && self.bytes == other.bytes
+    }
+}
+
+impl Eq for Part {}
+
 /// Asks one origin.
 #[derive(Debug)]
 pub(super) struct Client {
     client: reqwest::Client,
     settings: Arc<Settings>,
+    /// `authorization`, which is asked and has not returned yet.
+    asked: Option<JoinHandle<Option<String>>>,
 }
 
 impl Client {
@@ -86,32 +102,54 @@ impl Client {
             .user_agent(concat!("fader/", env!("CARGO_PKG_VERSION")))
             .default_headers(settings.headers.clone())
             .connect_timeout(settings.connect_timeout)
-            .timeout(settings.timeout)
             .build()
             .map_err(|error| FetchError::Client(error.without_url().to_string()))?;
-        Ok(Self { client, settings })
+        Ok(Self {
+            client,
+            settings,
+            asked: None,
+        })
     }
 
-    /// Gets what lies at an address, unless it still has the given tag.
+    /// Gets what lies at an address, unless it is still what is held.
     pub(super) async fn get(
-        &self,
+        &mut self,
         url: &Url,
         what: What,
-        etag: Option<&HeaderValue>,
+        held: Option<&Part>,
     ) -> Result<Answer, FetchError> {
+        let etag = held.and_then(|part| part.etag.as_ref());
         let mut response = self.ask(url, what, etag, false).await?;
-        if response.status() == StatusCode::NOT_MODIFIED && etag.is_none() {
-            // Somebody on the way answers for what others have.
-            response = self.ask(url, what, None, true).await?;
+        let mut found = sha256(response.url().as_str().as_bytes());
+        if response.status() == StatusCode::NOT_MODIFIED
+            && let Some(held) = held.filter(|held| held.etag.is_some() && held.found == found)
+        {
+            return Ok(Answer {
+                url: response.url().clone(),
+                part: held.clone(),
+                changed: false,
+            });
         }
-        let found = response.url().clone();
+        // A 304 is one of what lies elsewhere, or somebody on the way answers for what others have.
+        if response.status() == StatusCode::NOT_MODIFIED
+            || etag.is_some() && may_refuse_tag(response.status())
+        {
+            response = self.ask(url, what, None, true).await?;
+            found = sha256(response.url().as_str().as_bytes());
+        }
+        let url = response.url().clone();
+        let etag = response.headers().get(ETAG);
+        let etag = etag.filter(|etag| etag.len() <= MAX_TAG).cloned();
         match response.status() {
-            StatusCode::OK => Ok(Answer::Content(Part {
-                etag: response.headers().get(ETAG).cloned(),
-                bytes: self.body(response, what).await?.into(),
-                url: found,
-            })),
-            StatusCode::NOT_MODIFIED if etag.is_some() => Ok(Answer::Unchanged { url: found }),
+            StatusCode::OK => Ok(Answer {
+                part: Part {
+                    found,
+                    etag,
+                    bytes: self.body(response, what).await?.into(),
+                },
+                url,
+                changed: true,
+            }),
             StatusCode::NOT_MODIFIED => Err(FetchError::UnmodifiedNothing),
             status => Err(FetchError::Status {
                 status,
@@ -122,7 +160,7 @@ impl Client {
 
     /// Sends a request, and once more with a new token where the first one is refused.
     async fn ask(
-        &self,
+        &mut self,
         url: &Url,
         what: What,
         etag: Option<&HeaderValue>,
@@ -136,7 +174,7 @@ impl Client {
     }
 
     async fn send(
-        &self,
+        &mut self,
         url: &Url,
         what: What,
         etag: Option<&HeaderValue>,
@@ -146,9 +184,13 @@ impl Client {
             What::Document => "application/json, */*;q=0.5",
             What::List => "text/plain, */*;q=0.5",
         };
+        let begun = Instant::now();
+        let token = self.token().await?;
+        let left = self.settings.timeout.saturating_sub(begun.elapsed());
         let mut request = self
             .client
             .get(url.clone())
+            .timeout(left)
             .header(ACCEPT, accept)
             .header(ACCEPT_ENCODING, "gzip");
         if let Some(etag) = etag {
@@ -157,19 +199,29 @@ impl Client {
         if anew {
             request = request.header(CACHE_CONTROL, "no-cache");
         }
-        if let Some(token) = self.token()? {
+        if let Some(token) = token {
             request = request.header(AUTHORIZATION, token);
         }
         request.send().await.map_err(|error| self.error(&error))
     }
 
-    fn token(&self) -> Result<Option<HeaderValue>, FetchError> {
+    /// Asks for a token, on a thread where it may block.
+    async fn token(&mut self) -> Result<Option<HeaderValue>, FetchError> {
         let Some(ask) = &self.settings.authorization else {
             return Ok(None);
         };
+        // One that hangs is waited for again, and not joined by another at each try.
+        let asked = self.asked.get_or_insert_with(|| {
+            let ask = Arc::clone(ask);
+            spawn_blocking(move || ask())
+        });
+        let limit = self.settings.timeout;
+        let token = tokio::time::timeout(limit, asked)
+            .await
+            .map_err(|_| FetchError::AuthorizationHangs(limit))?;
+        self.asked = None;
         // A panic has been reported, and must not end the following.
-        let token = panic::catch_unwind(AssertUnwindSafe(|| ask()))
-            .map_err(|_| FetchError::Authorization("panicked"))?;
+        let token = token.map_err(|_| FetchError::Authorization("panicked"))?;
         let value = token.map(HeaderValue::try_from).transpose();
         let mut value =
             value.map_err(|_| FetchError::Authorization("returned what can stand in no header"))?;
@@ -183,17 +235,15 @@ impl Client {
         let headers = response.headers();
         self.check_type(&text(headers, &CONTENT_TYPE), what)?;
         // A document that was cut is no document, but a list that was cut is a list.
-        let framed =
-            headers.contains_key(CONTENT_LENGTH) || headers.contains_key(TRANSFER_ENCODING);
+        if what == What::List && !is_framed(headers) {
+            return Err(FetchError::NoLength);
+        }
         let coding = text(headers, &CONTENT_ENCODING);
         let limit = match what {
             What::Document => self.settings.max_bytes,
             What::List => self.settings.max_list_bytes,
         };
         let mut body = Body::new(&coding, limit)?;
-        if what == What::List && !framed && matches!(body, Body::Plain(_)) {
-            return Err(FetchError::NoLength);
-        }
         let whole = matches!(body, Body::Plain(_));
         if whole
             && response
@@ -225,12 +275,37 @@ impl Client {
         if taken {
             Ok(())
         } else {
-            Err(FetchError::ContentType(essence))
+            Err(FetchError::ContentType(told(&essence)))
         }
     }
 
     fn error(&self, error: &reqwest::Error) -> FetchError {
         FetchError::of(error, self.settings.connect_timeout, self.settings.timeout)
+    }
+}
+
+/// Tells whether a server may mean the tag by refusing a request, and not the request itself.
+fn may_refuse_tag(status: StatusCode) -> bool {
+    status.is_client_error()
+        && !matches!(
+            status,
+            StatusCode::UNAUTHORIZED
+                | StatusCode::FORBIDDEN
+                | StatusCode::NOT_FOUND
+                | StatusCode::REQUEST_TIMEOUT
+                | StatusCode::GONE
+                | StatusCode::TOO_MANY_REQUESTS
+        )
+}
+
+/// Tells whether the end of a body shows in the body, and not only in the end of its connection (RFC 9112, section 6.3).
+fn is_framed(headers: &HeaderMap) -> bool {
+    match headers.get_all(TRANSFER_ENCODING).iter().next_back() {
+        Some(codings) => codings.to_str().is_ok_and(|codings| {
+            let last = codings.rsplit(',').next().unwrap_or_default();
+            last.trim().eq_ignore_ascii_case("chunked")
+        }),
+        None => headers.contains_key(CONTENT_LENGTH),
     }
 }
 

@@ -19,7 +19,7 @@ pub struct HttpContents {
 }
 
 impl HttpContents {
-    /// Returns the source: its address without the query, and how it is taken.
+    /// Returns the source: its address with a hash in place of the query, and how it is taken.
     #[must_use]
     pub fn source(&self) -> &Source {
         &self.source

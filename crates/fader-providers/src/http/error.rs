@@ -51,13 +51,19 @@ pub(crate) enum FetchError {
     ListElsewhere(String),
     #[error("its path is no address: {0}")]
     ListPath(String),
+    #[error("its path has a user or a password in it")]
+    ListUser,
+    #[error("no whole answer yet, after {0:?}")]
+    UnderWay(Duration),
     #[error("`authorization` {0}")]
     Authorization(&'static str),
+    #[error("`authorization` returned nothing within {0:?}")]
+    AuthorizationHangs(Duration),
     #[error("no trusted root certificate is found on this machine; `root_certificate` adds one")]
     NoRoots,
     #[error("no client can be made: {0}")]
     Client(String),
-    #[error("list `{}`: {source}", without_query(path))]
+    #[error("list `{path}`: {source}")]
     List { path: String, source: Box<Self> },
 }
 
@@ -65,7 +71,10 @@ impl FetchError {
     pub(crate) fn kind(&self) -> ErrorKind {
         match self {
             Self::Unreachable(_) | Self::NoRoots | Self::Client(_) => ErrorKind::Unreachable,
-            Self::NoConnection(_) | Self::TimedOut(_) => ErrorKind::TimedOut,
+            Self::NoConnection(_)
+            | Self::TimedOut(_)
+            | Self::UnderWay(_)
+            | Self::AuthorizationHangs(_) => ErrorKind::TimedOut,
             Self::Status { status, .. } => match *status {
                 StatusCode::NOT_FOUND | StatusCode::GONE => ErrorKind::NotFound,
                 StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN => ErrorKind::Denied,
@@ -81,7 +90,8 @@ impl FetchError {
             | Self::Encoding(_)
             | Self::NoLength
             | Self::ListElsewhere(_)
-            | Self::ListPath(_) => ErrorKind::BadAnswer,
+            | Self::ListPath(_)
+            | Self::ListUser => ErrorKind::BadAnswer,
             Self::Emptied => ErrorKind::Changing,
             Self::List { source, .. } => source.kind(),
         }
@@ -92,6 +102,8 @@ impl FetchError {
             Self::Unreachable(_)
             | Self::NoConnection(_)
             | Self::TimedOut(_)
+            | Self::UnderWay(_)
+            | Self::AuthorizationHangs(_)
             | Self::Cut(_)
             | Self::Emptied => true,
             Self::Status { status, .. } => {
@@ -119,7 +131,7 @@ impl FetchError {
     pub(super) fn of(error: &reqwest::Error, connect_timeout: Duration, timeout: Duration) -> Self {
         if let Some(refused) = innermost::<Redirect>(error) {
             return match refused {
-                Redirect::OtherOrigin(origin) => Self::OtherOrigin(origin.clone()),
+                Redirect::OtherOrigin(origin) => Self::OtherOrigin(told(origin)),
                 Redirect::TooMany(most) => Self::TooManyRedirects(*most),
             };
         }
@@ -134,9 +146,17 @@ impl FetchError {
     }
 }
 
-/// Names a list by its path, whose query may hold a secret.
-fn without_query(path: &str) -> &str {
-    path.split(['?', '#']).next().unwrap_or_default()
+/// Words what a server or a document says: in one line without control characters, and not all of a long text.
+pub(super) fn told(text: &str) -> String {
+    let mut told: String = text
+        .chars()
+        .take(100)
+        .flat_map(char::escape_debug)
+        .collect();
+    if text.chars().nth(100).is_some() {
+        told.push('…');
+    }
+    told
 }
 
 /// Why a redirect is not followed.

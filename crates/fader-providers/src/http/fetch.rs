@@ -9,8 +9,8 @@ use std::sync::Arc;
 use reqwest::Url;
 
 use super::client::{Answer, Client, Part, What};
-use super::error::FetchError;
-use super::settings::{Settings, bare};
+use super::error::{FetchError, told};
+use super::settings::{Settings, bare, has_user};
 
 /// A document and its lists, as they were fetched or read from the cache.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -58,9 +58,8 @@ impl Fetcher {
             none => none.insert(Client::new(Arc::clone(&self.settings))?),
         };
         let held = hand.map(|set| &set.document);
-        let (mut document, mut changed) =
-            get(client, &self.settings.url, What::Document, held).await?;
-        document.url = bare(document.url);
+        let found = client.get(&self.settings.url, What::Document, held).await?;
+        let (document, mut changed, base) = (found.part, found.changed, bare(found.url));
 
         let mut lists = Vec::new();
         let paths = if self.settings.overlay {
@@ -70,14 +69,15 @@ impl Fetcher {
         };
         for path in paths {
             let held = hand.and_then(|set| set.lists.iter().find(|list| list.path == path));
-            let (part, list_changed) =
-                list(client, &document.url, &path, held)
-                    .await
-                    .map_err(|error| FetchError::List {
-                        path: path.clone(),
-                        source: Box::new(error),
-                    })?;
-            changed |= list_changed;
+            let url = address(&base, &path);
+            let name = name(&path, url.as_ref().ok());
+            let found = list(client, url, held).await;
+            let found = found.map_err(|error| FetchError::List {
+                path: name,
+                source: Box::new(error),
+            })?;
+            changed |= found.changed;
+            let part = found.part;
             lists.push(List { path, part });
         }
         Ok(if changed {
@@ -88,49 +88,38 @@ impl Fetcher {
     }
 }
 
-async fn list(
-    client: &Client,
-    document: &Url,
-    path: &str,
-    held: Option<&List>,
-) -> Result<(Part, bool), FetchError> {
+/// Returns where a list lies.
+fn address(document: &Url, path: &str) -> Result<Url, FetchError> {
     let url = document
         .join(path)
         .map_err(|error| FetchError::ListPath(error.to_string()))?;
+    if has_user(&url) {
+        return Err(FetchError::ListUser);
+    }
     if url.origin() != document.origin() {
-        return Err(FetchError::ListElsewhere(
-            url.origin().ascii_serialization(),
-        ));
+        let origin = url.origin().ascii_serialization();
+        return Err(FetchError::ListElsewhere(told(&origin)));
     }
-    let held = held.map(|list| &list.part);
-    // A tag says nothing of what lies at another address, where a redirect leads to another version.
-    let same = held.filter(|part| part.url == url);
-    let (mut part, changed) = get(client, &url, What::List, same).await?;
-    if part.bytes.is_empty() && held.is_some_and(|held| !held.bytes.is_empty()) {
-        return Err(FetchError::Emptied);
-    }
-    part.url = url;
-    Ok((part, changed))
+    Ok(url)
 }
 
-/// Gets a part, and tells whether it is another than what is held.
-async fn get(
-    client: &Client,
-    url: &Url,
-    what: What,
-    held: Option<&Part>,
-) -> Result<(Part, bool), FetchError> {
-    let etag = held.and_then(|part| part.etag.as_ref());
-    match (client.get(url, what, etag).await?, held) {
-        (Answer::Content(part), _) => Ok((part, true)),
-        (Answer::Unchanged { url }, Some(held)) => {
-            let part = Part {
-                url,
-                ..held.clone()
-            };
-            Ok((part, false))
-        }
-        // INVARIANT: without something held no tag was sent, and the client takes that for an error already.
-        (Answer::Unchanged { .. }, None) => Err(FetchError::UnmodifiedNothing),
+/// Names a list by its path, without what may be a secret: the query, and a user.
+fn name(path: &str, url: Option<&Url>) -> String {
+    if url.is_none() && path.contains('@') {
+        return "…".to_owned();
     }
+    told(path.split(['?', '#']).next().unwrap_or_default())
+}
+
+async fn list(
+    client: &mut Client,
+    url: Result<Url, FetchError>,
+    held: Option<&List>,
+) -> Result<Answer, FetchError> {
+    let held = held.map(|list| &list.part);
+    let found = client.get(&url?, What::List, held).await?;
+    if found.part.bytes.is_empty() && held.is_some_and(|held| !held.bytes.is_empty()) {
+        return Err(FetchError::Emptied);
+    }
+    Ok(found)
 }

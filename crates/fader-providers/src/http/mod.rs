@@ -79,7 +79,11 @@ pub fn http(url: impl Into<String>) -> HttpBuilder {
 ///
 /// The document, and the list files that it names: each from its path relative to where the document was found, on the
 /// same origin. Each is asked for by the tag (`ETag`) that it had when it was last taken, so that a poll of what has not
-/// changed costs a few short answers. What was taken last is kept in memory for that, beside the compiled form.
+/// changed costs a few short answers. What was taken last is kept in memory for that, beside the compiled form. A tag
+/// counts at the address where it was found, after redirects, and one above 1 KiB is none.
+///
+/// The source is named by its address. A query may hold a secret, and stands there as the first four digits of its
+/// SHA-256: `https://flags.example.com/get?…3f2a`.
 ///
 /// At most five redirects are followed, all within the origin (scheme, host and port) that was configured, so that
 /// no credential leaves it. No proxy is used, whatever the environment says. An address that redirects into a folder
@@ -104,7 +108,8 @@ pub fn http(url: impl Into<String>) -> HttpBuilder {
 /// flags. A list that can't be fetched refuses the whole; so does one that *became* empty, which is how one looks while it
 /// is being written: a list that is meant to be empty holds a comment line.
 ///
-/// A list needs an answer with a length or in chunks: half a list would be taken for a whole one.
+/// A list needs an answer with a length or in chunks: half a list would be taken for a whole one. No user may be in its
+/// path.
 ///
 /// # At the start
 ///
@@ -158,8 +163,8 @@ impl HttpBuilder {
     /// is asked.
     ///
     /// It is written as a whole, readable by its owner alone, and ignored with a [warning](Self::on_warning) where it is
-    /// damaged or of another address. No header and no query of the address is in it; the
-    /// paths of lists are, as the document has them.
+    /// damaged or of another address. No header and no query of the address is in it, but for hashes; the paths of lists
+    /// are, as the document has them.
     pub fn cache(mut self, path: impl Into<PathBuf>) -> Self {
         self.cache = Some(path.into());
         self
@@ -174,8 +179,12 @@ impl HttpBuilder {
         self
     }
 
-    /// Sets who is asked for the header `authorization`, at each request, on the thread that fetches; `None` sends none.
-    /// Where the server answers 401, it is asked once more and the request repeated once.
+    /// Sets who is asked for the header `authorization`, at each request; `None` sends none. Where the server answers 401,
+    /// it is asked once more and the request repeated once.
+    ///
+    /// It runs on a thread where it may block, within the [`timeout`](Self::timeout) of the request. One that takes longer
+    /// is a failure like others; it is waited for again at the next try, and not asked a second time meanwhile. A thread
+    /// can't be ended from outside: where it never returns, its own stays after the last handle is dropped.
     pub fn authorization(
         mut self,
         ask: impl Fn() -> Option<String> + Send + Sync + 'static,
@@ -218,7 +227,8 @@ impl HttpBuilder {
 
     /// Sets how long the server may fail before what is live counts as stale, by default 5 min: as long as the longest
     /// pause between two tries, so that a server that is deployed, or a network that is cut for a minute, wakes nobody.
-    /// The failures themselves are told at once.
+    /// The failures themselves are told at once. It counts from the last answer, also while a fetch is under way for longer
+    /// than one request may take.
     pub fn stale_after(mut self, patience: Duration) -> Self {
         self.stale_after = patience;
         self
@@ -230,7 +240,8 @@ impl HttpBuilder {
         self
     }
 
-    /// Limits how long a request may take until the whole answer is there, by default 10 s. Each list has as long.
+    /// Limits how long a request may take until the whole answer is there, by default 10 s. Each list has as long, and
+    /// asking for the [`authorization`](Self::authorization) is part of it.
     pub fn timeout(mut self, limit: Duration) -> Self {
         self.timeout = limit;
         self
@@ -332,7 +343,6 @@ impl HttpBuilder {
         let wait_ready = self.wait_ready;
 
         let mut follower = Follower {
-            fetcher: Fetcher::new(Arc::clone(&settings)),
             settings,
             source,
             schedule: Schedule::new(self.poll_every, self.initial_spread),
@@ -360,7 +370,7 @@ impl HttpBuilder {
         let weak = flags.downgrade();
         thread::Builder::new()
             .name("fader-http".to_owned())
-            .spawn(move || run::run(follower, weak, stop, tell))
+            .spawn(move || run::run(follower, weak, stop, &tell))
             .map_err(|error| ProviderError::thread(&name, error))?;
         if let Ok(Told::Started(Err(error))) = told.recv() {
             return Err(ProviderError::thread(&name, error));

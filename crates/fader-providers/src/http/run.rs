@@ -1,12 +1,20 @@
 //! The thread that follows an address, and what it does with what it fetches.
+//!
+//! Only pauses and fetches run in the runtime. What was fetched is taken outside of it, between two of them: whoever is
+//! told of it may use a runtime of their own, which is refused within another.
 
+use std::future::{self, Future, poll_fn};
 use std::panic::{self, AssertUnwindSafe};
+use std::pin::{Pin, pin};
 use std::sync::Arc;
 use std::sync::mpsc::SyncSender;
+use std::task::Poll;
 use std::time::{Duration, Instant};
 
 use fader::{CompileError, Flags, Source, WeakFlags};
+use tokio::runtime::Runtime;
 use tokio::sync::oneshot;
+use tokio::time::{sleep, sleep_until};
 
 use super::cache::Cache;
 use super::client::runtime;
@@ -17,6 +25,9 @@ use super::schedule::{Found, Schedule};
 use super::settings::Settings;
 use crate::bootstrap::Bootstrap;
 use crate::error::ProviderError;
+
+/// What comes within this is never slow, however little patience is asked for.
+const BRISK: Duration = Duration::from_secs(1);
 
 /// What the thread tells whoever waits for it.
 #[derive(Debug)]
@@ -29,10 +40,10 @@ pub(super) enum Told {
 
 /// Follows until `stop` is dropped, which hangs on the `Flags`.
 pub(super) fn run(
-    follower: Follower,
+    mut follower: Follower,
     flags: WeakFlags,
     stop: oneshot::Receiver<()>,
-    told: SyncSender<Told>,
+    told: &SyncSender<Told>,
 ) {
     let runtime = match runtime() {
         Ok(runtime) => runtime,
@@ -42,18 +53,66 @@ pub(super) fn run(
         }
     };
     let _ = told.send(Told::Started(Ok(())));
-    runtime.spawn(follower.follow(flags, told));
-    // It ends with an error, as the sender is dropped and never sends. A fetch under way is dropped with its runtime.
-    let _ = runtime.block_on(stop);
-    // Looking a name up can't be broken off; nobody waits for it.
-    runtime.shutdown_background();
+    let mut scope = Scope {
+        runtime,
+        flags,
+        stop,
+    };
+    follower.follow(&mut scope, told);
+    // Looking a name up or asking for a token can't be broken off; nobody waits for it.
+    scope.runtime.shutdown_background();
+}
+
+/// Where a follower runs, and until when.
+struct Scope {
+    runtime: Runtime,
+    flags: WeakFlags,
+    stop: oneshot::Receiver<()>,
+}
+
+/// What comes first.
+enum First<T> {
+    /// The last handle is gone.
+    Stop,
+    Done(T),
+    /// What is live ceases to count as fresh.
+    Stale,
+}
+
+impl Scope {
+    /// Lets something run until one of these comes. It can go on after that.
+    fn first<T>(
+        &mut self,
+        mut work: Pin<&mut impl Future<Output = T>>,
+        stale: Option<Instant>,
+    ) -> First<T> {
+        let stop = &mut self.stop;
+        self.runtime.block_on(async move {
+            let mut stale = pin!(async {
+                match stale {
+                    Some(moment) => sleep_until(moment.into()).await,
+                    None => future::pending().await,
+                }
+            });
+            poll_fn(|context| {
+                // It ends with an error, as the sender is dropped and never sends.
+                if Pin::new(&mut *stop).poll(context).is_ready() {
+                    return Poll::Ready(First::Stop);
+                }
+                if let Poll::Ready(done) = work.as_mut().poll(context) {
+                    return Poll::Ready(First::Done(done));
+                }
+                stale.as_mut().poll(context).map(|()| First::Stale)
+            })
+            .await
+        })
+    }
 }
 
 /// Fetches an address and loads what it finds.
 pub(super) struct Follower {
     pub(super) settings: Arc<Settings>,
     pub(super) source: Source,
-    pub(super) fetcher: Fetcher,
     pub(super) schedule: Schedule,
     pub(super) cache: Option<Cache>,
     pub(super) stale_after: Duration,
@@ -109,18 +168,17 @@ impl Follower {
     }
 
     /// Fetches whenever it is due, one fetch at a time.
-    async fn follow(mut self, flags: WeakFlags, told: SyncSender<Told>) {
+    fn follow(&mut self, scope: &mut Scope, told: &SyncSender<Told>) -> Option<()> {
+        let mut fetcher = Fetcher::new(Arc::clone(&self.settings));
         let mut pause = self.schedule.first(self.live, fastrand::f64());
         loop {
-            self.wait(pause, &flags).await;
-            let fetched = self.fetcher.fetch(self.hand.as_ref()).await;
-            let Some(flags) = flags.upgrade() else {
-                return;
-            };
+            self.until(scope, None, async { sleep(pause).await })?;
+            let hand = self.hand.clone();
+            let fetch = fetcher.fetch(hand.as_ref());
+            let fetched = self.until(scope, Some(Instant::now()), fetch)?;
+            let flags = scope.flags.upgrade()?;
             flags.reclaim();
-            // A subscriber runs on this thread. Its panic has been reported, and must not end the following.
-            let taken = AssertUnwindSafe(|| self.take(&flags, fetched));
-            let found = panic::catch_unwind(taken).unwrap_or(Found::Failure);
+            let found = guarded(|| self.take(&flags, fetched)).unwrap_or(Found::Failure);
             if self.live {
                 // Where it is full, or nobody hears, nobody waits.
                 let _ = told.try_send(Told::Ready);
@@ -129,19 +187,44 @@ impl Follower {
         }
     }
 
-    /// Sleeps, and says meanwhile when what is live ceases to count as fresh.
-    async fn wait(&mut self, pause: Duration, flags: &WeakFlags) {
-        let due = Instant::now() + pause;
-        if let (Some(until), Some(trouble)) = (self.fresh_until, &self.trouble)
-            && until < due
-        {
-            tokio::time::sleep(until.saturating_duration_since(Instant::now())).await;
-            self.fresh_until = None;
-            if let Some(flags) = flags.upgrade() {
-                fail(&flags, &self.source, trouble, false);
+    /// Waits for a pause or a fetch, and says meanwhile when what is live ceases to count as fresh. `None`: the last
+    /// handle is gone, and what was waited for is dropped.
+    fn until<T>(
+        &mut self,
+        scope: &mut Scope,
+        begun: Option<Instant>,
+        work: impl Future<Output = T>,
+    ) -> Option<T> {
+        let mut work = pin!(work);
+        loop {
+            match scope.first(work.as_mut(), self.stale_at(begun)) {
+                First::Stop => return None,
+                First::Done(done) => return Some(done),
+                First::Stale => {
+                    let slow = FetchError::UnderWay(self.slow());
+                    let trouble = self.trouble.as_ref().unwrap_or(&slow);
+                    let flags = scope.flags.upgrade()?;
+                    guarded(|| fail(&flags, &self.source, trouble, false));
+                    self.fresh_until = None;
+                }
             }
         }
-        tokio::time::sleep(due.saturating_duration_since(Instant::now())).await;
+    }
+
+    /// Returns when what is live ceases to count as fresh. While nothing is wrong, only a fetch that takes long makes it
+    /// so: polls may be further apart.
+    fn stale_at(&self, begun: Option<Instant>) -> Option<Instant> {
+        let until = self.fresh_until?;
+        match begun {
+            _ if self.trouble.is_some() => Some(until),
+            Some(begun) => Some(until.max(begun + self.slow())),
+            None => None,
+        }
+    }
+
+    /// Returns how long a fetch may take before it counts as one that goes wrong.
+    fn slow(&self) -> Duration {
+        self.settings.timeout.min(self.stale_after.max(BRISK))
     }
 
     /// Takes what was fetched, or says why there is nothing.
@@ -219,6 +302,11 @@ pub(super) fn load(
     }
 }
 
+/// Runs what subscribers run in. A panic of theirs has been reported, and must not end the following.
+fn guarded<T>(callback: impl FnOnce() -> T) -> Option<T> {
+    panic::catch_unwind(AssertUnwindSafe(callback)).ok()
+}
+
 fn fail(flags: &Flags, source: &Source, error: &FetchError, fresh: bool) {
     let line = format!("cannot fetch `{}`: {error}", source.name());
     let kind = error.kind().as_str();
@@ -242,7 +330,6 @@ mod tests {
         let settings = Arc::new(http("http://127.0.0.1:9/shop.json").settings().unwrap());
         let hour = Duration::from_secs(3600);
         let follower = Follower {
-            fetcher: Fetcher::new(Arc::clone(&settings)),
             settings,
             source: Source::new("example"),
             schedule: Schedule::new(hour, Duration::MAX),
@@ -260,7 +347,7 @@ mod tests {
         flags.attach(alive);
         let (tell, told) = mpsc::sync_channel(2);
         let weak = flags.downgrade();
-        let thread = thread::spawn(move || run(follower, weak, stop, tell));
+        let thread = thread::spawn(move || run(follower, weak, stop, &tell));
         assert!(matches!(told.recv().unwrap(), Told::Started(Ok(()))));
         thread::sleep(Duration::from_millis(50));
         assert!(!thread.is_finished());

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use reqwest::Url;
 use reqwest::header::{HeaderMap, HeaderName, HeaderValue};
+use ring::digest::{SHA256, digest};
 use rustls::RootCertStore;
 use rustls::pki_types::CertificateDer;
 use rustls::pki_types::pem::PemObject;
@@ -56,7 +57,7 @@ pub(super) fn url(written: &str) -> Result<Url, String> {
         Err(error) => return Err(format!("{} is no address: {error}", shown(written))),
     };
     let name = name_of(&url);
-    if !url.username().is_empty() || url.password().is_some() {
+    if has_user(&url) {
         return Err(format!(
             "the address `{name}` has a user or a password in it; use `authorization`, which keeps them out of sight"
         ));
@@ -69,9 +70,27 @@ pub(super) fn url(written: &str) -> Result<Url, String> {
     }
 }
 
-/// Names an address in messages: without what may be a secret.
+pub(super) fn has_user(url: &Url) -> bool {
+    !url.username().is_empty() || url.password().is_some()
+}
+
+/// Names an address in messages: without what may be a secret, and another one for another query.
 pub(super) fn name_of(url: &Url) -> String {
-    bare(url.clone()).to_string()
+    let mut name = bare(url.clone()).to_string();
+    if let Some(query) = url.query() {
+        name.push_str("?…");
+        name.extend(sha256(query.as_bytes()).chars().take(4));
+    }
+    name
+}
+
+/// Returns the SHA-256 of bytes, in hex.
+pub(super) fn sha256(bytes: &[u8]) -> String {
+    let hash = digest(&SHA256, bytes);
+    hash.as_ref()
+        .iter()
+        .map(|byte| format!("{byte:02x}"))
+        .collect()
 }
 
 /// Takes from an address what may be a secret.
