@@ -188,7 +188,7 @@ impl Figures {
         let [loaded, overlaid, refused, stale, recovered] = told
             .counters()
             .map(|counter| counter.load(Ordering::Relaxed));
-        println!("{loaded} loads, {overlaid} overlays alone, {refused} refusals");
+        println!("{loaded} loads, {overlaid} overlays, {refused} refusals");
         println!("{stale} times a source could not be read, {recovered} times one was good again");
         let Read {
             evaluations,
