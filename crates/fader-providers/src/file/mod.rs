@@ -419,9 +419,13 @@ struct Named {
 
 impl Named {
     fn new(written: &Path) -> Self {
-        // Without a slash at its end, to which nothing could be appended.
-        let written: PathBuf = written.components().collect();
         let name = written.display().to_string();
+        // Without a slash at its end, to which nothing could be appended.
+        let name = match name.trim_end_matches('/') {
+            "" => name,
+            trimmed => trimmed.to_owned(),
+        };
+        let written: PathBuf = written.components().collect();
         // It fails only for an empty path, or without a working directory: then reading fails, and says so.
         Self {
             name,
