@@ -28,7 +28,7 @@ const NEVER: Duration = Duration::from_secs(600);
 const SOON: Duration = Duration::from_millis(50);
 
 /// How long anything may take before a test gives up: far longer than it does.
-const PATIENCE: Duration = Duration::from_secs(60);
+pub(crate) const PATIENCE: Duration = Duration::from_secs(60);
 
 /// Waits for a condition.
 #[track_caller]
@@ -42,12 +42,12 @@ pub(crate) fn until(what: &str, condition: impl Fn() -> bool) {
 
 /// Waits until what was noticed so far has been answered, so that what comes next must be noticed by itself. Where the
 /// machine is too slow for that, a test shows less, and fails no more.
-fn calm() {
+pub(crate) fn calm() {
     thread::sleep(Duration::from_millis(400));
 }
 
 /// A document that is told by its revision.
-fn document(revision: u32) -> String {
+pub(crate) fn document(revision: u32) -> String {
     format!(r#"{{ "revision": {revision}, "flags": {{ "new-checkout": true }} }}"#)
 }
 
@@ -69,7 +69,7 @@ fn admits(flags: &Flags, guest: &str) -> bool {
         == Some("on")
 }
 
-fn is_at(flags: &Flags, revision: u32) -> bool {
+pub(crate) fn is_at(flags: &Flags, revision: u32) -> bool {
     let status = flags.status();
     status.version() == revision.to_string() && status.state() == State::Ready
 }

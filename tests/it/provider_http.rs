@@ -11,7 +11,7 @@ use fader::{Context, Event, Flags, State};
 use fader_providers::{ErrorKind, HttpBuilder, http};
 
 use self::server::{Answer, Request, Server};
-use crate::provider_file::child;
+use crate::provider_file::{PATIENCE, calm, child, document, is_at, until};
 
 mod answers;
 mod cache;
@@ -29,30 +29,6 @@ mod tokens;
 const NEVER: Duration = Duration::from_secs(3600);
 const SOON: Duration = Duration::from_millis(20);
 
-/// How long anything may take before a test gives up: far longer than it does.
-const PATIENCE: Duration = Duration::from_secs(60);
-
-/// Waits for a condition.
-#[track_caller]
-fn until(what: &str, condition: impl Fn() -> bool) {
-    let deadline = Instant::now() + PATIENCE;
-    while !condition() {
-        assert!(Instant::now() < deadline, "{what}: not within {PATIENCE:?}");
-        thread::sleep(Duration::from_millis(5));
-    }
-}
-
-/// Lets time pass in which something must not happen. Where the machine is too slow, a test shows less, and fails no
-/// more.
-fn calm() {
-    thread::sleep(Duration::from_millis(300));
-}
-
-/// A document that is told by its revision.
-fn document(revision: u32) -> String {
-    format!(r#"{{ "revision": {revision}, "flags": {{ "new-checkout": true }} }}"#)
-}
-
 /// Follows an address, asking again soon.
 fn polled(url: &str) -> HttpBuilder {
     http(url)
@@ -66,11 +42,6 @@ fn polled(url: &str) -> HttpBuilder {
 /// The same, where it is known already that nothing will be live.
 fn failing(url: &str) -> HttpBuilder {
     polled(url).wait_ready(Duration::ZERO)
-}
-
-fn is_at(flags: &Flags, revision: u32) -> bool {
-    let status = flags.status();
-    status.version() == revision.to_string() && status.state() == State::Ready
 }
 
 /// The error of the source whose name ends so, or an empty text.

@@ -88,6 +88,7 @@ impl Measures {
         }
     }
 
+    #[expect(clippy::cast_precision_loss, reason = "a float is what a gauge takes")]
     fn status(&self, status: &Status) {
         for state in STATES {
             let holds = f64::from(u8::from(state == status.state()));
@@ -98,15 +99,11 @@ impl Measures {
             gauge!(STALE, "source" => source.name().to_owned()).set(stale);
         }
         if let Some(loaded_at) = status.loaded_at() {
-            #[expect(clippy::cast_precision_loss, reason = "a float is what a gauge takes")]
             gauge!(LOADED_AT).set(loaded_at.as_nanos() as f64 / 1e9);
         }
         gauge!(COMPILE).set(status.compile_time().as_secs_f64());
-        #[expect(clippy::cast_precision_loss, reason = "a float is what a gauge takes")]
         gauge!(FLAGS).set(status.flag_count() as f64);
-        #[expect(clippy::cast_precision_loss, reason = "a float is what a gauge takes")]
         gauge!(SET_ASIDE).set(status.set_aside().len() as f64);
-        #[expect(clippy::cast_precision_loss, reason = "a float is what a gauge takes")]
         gauge!(OVERLAY).set(status.overlay_version() as f64);
         let live = status
             .source()
