@@ -387,6 +387,7 @@ mod tests {
             Instant::now(),
         );
         let thread = thread::spawn(move || run(follower, schedule, &inbox, &weak));
+        // Time in which it would end, if it ended by itself.
         thread::sleep(Duration::from_millis(50));
         assert!(!thread.is_finished());
         drop(flags);

@@ -130,6 +130,7 @@ fn a_moment_without_a_file_is_waited_for() {
             let moment = scope.spawn(|| {
                 fs::rename(&path, &aside).unwrap();
                 let start = std::time::Instant::now();
+                // Less than a reading tries for.
                 thread::sleep(Duration::from_millis(1));
                 fs::rename(&aside, &path).unwrap();
                 start.elapsed()
@@ -177,6 +178,7 @@ fn a_directory_that_vanishes_meanwhile_is_resolved_anew() {
         write(version);
         let set = thread::scope(|scope| {
             scope.spawn(|| {
+                // Each time at another moment of the reading.
                 thread::sleep(whole * version / 20);
                 symlink(version.to_string(), root.join("next")).unwrap();
                 fs::rename(root.join("next"), root.join("current")).unwrap();
@@ -263,6 +265,7 @@ fn a_reading_of_a_folder_is_never_a_mix_of_two() {
                 for version in ["..two", "..one"] {
                     symlink(version, root.join("..next")).unwrap();
                     fs::rename(root.join("..next"), root.join("..data")).unwrap();
+                    // Long enough for some readings to be whole.
                     thread::sleep(Duration::from_millis(2));
                 }
             }
