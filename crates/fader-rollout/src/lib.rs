@@ -25,4 +25,7 @@
 //! # Ok::<(), fader_rollout::guardrail::InvalidSetting>(())
 //! ```
 
+mod counts;
 pub mod guardrail;
+
+pub use counts::{Counts, Exposures, Stratum};

@@ -66,6 +66,7 @@ mod overlay;
 mod overrides;
 mod packed;
 mod percent;
+pub mod plan;
 mod ruleset;
 mod snapshot;
 mod source;
