@@ -27,5 +27,6 @@
 
 mod counts;
 pub mod guardrail;
+pub mod judge;
 
 pub use counts::{Counts, Exposures, Stratum};
