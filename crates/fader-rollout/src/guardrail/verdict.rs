@@ -26,9 +26,10 @@ pub enum Verdict {
 /// Between which limits a ratio or a rate lies, as far as the counts tell.
 ///
 /// Both hold at any time, and however often one looks: the truth was *ever* below the lower limit with a probability of
-/// at most α, and above the upper one with at most 0.05. They stand on a ladder of multiples of stable's rate, or of
-/// the odds of an absolute limit, with steps of about 20 % near 1 and of 100 % far from it; the margin is one of its
-/// rungs. Where they contradict each other, since the truth changed during the run, the upper limit gives way.
+/// at most α, and above the upper one with at most 0.05. They stand on quarter-octaves of stable's rate, or of the odds
+/// of an absolute limit, from 1/1024 to 1024, or at the margin. `Regressed` means that the lower limit is above the
+/// margin, `Safe` that the upper one is below. Where they contradict each other, since the truth changed during the
+/// run, the upper limit gives way.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Limits {
     lower: f64,
@@ -36,20 +37,30 @@ pub struct Limits {
 }
 
 impl Limits {
-    /// Makes the limits from the highest value that is excluded from below, and the lowest that is from above.
-    pub(super) fn beyond(excluded_below: f64, excluded_above: f64) -> Self {
+    /// Makes the limits from the highest value that is excluded from below, the lowest that is from above, and what is
+    /// said of the margin, which is tested more sharply than they are.
+    pub(super) fn new((below, above): (f64, f64), margin: f64, verdict: Verdict) -> Self {
         // The limits are what is left: the next number up, and the next one down.
-        let lower = if excluded_below > 0.0 {
-            excluded_below.next_up()
-        } else {
-            0.0
-        };
-        let upper = if excluded_above < f64::INFINITY {
-            excluded_above.next_down().max(lower)
+        let lower = if below > 0.0 { below.next_up() } else { 0.0 };
+        let upper = if above < f64::INFINITY {
+            above.next_down()
         } else {
             f64::INFINITY
         };
-        Self { lower, upper }
+        let lower = if verdict == Verdict::Regressed {
+            lower.max(margin.next_up())
+        } else {
+            lower.min(margin)
+        };
+        let upper = if verdict == Verdict::Safe {
+            upper.min(margin.next_down())
+        } else {
+            upper.max(margin)
+        };
+        Self {
+            lower,
+            upper: upper.max(lower),
+        }
     }
 
     /// Returns the lowest value that is not excluded; 0 if none is.
@@ -62,16 +73,5 @@ impl Limits {
     #[must_use]
     pub fn upper(self) -> f64 {
         self.upper
-    }
-
-    /// Says on which side of the margin they are.
-    pub(super) fn verdict(self, margin: f64) -> Verdict {
-        if self.lower > margin {
-            Verdict::Regressed
-        } else if self.upper < margin {
-            Verdict::Safe
-        } else {
-            Verdict::Undecided
-        }
     }
 }
