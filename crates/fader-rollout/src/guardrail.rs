@@ -99,6 +99,7 @@ mod forecast;
 mod ladder;
 mod logs;
 mod mixture;
+mod passage;
 mod relative;
 mod sample_ratio;
 mod setting;
@@ -110,7 +111,7 @@ mod verdict;
 
 pub use absolute::Absolute;
 pub use budget::{Budget, DEFAULT_MAX_PROCESSES};
-pub use forecast::Forecast;
+pub use forecast::{AbsoluteForecast, Forecast};
 pub use relative::{Arms, Relative};
 pub use sample_ratio::SampleRatio;
 pub use setting::InvalidSetting;

@@ -9,11 +9,18 @@ mod kinds;
 #[path = "../examples/healthy/simulate.rs"]
 mod simulate;
 
+use std::time::Duration;
+
+use fader_rollout::guardrail::{Absolute, AbsoluteForecast, Arms, Forecast, Relative, Verdict};
 use kinds::{healthy_runs, regressions};
-use simulate::{Counted, Traffic, lower_bound, run, seconds_to_see};
+use rand::SeedableRng;
+use rand::rngs::SmallRng;
+use simulate::{Counted, RATE, SECONDS, Traffic, lower_bound, run, seconds_to_see};
 
 const RUNS: u32 = 100;
 const LEVEL: f64 = 0.1;
+
+const HOUR: Duration = Duration::from_secs(3600);
 
 /// Seconds between two looks, so that a build without optimisation is done in time.
 const EVERY: u32 = 10;
@@ -95,6 +102,110 @@ fn regressions_are_seen_in_time() {
         let (name, within) = (regression.traffic.name, regression.within);
         assert!(median <= within, "{name}: {median} s");
         assert!(most <= 3 * within, "{name}: {most} s in the worst tenth");
+    }
+}
+
+/// Checks that median and 90 % of a forecast agree with those of runs to 30 % and a tick of a second. A run returns
+/// whether the candidate is called regressed after a second.
+fn check_forecast<Run: FnMut(&mut SmallRng, Duration) -> bool>(
+    name: &str,
+    forecast: Option<(Duration, Duration)>,
+    begin: impl Fn() -> Run,
+) {
+    let mut times: Vec<u32> = (0..501)
+        .map(|seed| {
+            let (mut random, mut run) = (SmallRng::seed_from_u64(seed), begin());
+            let mut ticks = 0..SECONDS;
+            let seen = ticks.find(|&second| run(&mut random, Duration::from_secs(second.into())));
+            seen.map_or(u32::MAX, |second| second + 1)
+        })
+        .collect();
+    times.sort_unstable();
+    let (median, most) = forecast.unwrap_or_default();
+    for (part, forecast) in [(5, median), (9, most)] {
+        let seen = times.get(times.len() * part / 10).copied();
+        let (forecast, seen) = (forecast.as_secs_f64(), f64::from(seen.unwrap_or_default()));
+        let agrees = (forecast - seen).abs() <= 0.3 * seen + 1.0;
+        assert!(agrees, "{name}: {forecast} s, seen in {seen} s");
+    }
+}
+
+#[test]
+fn forecasts_agree_with_runs() {
+    // Share, base rate, rise, margin. The first are those of the detection table.
+    let cases = [
+        (0.01, 0.001, 1000.0, 1.0),
+        (0.01, 0.001, 100.0, 1.0),
+        (0.01, 0.001, 10.0, 1.0),
+        (0.01, 0.001, 5.0, 1.0),
+        (0.05, 0.001, 2.0, 1.0),
+        (0.01, 0.05, 2.0045, 1.0),
+        (0.01, 0.001, 30.0, 1.1),
+        (0.05, 0.001, 3.0, 1.1),
+        (0.25, 0.001, 2.0, 1.1),
+        (0.1, 0.01, 1.5, 1.1),
+        (0.5, 0.05, 1.3, 1.1),
+        (0.05, 0.05, 1.3, 1.1),
+        (0.5, 0.001, 2.0, 1.2),
+        (0.5, 0.01, 1.5, 1.2),
+        (0.01, 0.05, 2.0, 1.2),
+        (0.05, 0.05, 1.4, 1.2),
+        (0.5, 0.001, 5.0, 1.0),
+        (0.5, 0.001, 1.5, 1.0),
+        (0.5, 0.05, 1.2, 1.0),
+    ];
+    for ((share, base, rise, margin), level) in cases
+        .into_iter()
+        .flat_map(|case| [(case, 0.05), (case, 0.003)])
+    {
+        let plan = Forecast {
+            rate: RATE,
+            base,
+            share,
+            margin,
+            level,
+        };
+        check_forecast(
+            &format!("{plan:?}, {rise}"),
+            plan.time_quantiles(rise),
+            || {
+                let mut test = Relative::new(margin, level, HOUR).unwrap();
+                move |random, now| {
+                    let candidate = simulate::poisson(random, RATE * share * base * rise);
+                    let stable = simulate::poisson(random, RATE * (1.0 - share) * base);
+                    test.observe(now, share, Arms { candidate, stable });
+                    test.verdict() == Verdict::Regressed
+                }
+            },
+        );
+    }
+}
+
+#[test]
+fn absolute_forecasts_agree_with_runs() {
+    for (limit, rate_now) in [
+        (0.01, 0.015),
+        (0.01, 0.02),
+        (0.001, 0.002),
+        (0.001, 0.05),
+        (0.05, 0.065),
+    ] {
+        let plan = AbsoluteForecast {
+            rate: 100.0,
+            limit,
+            level: 0.01,
+        };
+        check_forecast(
+            &format!("{plan:?}, {rate_now}"),
+            plan.time_quantiles(rate_now),
+            || {
+                let mut test = Absolute::new(limit, plan.level, HOUR).unwrap();
+                move |random, now| {
+                    test.observe(now, simulate::binomial(random, 100, rate_now), 100);
+                    test.verdict() == Verdict::Regressed
+                }
+            },
+        );
     }
 }
 

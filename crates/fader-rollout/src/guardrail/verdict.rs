@@ -38,7 +38,7 @@ pub struct Limits {
 
 impl Limits {
     /// Makes the limits from the highest value that is excluded from below, the lowest that is from above, and what is
-    /// said of the margin, which is tested more sharply than they are.
+    /// said of the margin, which no rounding of theirs may contradict.
     pub(super) fn new((below, above): (f64, f64), margin: f64, verdict: Verdict) -> Self {
         // The limits are what is left: the next number up, and the next one down.
         let lower = if below > 0.0 { below.next_up() } else { 0.0 };
@@ -47,15 +47,10 @@ impl Limits {
         } else {
             f64::INFINITY
         };
-        let lower = if verdict == Verdict::Regressed {
-            lower.max(margin.next_up())
-        } else {
-            lower.min(margin)
-        };
-        let upper = if verdict == Verdict::Safe {
-            upper.min(margin.next_down())
-        } else {
-            upper.max(margin)
+        let (lower, upper) = match verdict {
+            Verdict::Regressed => (lower.max(margin.next_up()), upper),
+            Verdict::Safe => (lower.min(margin.next_down()), upper.min(margin.next_down())),
+            _ => (lower.min(margin), upper.max(margin)),
         };
         Self {
             lower,
@@ -73,5 +68,23 @@ impl Limits {
     #[must_use]
     pub fn upper(self) -> f64 {
         self.upper
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_verdict_on_the_margin_has_the_last_word() {
+        let limits = |verdict| {
+            let limits = Limits::new((3.0, 1.0), 2.0, verdict);
+            (limits.lower() > 2.0, limits.upper() < 2.0)
+        };
+        assert_eq!(limits(Verdict::Undecided), (false, false));
+        assert_eq!(limits(Verdict::Regressed), (true, false));
+        assert_eq!(limits(Verdict::Safe), (false, true));
+        let open = Limits::new((0.0, f64::INFINITY), 2.0, Verdict::Regressed);
+        assert!(open.lower() > 2.0 && open.upper().is_infinite());
     }
 }
