@@ -72,9 +72,9 @@ impl Forecast {
     /// Events come at random, at steady rates, from the start of the run, and evidence is looked at all the time: what
     /// collects them in ticks or strata adds the length of one. It takes at least three bad ones of the candidate. Late
     /// starts are left out: a regression that begins late takes longer, as its start has only a part of the weight. Both
-    /// agree with simulated runs to 30 % and a tick of a second, and are rather too long: for shares of 1 to 50 %, margins
-    /// of 1, 1.1 and 1.2, and rises of 1.2 to 1000. None where `rise` is so little above the margin, less than about an
-    /// eighth, that E only ever gets there by luck: its closest alternative is 1.25 times the margin.
+    /// agree with simulated runs to 30 % and a tick of a second, and are 2 to 5 % too long on average: for shares of 1 to
+    /// 50 %, margins of 1, 1.1 and 1.2, and rises of 1.2 to 1000. None where `rise` is so little above the margin, less
+    /// than about an eighth, that E only ever gets there by luck: its closest alternative is 1.25 times the margin.
     ///
     /// The time is that in which a random walk gets to a height, an inverse Gaussian one (Schrödinger 1915; Cox &
     /// Miller, *The Theory of Stochastic Processes*, 1965), with the overshoot of its steps (Siegmund, *Sequential

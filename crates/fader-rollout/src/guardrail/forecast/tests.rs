@@ -94,7 +94,9 @@ fn what_is_not_seen_has_no_time() {
     for share in [0.0, 1.0] {
         assert_eq!(Forecast { share, ..PLAN }.time_quantiles(5.0), None);
     }
+    // Ten bad ones a second: the third of them, if one alone is evidence enough.
     let always = PLAN.time_quantiles(1000.0);
+    assert!((median(always) - 0.2674).abs() < 1e-4);
     assert_eq!(PLAN.time_quantiles(f64::INFINITY), always);
 }
 
