@@ -13,13 +13,14 @@ use crate::decision::{Code, Decision, LastDraw};
 use crate::hash::Reach;
 use crate::key::VariantRef;
 use crate::memo::Memo;
-use crate::observe::{self, Admission};
+use crate::observe::{self, Admission, Whose};
 use crate::overrides::Overrides;
 use crate::ruleset::condition::{Lists, Test, unit};
 use crate::ruleset::list::IdList;
 use crate::ruleset::one_draw::OneDraw;
 use crate::ruleset::{
-    Attribute, Condition, DrawRule, Flag, FlagId, ListId, SegmentId, Serve, Share, Truth, Unit,
+    Attribute, Condition, DrawRule, Flag, FlagId, ListId, SegmentId, Serve, Share, Staged, Truth,
+    Unit,
 };
 use crate::ruleset::{Ruleset, ramp};
 use crate::snapshot::{Course, Entry, Live};
@@ -49,7 +50,12 @@ impl<A: Attributes + ?Sized, M: Memo, O: Observer> Evaluation<'_, A, M, O> {
         }
         let decision = admitted(self.live, id, decision, &self.attributes);
         if self.memo.keep_flag(id, decision) && !self.is_forced(id) {
-            observe::tell_drawn(self.live, id, decision, &self.attributes, self.memo);
+            let whose = Whose {
+                attributes: &self.attributes,
+                now: self.now,
+                tick: self.memo.tick(),
+            };
+            observe::tell_drawn(self.live, id, decision, whose, self.memo);
         }
         decision
     }
@@ -98,6 +104,12 @@ impl<A: Attributes + ?Sized, M: Memo, O: Observer> Evaluation<'_, A, M, O> {
                         .by_rule(index)
                         .drawn(LastDraw::by_rule(index, true));
                 }
+                Drawn::Wave => {
+                    return Decision::of(Code::Split)
+                        .serving(rule.serve.one())
+                        .by_rule(index)
+                        .drawn(LastDraw::by_wave(index));
+                }
             }
         }
         Decision::of(Code::Default)
@@ -105,21 +117,20 @@ impl<A: Attributes + ?Sized, M: Memo, O: Observer> Evaluation<'_, A, M, O> {
             .drawn(last_draw)
     }
 
-    /// Returns how far a rule's draw reaches at this moment.
-    fn reach(&self, id: FlagId, index: u16, draw: &DrawRule) -> Reach {
-        let overlay = self.live.overlay_of(id);
-        match (
-            &draw.share,
-            overlay.and_then(|overlay| overlay.reach(index)),
-        ) {
-            (Share::Staged, Some(reach)) if self.live.hooks.controls() => reach,
-            (Share::Staged, _) => Reach::NOBODY,
-            (_, Some(reach)) => reach,
-            (Share::Percent(reach), None) => *reach,
-            (Share::Clock(ramp), None) => {
-                ramp::percent_at(ramp, self.now).map_or(Reach::NOBODY, Reach::of)
-            }
+    /// Tells whether a wave of a staged ramp is open for whoever asks. Apart from the draw, since few ramps have any.
+    #[inline(never)]
+    fn is_in_open_wave(&mut self, id: FlagId, index: u16, staged: &Staged) -> bool {
+        let live = self.live;
+        let open = live
+            .overlay_of(id)
+            .map_or(0, |overlay| overlay.waves(index));
+        if !live.hooks.controls() {
+            return false;
         }
+        (1..=open).zip(&staged.waves).any(|(number, wave)| {
+            self.observer.wave(number);
+            self.condition(wave) == Truth::True
+        })
     }
 
     /// Draws among the units. Apart from the walk over the rules, most of which draw nothing.
@@ -133,7 +144,13 @@ impl<A: Attributes + ?Sized, M: Memo, O: Observer> Evaluation<'_, A, M, O> {
         let Some(unit) = value.and_then(|value| unit(value, &mut digits)) else {
             return Drawn::NoUnit;
         };
-        let reach = self.reach(id, index, draw);
+        if let Share::Staged(staged) = &draw.share
+            && self.is_in_open_wave(id, index, staged)
+        {
+            self.observer.outcome(Outcome::Wave);
+            return Drawn::Wave;
+        }
+        let reach = reach_of(self.live, id, index, &draw.share, self.now);
         let enrolled = reach.everyone || reach.covers(draw.salt.position(unit));
         if O::RECORDS {
             self.observer.outcome(Outcome::Drew {
@@ -237,6 +254,25 @@ impl<A: Attributes + ?Sized, M: Memo, O: Observer> Evaluation<'_, A, M, O> {
     }
 }
 
+/// Returns how far a rule's draw reaches at a moment.
+#[inline]
+pub(crate) fn reach_of(
+    live: &Live,
+    id: FlagId,
+    index: u16,
+    share: &Share,
+    now: Timestamp,
+) -> Reach {
+    let overlay = live.overlay_of(id);
+    match (share, overlay.and_then(|overlay| overlay.reach(index))) {
+        (Share::Staged(_), Some(reach)) if live.hooks.controls() => reach,
+        (Share::Staged(_), _) => Reach::NOBODY,
+        (_, Some(reach)) => reach,
+        (Share::Percent(reach), None) => *reach,
+        (Share::Clock(ramp), None) => ramp::percent_at(ramp, now).map_or(Reach::NOBODY, Reach::of),
+    }
+}
+
 /// Returns what is left of a decision where not everybody may have what the rules give.
 #[inline(always)]
 pub(crate) fn admitted<A: Attributes>(
@@ -330,6 +366,8 @@ enum Drawn {
     NoUnit,
     Outside,
     Inside(u16),
+    /// Inside without chance.
+    Wave,
 }
 
 impl Serve {
@@ -353,6 +391,7 @@ pub(crate) enum Outcome {
         position: u64,
         reach: Reach,
     },
+    Wave,
 }
 
 /// Is told what an evaluation does, in its order.
@@ -362,6 +401,8 @@ pub(crate) trait Observer {
 
     fn rule(&mut self, _: &Flag, _: u16) {}
     fn outcome(&mut self, _: Outcome) {}
+    /// The next condition is that of an open wave.
+    fn wave(&mut self, _: u32) {}
     fn enter(&mut self) {}
     fn leave(&mut self, _: &Ruleset, _: &Condition, _: Truth, _: Option<ValueRef<'_>>) {}
     fn enter_flag(&mut self) {}
