@@ -117,39 +117,48 @@ impl<A: Attributes + ?Sized, M: Memo, O: Observer> Evaluation<'_, A, M, O> {
             .drawn(last_draw)
     }
 
-    /// Tells whether a wave of a staged ramp is open for whoever asks. Apart from the draw, since few ramps have any.
-    #[inline(never)]
-    fn is_in_open_wave(&mut self, id: FlagId, index: u16, staged: &Staged) -> bool {
-        let live = self.live;
-        let open = live
-            .overlay_of(id)
-            .map_or(0, |overlay| overlay.waves(index));
-        if !live.hooks.controls() {
-            return false;
-        }
-        (1..=open).zip(&staged.waves).any(|(number, wave)| {
-            self.observer.wave(number);
-            self.condition(wave) == Truth::True
-        })
-    }
-
     /// Draws among the units. Apart from the walk over the rules, most of which draw nothing.
     #[inline(never)]
     fn draw(&mut self, id: FlagId, index: u16, draw: &DrawRule, serve: &Serve) -> Drawn {
-        let mut digits = itoa::Buffer::new();
-        let value = match &draw.unit {
-            Unit::Attribute(attribute) => self.attributes.get(attribute.as_name()),
-            Unit::Constant(value) => Some(Value::as_ref(value)),
+        match &draw.share {
+            Share::Staged(staged) => self.draw_staged(id, index, draw, staged, serve),
+            _ => self.draw_by_chance(id, index, draw, serve),
+        }
+    }
+
+    /// Enrols whoever is in an open wave, and draws among all others. Apart from other draws, which have no waves.
+    #[inline(never)]
+    fn draw_staged(
+        &mut self,
+        id: FlagId,
+        index: u16,
+        draw: &DrawRule,
+        staged: &Staged,
+        serve: &Serve,
+    ) -> Drawn {
+        let live = self.live;
+        let held = live.overlay_of(id).filter(|_| live.hooks.controls());
+        let open = held.map_or(0, |overlay| overlay.waves(index));
+        let digits = &mut itoa::Buffer::new();
+        let has_unit = open > 0 && unit_of(draw, self.attributes, digits).is_some();
+        let mut waves = (1..=open).zip(&staged.waves);
+        let holds = |(number, wave)| {
+            self.observer.wave(number);
+            self.condition(wave) == Truth::True
         };
-        let Some(unit) = value.and_then(|value| unit(value, &mut digits)) else {
-            return Drawn::NoUnit;
-        };
-        if let Share::Staged(staged) = &draw.share
-            && self.is_in_open_wave(id, index, staged)
-        {
+        if has_unit && waves.any(holds) {
             self.observer.outcome(Outcome::Wave);
             return Drawn::Wave;
         }
+        self.draw_by_chance(id, index, draw, serve)
+    }
+
+    #[inline(always)]
+    fn draw_by_chance(&mut self, id: FlagId, index: u16, draw: &DrawRule, serve: &Serve) -> Drawn {
+        let mut digits = itoa::Buffer::new();
+        let Some(unit) = unit_of(draw, self.attributes, &mut digits) else {
+            return Drawn::NoUnit;
+        };
         let reach = reach_of(self.live, id, index, &draw.share, self.now);
         let enrolled = reach.everyone || reach.covers(draw.salt.position(unit));
         if O::RECORDS {
@@ -254,7 +263,21 @@ impl<A: Attributes + ?Sized, M: Memo, O: Observer> Evaluation<'_, A, M, O> {
     }
 }
 
-/// Returns how far a rule's draw reaches at a moment.
+/// Returns the unit that a rule draws with.
+#[inline(always)]
+fn unit_of<'u, A: Attributes + ?Sized>(
+    draw: &'u DrawRule,
+    attributes: &'u A,
+    digits: &'u mut itoa::Buffer,
+) -> Option<&'u [u8]> {
+    let value = match &draw.unit {
+        Unit::Attribute(attribute) => attributes.get(attribute.as_name()),
+        Unit::Constant(value) => Some(Value::as_ref(value)),
+    };
+    unit(value?, digits)
+}
+
+/// Returns how far a rule's draw reaches at a moment, waves apart.
 #[inline]
 pub(crate) fn reach_of(
     live: &Live,

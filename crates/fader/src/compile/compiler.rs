@@ -218,7 +218,6 @@ impl<'c, 't> Compiler<'c, 't> {
         fn key<'t>(names: &Index<'t>, name: Option<&Arc<str>>) -> Option<&'t str> {
             find(names, name?)
         }
-        self.require_again(flag, at);
         let names = self.names;
         for reference in flag.references() {
             let registry = &*self.registry;

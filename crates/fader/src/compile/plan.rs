@@ -8,10 +8,10 @@ use crate::compile::compiler::{Compiler, Names, Part, in_whole};
 use crate::compile::flag::{salt_of, unit_of};
 use crate::compile::graph::components;
 use crate::document::diagnostic::{DiagnosticKind, Report};
-use crate::document::model::{self, Name, StagedRamp};
+use crate::document::model::{self, StagedRamp};
 use crate::document::syntax::Span;
 use crate::hash;
-use crate::plan::{Guardrail, Limit, Metric, OnBreach, Plan, Reached, Requirement, Stage};
+use crate::plan::{Guardrail, Limit, Metric, OnBreach, Plan, Reached, Stage};
 use crate::ruleset::{Flag, FlagId, Staged};
 
 /// A flag whose plan has to be completed before that of another one goes on.
@@ -30,9 +30,13 @@ impl<'t> Compiler<'_, 't> {
         ramp: &StagedRamp<'_>,
     ) -> Box<Staged> {
         let waves = ramp.waves.iter().map(|wave| self.condition(wave)).collect();
-        for Name { value, span } in &ramp.required {
-            let at = in_whole(*span, self.text, self.shift);
-            self.require(value, at);
+        if let Part::Flag(from) = self.inside {
+            let required = ramp.required.iter().map(|name| Required {
+                from,
+                to: name.value.to_owned(),
+                at: in_whole(name.span, self.text, self.shift),
+            });
+            self.required.extend(required);
         }
         let mut plan = ramp.plan.clone();
         plan.by = unit_of(flag, rule).into();
@@ -42,24 +46,6 @@ impl<'t> Compiler<'_, 't> {
             waves,
             plan: Arc::new(plan),
         })
-    }
-
-    /// Notes what a plan requires, at a place of the whole text.
-    fn require(&mut self, to: &str, at: Span) {
-        if let Part::Flag(from) = self.inside {
-            let to = to.to_owned();
-            self.required.push(Required { from, to, at });
-        }
-    }
-
-    /// Notes what the plan of a flag that is known already requires.
-    pub(super) fn require_again(&mut self, flag: &Flag, at: Span) {
-        let requires = flag.staged().map(|(_, staged)| &*staged.plan.requires);
-        for requirement in requires.unwrap_or_default() {
-            if let Requirement::Completed(to) = requirement {
-                self.require(to, at);
-            }
-        }
     }
 }
 
