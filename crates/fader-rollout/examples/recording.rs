@@ -14,27 +14,40 @@ use fader_rollout::observe::{Collector, Observer};
 
 const DOCUMENT: &str = r#"{ "flags": { "checkout": { "rules": [ { "name": "ramp", "serve": "on",
     "ramp": { "stages": [ { "percent": 50, "bake": "30m" } ], "guardrails": [] } } ] } } }"#;
-const REQUESTS: u32 = 2_000_000;
+const ROUNDS: usize = 2_000;
+const REQUESTS: u32 = 500;
+
+/// Nanoseconds for a beginning, and for an end: one of each for each round.
+type Times = Vec<[f64; 2]>;
 
 /// Tells an observer of one drawn flag again and again, and how long that took.
 struct Again {
     observer: Arc<Observer>,
     outcome: Outcome,
     start: Arc<Barrier>,
-    times: Arc<Mutex<Vec<Duration>>>,
+    times: Arc<Mutex<Times>>,
 }
 
 impl OutcomeSink for Again {
     fn ended(&self, drawn: &DrawnFlag<'_>, _: &Outcome) {
         self.start.wait();
-        let begin = Instant::now();
-        for _ in 0..REQUESTS {
-            self.observer.began(black_box(drawn));
-            self.observer.ended(black_box(drawn), &self.outcome);
+        let mut times = Vec::with_capacity(ROUNDS);
+        for _ in 0..ROUNDS {
+            let began = time(|| self.observer.began(black_box(drawn)));
+            let ended = time(|| self.observer.ended(black_box(drawn), &self.outcome));
+            times.push([began, ended]);
         }
-        let mut times = self.times.lock().unwrap_or_else(PoisonError::into_inner);
-        times.push(begin.elapsed());
+        let mut all = self.times.lock().unwrap_or_else(PoisonError::into_inner);
+        all.extend(times);
     }
+}
+
+fn time(record: impl Fn()) -> f64 {
+    let begin = Instant::now();
+    for _ in 0..REQUESTS {
+        record();
+    }
+    begin.elapsed().as_secs_f64() * 1e9 / f64::from(REQUESTS)
 }
 
 fn plan(by: &str) -> Plan {
@@ -49,8 +62,8 @@ fn plan(by: &str) -> Plan {
     plan
 }
 
-/// Returns the wall time for a request of all threads together, and the processor time where they take turns.
-fn measure(by: &str, threads: usize, outcome: Outcome) -> Result<Duration, CompileError> {
+/// Returns the median of the rounds of all threads: nanoseconds for a beginning, and for an end.
+fn measure(by: &str, threads: usize, outcome: Outcome) -> Result<[f64; 2], CompileError> {
     let observer = Arc::new(Observer::new());
     observer.watch(0, &plan(by), 1);
     let millisecond = Duration::from_millis(1);
@@ -72,8 +85,7 @@ fn measure(by: &str, threads: usize, outcome: Outcome) -> Result<Duration, Compi
     flags.apply(Overlay::new().percent("checkout", "ramp", Percent::HUNDRED));
     std::thread::scope(|scope| {
         for thread in 0..threads {
-            let context = Context::new(format!("user-{thread}"));
-            let asked = flags.scope(context);
+            let asked = flags.scope(Context::new(format!("user-{thread}")));
             scope.spawn(move || {
                 let _ = asked.resolve("checkout");
                 asked.finish(outcome);
@@ -81,26 +93,26 @@ fn measure(by: &str, threads: usize, outcome: Outcome) -> Result<Duration, Compi
         }
     });
     let times = times.lock().unwrap_or_else(PoisonError::into_inner);
-    let longest = times.iter().max().copied().unwrap_or_default();
-    let requests = REQUESTS.saturating_mul(u32::try_from(threads).unwrap_or(u32::MAX));
-    Ok(longest / requests)
+    Ok([0, 1].map(|which| {
+        let mut each: Vec<f64> = times
+            .iter()
+            .filter_map(|both| both.get(which).copied())
+            .collect();
+        each.sort_by(f64::total_cmp);
+        each.get(each.len() / 2).copied().unwrap_or(f64::NAN)
+    }))
 }
 
 fn main() -> Result<(), CompileError> {
-    let processors = std::thread::available_parallelism().map_or(1, usize::from);
-    println!("the beginning and the end of a request, three guardrails; {processors} processors\n");
+    println!("nanoseconds for a request's beginning and its end, three guardrails: medians\n");
     let success = Outcome::new(Ending::Success).took(Duration::from_millis(50));
     let slow = Outcome::new(Ending::Success).took(Duration::from_millis(150));
     let failure = Outcome::new(Ending::ServerError).took(Duration::from_millis(50));
     for by in ["targetingKey", "request"] {
         for (name, outcome) in [("success", success), ("slow", slow), ("failure", failure)] {
             for threads in [1, 8] {
-                let wall = measure(by, threads, outcome)?;
-                let turns = u32::try_from(threads.min(processors)).unwrap_or(1);
-                println!(
-                    "by {by:12} {name:8} {threads} threads: {:>8?} of a processor, {wall:>8?} between two",
-                    wall * turns
-                );
+                let [began, ended] = measure(by, threads, outcome)?;
+                println!("by {by:12} {name:8} {threads} threads: {began:5.1} + {ended:5.1}");
             }
         }
     }

@@ -57,7 +57,7 @@ impl Batch {
         add(&mut self.requests, sheet.requests);
         self.lanes.merge(&sheet.lanes);
         gather(&mut self.bad, &mut self.bad_level, &sheet.bad);
-        gather(&mut self.exposed, &mut self.exposed_level, &sheet.exposed);
+        gather(&mut self.exposed, &mut self.exposed_level, &sheet.exposures);
     }
 
     /// Leaves of the units only those that every shard had room for.

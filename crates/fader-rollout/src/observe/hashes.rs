@@ -51,7 +51,7 @@ impl Seeing {
         self.0 >> 58 == 0
     }
 
-    /// One unit in 64, others than those that are checked, stands for all where there are too many.
+    /// One unit in 64 stands for all where there are too many.
     pub(crate) const fn is_sampled(self) -> bool {
         (self.0 >> 52) & 63 == 0
     }

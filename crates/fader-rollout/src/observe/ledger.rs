@@ -41,28 +41,34 @@ impl Ledger {
         Self(vec![Cell::default(); LEVELS as usize * CELLS].into())
     }
 
-    /// Adds requests of a unit, or takes some away.
-    pub(crate) fn add(&mut self, unit: u64, label: Label, requests: i32) {
+    /// Adds a request of a unit.
+    pub(crate) fn began(&mut self, unit: u64, label: Label) {
+        self.add(unit, label, 1);
+    }
+
+    /// Takes one away.
+    pub(crate) fn ended(&mut self, unit: u64, label: Label) {
+        self.add(unit, label, -1);
+    }
+
+    #[inline]
+    fn add(&mut self, unit: u64, label: Label, requests: i32) {
         let keeping = Keeping::of(unit);
         if let Some(cell) = self.0.get_mut(place(keeping)) {
             let what = i128::from(label.bits()) << 64 | i128::from(unit);
-            let many = requests.cast_unsigned();
-            cell.sum = cell
-                .sum
-                .wrapping_add(what.wrapping_mul(i128::from(requests)));
-            cell.check = cell
-                .check
-                .wrapping_add(keeping.check(label.bits()).wrapping_mul(many));
-            cell.requests = cell.requests.wrapping_add(requests);
+            let check = keeping.check(label.bits());
+            cell.add(&Cell {
+                sum: what * i128::from(requests),
+                check: check.wrapping_mul(requests.cast_unsigned()),
+                requests,
+            });
         }
     }
 
     /// Adds another ledger of the same time.
     pub(crate) fn merge(&mut self, other: &Self) {
         for (cell, other) in self.0.iter_mut().zip(&other.0) {
-            cell.sum = cell.sum.wrapping_add(other.sum);
-            cell.check = cell.check.wrapping_add(other.check);
-            cell.requests = cell.requests.wrapping_add(other.requests);
+            cell.add(other);
         }
     }
 
@@ -93,6 +99,12 @@ impl Ledger {
 }
 
 impl Cell {
+    fn add(&mut self, other: &Self) {
+        self.sum = self.sum.wrapping_add(other.sum);
+        self.check = self.check.wrapping_add(other.check);
+        self.requests = self.requests.wrapping_add(other.requests);
+    }
+
     fn running(&self, at: usize) -> Running {
         if *self == Self::default() {
             return Running::Nobody;

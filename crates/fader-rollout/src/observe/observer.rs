@@ -13,7 +13,7 @@ use fader::{DrawnFlag, Outcome, OutcomeSink};
 
 use super::drawn::Drawn;
 use super::shard::Shard;
-use super::watched::{ArmLimits, Limits, Watched};
+use super::watched::{Limits, Watched};
 
 /// Counts what requests do that were drawn for a flag whose plan it watches.
 ///
@@ -91,10 +91,8 @@ impl Observer {
     /// end. Above 60 s it is 60 s. Until it is set, a relative guardrail of latency counts nothing; an absolute one has
     /// its limit from the plan.
     pub fn set_limits(&self, index: u32, guardrail: usize, candidate: Duration, stable: Duration) {
-        if let Some(watching) = self.runs().get_mut(&index)
-            && let Some(place) = Arc::make_mut(&mut watching.limits).0.get_mut(guardrail)
-        {
-            *place = Some(ArmLimits::new(candidate, stable));
+        if let Some(watching) = self.runs().get_mut(&index) {
+            Arc::make_mut(&mut watching.limits).set(guardrail, candidate, stable);
         }
     }
 

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use fader::Outcome;
 
 use super::drawn::Drawn;
+use super::hashes::Seeing;
 use super::sheet::Sheet;
 use super::slot::Slot;
 use super::watched::Watched;
@@ -59,9 +60,12 @@ impl Book {
     pub(crate) fn began(&mut self, drawn: &Drawn) {
         let who = self.watched.who(drawn);
         if let (Some(unit), Some(_)) = (drawn.unit, who) {
+            let seeing = Seeing::of(unit);
             let enrolled = drawn.label.is_enrolled();
-            self.watched.units.see(enrolled, unit);
-            self.sheet.began(drawn.label, unit);
+            self.watched.units.see(enrolled, seeing);
+            if seeing.is_checked() {
+                self.sheet.exposed(drawn.label, unit);
+            }
         }
         let slot = slot(&mut self.open, drawn.tick);
         if let (Some(who), Some(slot)) = (who, slot) {

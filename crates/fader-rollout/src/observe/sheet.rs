@@ -4,7 +4,6 @@ use fader::Outcome;
 use hdrhistogram::Histogram;
 
 use super::drawn::Drawn;
-use super::hashes::Seeing;
 use super::label::Label;
 use super::lanes::{Lanes, arm};
 use super::sample::{Event, Sample};
@@ -31,7 +30,7 @@ pub(crate) struct Sheet {
     /// Bad events, by unit.
     pub(crate) bad: Sample,
     /// Exposures of units that are checked.
-    pub(crate) exposed: Sample,
+    pub(crate) exposures: Sample,
     /// How long stable successes took, where that is asked.
     pub(crate) durations: Option<Durations>,
 }
@@ -43,14 +42,15 @@ impl Sheet {
             requests: Arms::default(),
             lanes: Lanes::new(SHARES, watched.guardrails()),
             bad: Sample::new(BAD),
-            exposed: Sample::new(EXPOSED),
+            exposures: Sample::new(EXPOSED),
             durations: asked.then(durations).flatten(),
         }
     }
 
-    pub(crate) fn began(&mut self, label: Label, unit: u64) {
-        if !label.is_wave() && Seeing::of(unit).is_checked() {
-            self.exposed.insert(Event {
+    /// Notes that a unit that is checked was exposed. A wave says nothing of the assignment.
+    pub(crate) fn exposed(&mut self, label: Label, unit: u64) {
+        if !label.is_wave() {
+            self.exposures.insert(Event {
                 unit,
                 label,
                 bits: 0,
@@ -109,7 +109,7 @@ impl Sheet {
         self.requests = Arms::default();
         self.lanes.clear();
         self.bad.clear();
-        self.exposed.clear();
+        self.exposures.clear();
         if let Some(durations) = self.durations.as_mut().filter(|all| !all.is_empty()) {
             durations.reset();
         }

@@ -58,20 +58,20 @@ impl Slot {
     }
 
     pub(crate) fn began(&mut self, watched: &Watched, label: Label, who: Who) {
-        if watched.counting(label) & self.limits.all() != 0 {
-            self.run(label, who, 1);
+        if watched.counting(label) & self.limits.known != 0 {
+            self.run(label, who, true);
         }
     }
 
     pub(crate) fn ended(&mut self, watched: &Watched, label: Label, who: Who, how: Outcome) {
         let enrolled = label.is_enrolled();
-        let counting = watched.counting(label) & self.limits.all();
+        let counting = watched.counting(label) & self.limits.known;
         if counting == 0 {
             return;
         }
-        self.run(label, who, -1);
+        self.run(label, who, false);
         let Some(took) = how.latency() else { return };
-        let slow = self.limits.slower(took, enrolled) & counting;
+        let slow = self.limits.slower(counting, took, enrolled);
         let (of, bad) = match how.ending() {
             ending if is_success(ending) => (counting, slow),
             // It waited too long already.
@@ -92,12 +92,14 @@ impl Slot {
         }
     }
 
-    fn run(&mut self, label: Label, who: Who, requests: i32) {
+    fn run(&mut self, label: Label, who: Who, begins: bool) {
         if let Some(lane) = self.lanes.at(label) {
-            lane.run(label.is_enrolled(), i64::from(requests));
+            lane.run(label.is_enrolled(), if begins { 1 } else { -1 });
         }
-        if let Who::Unit(unit) = who {
-            self.ledger.add(unit, label, requests);
+        match who {
+            Who::Unit(unit) if begins => self.ledger.began(unit, label),
+            Who::Unit(unit) => self.ledger.ended(unit, label),
+            Who::Request => {}
         }
     }
 }
@@ -140,7 +142,7 @@ impl Closing {
         if self.lanes.has_overflowed() {
             return None;
         }
-        let limited = self.limits.all() & watched.latency;
+        let limited = self.limits.known & watched.latency;
         self.slow.retain(|slow| self.ledger.is_alone(slow.unit));
         self.slow
             .extend(self.ledger.running().map(|(unit, label)| Event {

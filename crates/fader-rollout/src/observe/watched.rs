@@ -8,6 +8,7 @@ use fader::plan::{Count, Limit, Metric, Plan};
 
 use super::drawn::Drawn;
 use super::label::Label;
+use super::lanes::bits;
 use super::units::Units;
 use crate::judge::by_request;
 
@@ -46,12 +47,16 @@ pub(crate) enum Who {
 
 /// From which duration on a request is slow, by guardrail.
 #[derive(Clone, Debug, Default)]
-pub(crate) struct Limits(pub(crate) Vec<Option<ArmLimits>>);
+pub(crate) struct Limits {
+    each: Vec<Option<ArmLimits>>,
+    /// The guardrails that have one.
+    pub(crate) known: u64,
+}
 
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct ArmLimits {
-    pub(crate) candidate: Duration,
-    pub(crate) stable: Duration,
+struct ArmLimits {
+    candidate: Duration,
+    stable: Duration,
 }
 
 impl Watched {
@@ -143,56 +148,48 @@ impl Watched {
 
     /// The limits that are known before anything was measured.
     pub(crate) fn limits(plan: &Plan) -> Limits {
-        Limits(
-            plan.guardrails
-                .iter()
-                .take(GUARDRAILS)
-                .map(|guardrail| match (&guardrail.metric, guardrail.limit) {
-                    (Metric::Latency(_), Limit::Faster(limit)) => {
-                        Some(ArmLimits::new(limit, limit))
-                    }
-                    _ => None,
-                })
-                .collect(),
-        )
+        let mut limits = Limits {
+            each: vec![None; plan.guardrails.len().min(GUARDRAILS)],
+            known: 0,
+        };
+        for (at, guardrail) in plan.guardrails.iter().enumerate() {
+            if let (Metric::Latency(_), Limit::Faster(limit)) = (&guardrail.metric, guardrail.limit)
+            {
+                limits.set(at, limit, limit);
+            }
+        }
+        limits
     }
 }
 
 impl Limits {
+    /// Sets a guardrail's limits.
+    pub(crate) fn set(&mut self, guardrail: usize, candidate: Duration, stable: Duration) {
+        if let Some(place) = self.each.get_mut(guardrail) {
+            *place = Some(ArmLimits {
+                candidate: candidate.min(LONGEST),
+                stable: stable.min(LONGEST),
+            });
+            self.known |= 1 << guardrail;
+        }
+    }
+
     /// The longest of them; `None` where there are none.
     pub(crate) fn longest(&self) -> Option<Duration> {
-        let each = self.0.iter().flatten();
+        let each = self.each.iter().flatten();
         each.map(|limits| limits.candidate.max(limits.stable)).max()
     }
 
-    /// The guardrails for which something that took so long is slow.
-    pub(crate) fn slower(&self, latency: Duration, enrolled: bool) -> u64 {
-        let slow = |limits: &ArmLimits| latency > limits.of(enrolled);
-        self.mask(slow)
-    }
-
-    /// The guardrails that have a limit.
-    pub(crate) fn all(&self) -> u64 {
-        self.mask(|_| true)
-    }
-
-    fn mask(&self, holds: impl Fn(&ArmLimits) -> bool) -> u64 {
-        let each = self.0.iter().enumerate();
-        each.fold(0, |bits, (at, limits)| match limits {
-            Some(limits) if holds(limits) => bits | 1 << at,
-            _ => bits,
+    /// Of some guardrails, those for which something that took so long is slow.
+    pub(crate) fn slower(&self, guardrails: u64, latency: Duration, enrolled: bool) -> u64 {
+        bits(guardrails).fold(0, |slow, at| match self.each.get(at) {
+            Some(Some(limits)) if latency > limits.of(enrolled) => slow | 1 << at,
+            _ => slow,
         })
     }
 }
 
 impl ArmLimits {
-    pub(crate) fn new(candidate: Duration, stable: Duration) -> Self {
-        Self {
-            candidate: candidate.min(LONGEST),
-            stable: stable.min(LONGEST),
-        }
-    }
-
     fn of(&self, enrolled: bool) -> Duration {
         if enrolled {
             self.candidate

@@ -9,13 +9,13 @@ fn latency() -> Plan {
 #[test]
 fn of_any_number_that_hang_some_are_named() {
     for many in [1_u64, 2, 3, 10, 30, 100, 1_000, 10_000, 100_000] {
-        let rounds = if many > 1000 { 5 } else { 40 };
+        let rounds = if many > 1000 { 5_u32 } else { 40 };
         let (mut least, mut bad) = (u32::MAX, arms(0, 0));
         for round in 0..rounds {
             let mut world = World::with_limits(&latency(), 100, 100);
             for number in 0..many {
                 // One in four is in the candidate.
-                let number = number + round * 1_000_000;
+                let number = number + u64::from(round) * 1_000_000;
                 world.began(drawn(number, number % 4 == 0, 2));
                 // Many others do not hang.
                 let other = drawn(number + 1_000_000_000, number % 2 == 0, 2);
@@ -31,7 +31,7 @@ fn of_any_number_that_hang_some_are_named() {
         let named = f64::from(bad.candidate + bad.stable);
         println!(
             "{many:6} hang: {:5.1} named a tick, at least {least}",
-            named / rounds as f64
+            named / f64::from(rounds)
         );
         if many == 1 {
             assert_eq!(least, 1);

@@ -117,7 +117,7 @@ fn threads_count_what_one_counts() {
                 for number in 0..20_000 {
                     let drawn = drawn(number, thread % 2 == 0, 0);
                     observer.on(thread, |shard| {
-                        shard.book(FLAG).unwrap().ended(&drawn, FAILED)
+                        shard.book(FLAG).unwrap().ended(&drawn, FAILED);
                     });
                 }
             });
