@@ -522,8 +522,8 @@ fn waves_that_there_are_not_are_warned_of() {
     assert_eq!(
         two,
         [
-            "the overlay opens 2 waves of the rule `ramp`, which has 1",
-            "the overlay opens 1 waves of the rule `ramp`, which has 0"
+            "the overlay opens 2 of the waves of the rule `ramp`, which has 1",
+            "the overlay opens 1 of the waves of the rule `ramp`, which has 0"
         ]
     );
 }
