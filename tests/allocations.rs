@@ -332,7 +332,7 @@ fn what_is_counted_of_a_unit_of_work_allocates_nothing() {
     flags.apply(Overlay::new().percent("staged", "ramp", percent));
 
     // More bad and slow units than there is room for.
-    let contexts: Vec<_> = (0..5_000).map(Context::new::<u32>).collect();
+    let contexts: Vec<_> = (0..5_000_u32).map(Context::new).collect();
     let scopes: Vec<_> = contexts
         .iter()
         .map(|context| flags.scope(context))
