@@ -28,5 +28,6 @@
 mod counts;
 pub mod guardrail;
 pub mod judge;
+pub mod machine;
 
 pub use counts::{Counts, Exposures, Stratum};
