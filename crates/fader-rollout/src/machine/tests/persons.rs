@@ -76,6 +76,20 @@ fn an_approval_may_be_given_early_and_opens_the_stage_that_it_names() {
 }
 
 #[test]
+fn an_approval_opens_no_stage_but_the_one_that_it_names() {
+    let mut plan = plan();
+    plan.stages[1].approve = true;
+    plan.stages[2].approve = true;
+    let mut run = Run::started(plan);
+    run.wish(Wish::Approve { stage: 2 }).unwrap();
+    run.pass(HOUR);
+    run.pass(1);
+    run.pass(DAY);
+    let waits = &[Wait::Approval { stage: 3 }][..];
+    assert_eq!((run.state.stage(), run.state.waits()), (Some(2), waits));
+}
+
+#[test]
 fn an_approval_of_nothing_is_refused() {
     let mut run = Run::started(plan());
     let refused = |run: &mut Run, stage| run.wish(Wish::Approve { stage }).unwrap_err();
