@@ -78,3 +78,8 @@ mod watched;
 
 pub use collector::{Collected, Collector};
 pub use observer::Observer;
+#[cfg(feature = "simulate")]
+pub(crate) use {
+    batch::Batch, hashes::Seeing, label::Label, lanes::Lanes, sample::Event, slot::Closed,
+    tally::Tally, watched::Watched,
+};
