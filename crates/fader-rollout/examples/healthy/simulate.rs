@@ -204,7 +204,7 @@ impl Source {
     clippy::cast_sign_loss,
     reason = "a count of a second's requests"
 )]
-fn poisson(random: &mut SmallRng, mean: f64) -> u32 {
+pub(crate) fn poisson(random: &mut SmallRng, mean: f64) -> u32 {
     Poisson::new(mean).map_or(0, |counts| counts.sample(random) as u32)
 }
 
@@ -212,7 +212,7 @@ fn poisson(random: &mut SmallRng, mean: f64) -> u32 {
     clippy::cast_possible_truncation,
     reason = "at most as many as there were"
 )]
-fn binomial(random: &mut SmallRng, n: u32, p: f64) -> u32 {
+pub(crate) fn binomial(random: &mut SmallRng, n: u32, p: f64) -> u32 {
     Binomial::new(u64::from(n), p).map_or(0, |counts| counts.sample(random) as u32)
 }
 

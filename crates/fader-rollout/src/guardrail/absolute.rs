@@ -4,9 +4,8 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use super::mixture::Trials;
 use super::setting::{CHANCE, InvalidSetting, within};
-use super::two_sided::{TwoSided, chance};
+use super::two_sided::{Trials, TwoSided};
 use super::verdict::{Limits, Verdict};
 
 /// Tests whether more than a part `limit` of what the candidate does is bad.
@@ -71,27 +70,31 @@ impl Absolute {
     }
 
     /// Returns the limits of the rate.
+    ///
+    /// They are computed when asked for, which takes longer than a stratum.
     #[must_use]
     pub fn limits(&self) -> Limits {
         let (below, above) = self.test.excluded();
-        Limits::beyond(self.rate(below), self.rate(above))
+        Limits::new(
+            (self.rate(below), self.rate(above)),
+            self.limit,
+            self.verdict(),
+        )
     }
 
     /// Says whether the candidate is safe, regressed, or neither yet.
     #[must_use]
     pub fn verdict(&self) -> Verdict {
-        self.limits().verdict(self.limit)
+        self.test.verdict()
     }
 
     /// Returns the rate whose odds are so many times those of the limit.
     fn rate(&self, ratio: f64) -> f64 {
         if ratio.is_infinite() {
-            1.0_f64.next_up()
-        } else if ratio.total_cmp(&1.0).is_eq() {
-            // Not even the last digit is off: the verdict compares with it.
-            self.limit
-        } else {
-            chance(self.limit, ratio)
+            // None of the rates is excluded, not even 1.
+            return 1.0_f64.next_up();
         }
+        let raised = self.limit * ratio;
+        raised / (1.0 - self.limit + raised)
     }
 }

@@ -1,158 +1,123 @@
-//! The mixture over alternatives and starts, at many margins at once.
+//! The mixture over alternatives and starts, in one direction, at the guardrail's own margin.
 //!
-//! For each alternative there is a row with a number for each margin: a term of E, what the run's start and the late
-//! starts so far have become. The two halves of E follow the same recursion, so they share a number. A stratum
-//! multiplies all of them, and what a power costs decides the speed: with c^(hits/trials) computed once for each
-//! alternative, a factor is one division and a few multiplications, without a logarithm or an exponential for each
-//! margin. The loops go along the margins, and have no branch, so that the compiler makes vector instructions of them.
+//! For each alternative there are two logarithms: of the product over the whole run, and of S, what the late starts so
+//! far have become. A stratum adds the same to both. No product is ever formed, so that none overflows or vanishes,
+//! however long a run is.
+
+use std::f64::consts::{LN_2, LN_10};
 
 use serde::{Deserialize, Serialize};
+
+use super::bits;
 
 /// How many alternatives there are. All weigh the same.
 pub(super) const ALTERNATIVES: usize = 9;
 
-/// How many margins are tested at once: the guardrail's own, then the ladder.
-pub(super) const MARGINS: usize = 1 + LADDER.len();
+/// A number for each alternative.
+pub(super) type Nine = [f64; ALTERNATIVES];
 
-/// A number for each margin.
-pub(super) type Margins = [f64; MARGINS];
-
-/// The ratios at which limits can stand besides the margin: quarter-octaves around 1, rounded, and octaves farther out.
-pub(super) const LADDER: [f64; 27] = [
-    0.015, 0.03, 0.06, 0.125, 0.25, 0.35, 0.5, 0.6, 0.7, 0.85, 1.0, 1.2, 1.4, 1.7, 2.0, 2.4, 2.8,
-    3.4, 4.0, 5.7, 8.0, 16.0, 32.0, 64.0, 128.0, 256.0, 512.0,
-];
-
-/// How many times the odds of the margin an alternative is, with the natural logarithm of that, which takes longer to
-/// compute than the rest of a row.
+/// How many times the odds of the margin an alternative is, with the natural logarithm of that.
 pub(super) type Alternative = (f64, f64);
 
-/// What a factor and a term may be at most. Lowering them only lowers E, and no product of the two overflows.
-const CAP: f64 = 1e150;
+/// How many times worse than the margin the candidate may be.
+pub(super) const WORSE: [Alternative; ALTERNATIVES] = [
+    (1.25, 0.223_143_551_314_209_76),
+    (1.5, 0.405_465_108_108_164_4),
+    (2.0, LN_2),
+    (3.0, 1.098_612_288_668_109_8),
+    (5.0, 1.609_437_912_434_100_3),
+    (10.0, LN_10),
+    (30.0, 3.401_197_381_662_155_5),
+    (100.0, 4.605_170_185_988_092),
+    (1000.0, 6.907_755_278_982_137),
+];
 
-/// What each stratum adds to each term: it is a start too, if of next to no weight.
-///
-/// So no term vanishes, however long an outage of both arms lasts: what follows it is seen at once, not from the next
-/// minute's start on. It also keeps terms out of the range of subnormal numbers, where arithmetic is slow. After a
-/// billion strata the weights of all starts exceed 1 by 1e-10, and the probability of a false alarm α by as small a
-/// part.
-pub(super) const TRICKLE: f64 = 1e-20;
+/// How many times better than the margin. They begin closer to 1: with a margin of 1.1, a candidate as good as stable
+/// is only so much better.
+pub(super) const BETTER: [Alternative; ALTERNATIVES] = [
+    (1.05, 0.048_790_164_169_432_05),
+    (1.1, 0.095_310_179_804_324_93),
+    (1.2, 0.182_321_556_793_954_6),
+    (1.5, 0.405_465_108_108_164_4),
+    (2.0, LN_2),
+    (3.0, 1.098_612_288_668_109_8),
+    (5.0, 1.609_437_912_434_100_3),
+    (10.0, LN_10),
+    (30.0, 3.401_197_381_662_155_5),
+];
 
-/// The terms of E for one direction.
+/// The weight w of each alternative.
+pub(super) const WEIGHT: f64 = 1.0 / 9.0;
+
+/// Which part of E lies on the run's start; the other lies on late starts.
+pub(super) const FROM_THE_START: f64 = 0.5;
+
+/// The terms of E for one direction, as logarithms.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(into = "Vec<[u64; MARGINS]>", try_from = "Vec<[u64; MARGINS]>")]
 pub(super) struct Mixture {
-    rows: Vec<Margins>,
-}
-
-/// The trials of a stratum.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Trials {
-    pub(super) hits: u32,
-    pub(super) misses: u32,
-}
-
-impl Trials {
-    pub(super) fn swapped(self) -> Self {
-        Self {
-            hits: self.misses,
-            misses: self.hits,
-        }
-    }
+    #[serde(with = "bits::many")]
+    start: Nine,
+    #[serde(with = "bits::many")]
+    late: Nine,
 }
 
 impl Mixture {
-    /// Makes the terms before any stratum: `weight` is what the run's start has of E.
-    pub(super) fn new(weight: f64) -> Self {
+    pub(super) fn new() -> Self {
         Self {
-            rows: vec![[each(weight); MARGINS]; ALTERNATIVES],
+            start: [0.0; ALTERNATIVES],
+            late: [f64::NEG_INFINITY; ALTERNATIVES],
         }
     }
 
-    /// Takes a stratum with at least one trial.
-    ///
-    /// `fresh` is the weight of the starts since the last one, and `chances` what a hit's chance is at most under each
-    /// margin.
-    pub(super) fn observe(
+    /// Adds late starts of a weight v above 0: S = ln(exp(S) + w·v).
+    pub(super) fn begin(&mut self, weight: f64) {
+        let fresh = (WEIGHT * weight).ln();
+        for late in &mut self.late {
+            let (least, most) = (late.min(fresh), late.max(fresh));
+            *late = most + (least - most).exp().ln_1p();
+        }
+    }
+
+    /// Takes a stratum: L = c^hits / exp(cost)^trials for each alternative c.
+    pub(super) fn take(
         &mut self,
         alternatives: &[Alternative; ALTERNATIVES],
-        fresh: f64,
-        chances: &Margins,
-        trials: Trials,
+        costs: &Nine,
+        (hits, trials): (f64, f64),
     ) {
-        let all = f64::from(trials.hits) + f64::from(trials.misses);
-        let count = u64::from(trials.hits) + u64::from(trials.misses);
-        let share = f64::from(trials.hits) / all;
-        let fresh = each(fresh) + TRICKLE;
-        for (row, (c, log)) in self.rows.iter_mut().zip(alternatives) {
-            let lift = (share * log).exp();
-            let factors = chances.map(|chance| lift / (1.0 + chance * (c - 1.0)));
-            for (term, factor) in row.iter_mut().zip(power(factors, count)) {
-                *term = capped((*term + fresh) * capped(factor));
-            }
+        let terms = self.start.iter_mut().zip(&mut self.late);
+        for ((start, late), ((_, log), cost)) in terms.zip(alternatives.iter().zip(costs)) {
+            let gain = hits * log - trials * cost;
+            *start += gain;
+            *late += gain;
         }
     }
 
-    /// Returns the sums of each margin's terms: E without the starts to come.
-    pub(super) fn sums(&self) -> Margins {
-        let mut sums = [0.0; MARGINS];
-        for row in &self.rows {
-            for (sum, term) in sums.iter_mut().zip(row) {
-                *sum += term;
-            }
-        }
-        sums
+    /// Returns E, where `to_come` is the weight of the starts to come. What is beyond all bounds is the largest number.
+    pub(super) fn evidence(&self, to_come: f64) -> f64 {
+        let sum = |logs: &Nine| logs.iter().map(|log| log.exp()).sum::<f64>();
+        let late = sum(&self.late) + to_come;
+        let evidence = FROM_THE_START * WEIGHT * sum(&self.start) + (1.0 - FROM_THE_START) * late;
+        evidence.min(f64::MAX)
+    }
+
+    /// Tells whether E is at least a bound above 1.
+    pub(super) fn reaches(&self, bound: f64, to_come: f64) -> bool {
+        let logs = self.start.iter().chain(&self.late);
+        let most = logs.copied().fold(f64::NEG_INFINITY, f64::max);
+        // E is at most ½·e^most + ½·(9·e^most + 1): mostly one exponential tells enough.
+        10.0 * most.exp() >= bound && self.evidence(to_come) >= bound
     }
 }
 
-/// Spreads a weight over the alternatives.
-fn each(weight: f64) -> f64 {
-    weight / 9.0
-}
+#[cfg(test)]
+mod tests {
+    use super::*;
 
-/// One instruction; `f64::min` would look for a NaN as well, and there is none.
-fn capped(value: f64) -> f64 {
-    if value < CAP { value } else { CAP }
-}
-
-/// Raises all to one power of at least 1, by squaring from its highest bit down.
-///
-/// Each only grows or only shrinks on the way, so none overflows before its end.
-fn power(bases: Margins, exponent: u64) -> Margins {
-    let mut powers = bases;
-    for bit in (0..exponent.ilog2()).rev() {
-        for power in &mut powers {
-            *power *= *power;
+    #[test]
+    fn the_logarithms_are_those_of_the_alternatives() {
+        for (times, log) in WORSE.into_iter().chain(BETTER) {
+            assert!((times.ln() - log).abs() < 1e-15, "{times}");
         }
-        if exponent >> bit & 1 == 1 {
-            for (power, base) in powers.iter_mut().zip(&bases) {
-                *power *= base;
-            }
-        }
-    }
-    powers
-}
-
-impl From<Mixture> for Vec<[u64; MARGINS]> {
-    fn from(mixture: Mixture) -> Self {
-        let rows = mixture.rows.into_iter();
-        rows.map(|row| row.map(f64::to_bits)).collect()
-    }
-}
-
-impl TryFrom<Vec<[u64; MARGINS]>> for Mixture {
-    type Error = String;
-
-    fn try_from(rows: Vec<[u64; MARGINS]>) -> Result<Self, String> {
-        if rows.len() != ALTERNATIVES {
-            return Err(format!(
-                "expected {ALTERNATIVES} rows, found {}",
-                rows.len()
-            ));
-        }
-        let rows = rows.into_iter().map(|row| row.map(f64::from_bits));
-        Ok(Self {
-            rows: rows.collect(),
-        })
     }
 }

@@ -1,12 +1,12 @@
 //! Candidate against stable.
 
+use std::ops::Add;
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use super::mixture::Trials;
 use super::setting::{InvalidSetting, within};
-use super::two_sided::TwoSided;
+use super::two_sided::{Trials, TwoSided};
 use super::verdict::{Limits, Verdict};
 
 /// Tests whether the candidate has more than `margin` times stable's rate of bad events.
@@ -28,6 +28,18 @@ pub struct Arms {
     pub candidate: u32,
     /// Those drawn and not enrolled: x0.
     pub stable: u32,
+}
+
+/// Adds up arm by arm, to at most the largest count.
+impl Add for Arms {
+    type Output = Self;
+
+    fn add(self, other: Self) -> Self {
+        Self {
+            candidate: self.candidate.saturating_add(other.candidate),
+            stable: self.stable.saturating_add(other.stable),
+        }
+    }
 }
 
 impl Relative {
@@ -76,19 +88,21 @@ impl Relative {
     }
 
     /// Returns the limits of the ratio of the arms' rates.
+    ///
+    /// They are computed when asked for, which takes longer than a stratum.
     #[must_use]
     pub fn limits(&self) -> Limits {
-        self.0.limits()
+        Limits::new(self.0.excluded(), self.0.margin(), self.verdict())
     }
 
     /// Says whether the candidate is safe, regressed, or neither yet.
     #[must_use]
     pub fn verdict(&self) -> Verdict {
-        self.limits().verdict(self.0.margin())
+        self.0.verdict()
     }
 
     #[cfg(test)]
-    pub(super) fn rows(&self) -> impl Iterator<Item = (f64, f64, f64)> {
-        self.0.rows()
+    pub(super) fn inner(&self) -> &TwoSided {
+        &self.0
     }
 }

@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::mixture::ALTERNATIVES;
+use super::bits;
 
 /// Tests whether first exposures fall into the candidate in more or less than their share.
 ///
@@ -15,13 +15,13 @@ use super::mixture::ALTERNATIVES;
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[must_use]
 pub struct SampleRatio {
-    /// Logarithms of the products, as bits: see `bits`.
-    #[serde(with = "logs")]
+    /// Logarithms of the products.
+    #[serde(with = "bits::many")]
     logs: [f64; OMEGAS.len()],
     broken: bool,
 }
 
-const OMEGAS: [f64; ALTERNATIVES - 1] = [0.5, 2.0 / 3.0, 0.8, 0.9, 1.1, 1.25, 1.5, 2.0];
+const OMEGAS: [f64; 8] = [0.5, 2.0 / 3.0, 0.8, 0.9, 1.1, 1.25, 1.5, 2.0];
 
 /// The probability of ever calling a sound assignment broken.
 const LEVEL: f64 = 0.001;
@@ -57,22 +57,6 @@ impl SampleRatio {
     #[must_use]
     pub fn is_broken(&self) -> bool {
         self.broken
-    }
-}
-
-mod logs {
-    use serde::{Deserialize, Deserializer, Serialize, Serializer};
-
-    use super::OMEGAS;
-
-    type Logs = [f64; OMEGAS.len()];
-
-    pub(super) fn serialize<S: Serializer>(logs: &Logs, serializer: S) -> Result<S::Ok, S::Error> {
-        logs.map(f64::to_bits).serialize(serializer)
-    }
-
-    pub(super) fn deserialize<'de, D: Deserializer<'de>>(from: D) -> Result<Logs, D::Error> {
-        <[u64; OMEGAS.len()]>::deserialize(from).map(|logs| logs.map(f64::from_bits))
     }
 }
 

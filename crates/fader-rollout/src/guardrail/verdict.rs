@@ -26,9 +26,10 @@ pub enum Verdict {
 /// Between which limits a ratio or a rate lies, as far as the counts tell.
 ///
 /// Both hold at any time, and however often one looks: the truth was *ever* below the lower limit with a probability of
-/// at most α, and above the upper one with at most 0.05. They stand on a ladder of multiples of stable's rate, or of
-/// the odds of an absolute limit, with steps of about 20 % near 1 and of 100 % far from it; the margin is one of its
-/// rungs. Where they contradict each other, since the truth changed during the run, the upper limit gives way.
+/// at most α, and above the upper one with at most 0.05. They stand on quarter-octaves of stable's rate, or of the odds
+/// of an absolute limit, from 1/1024 to 1024, or at the margin. `Regressed` means that the lower limit is above the
+/// margin, `Safe` that the upper one is below. Where they contradict each other, since the truth changed during the
+/// run, the upper limit gives way.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Limits {
     lower: f64,
@@ -36,20 +37,25 @@ pub struct Limits {
 }
 
 impl Limits {
-    /// Makes the limits from the highest value that is excluded from below, and the lowest that is from above.
-    pub(super) fn beyond(excluded_below: f64, excluded_above: f64) -> Self {
+    /// Makes the limits from the highest value that is excluded from below, the lowest that is from above, and what is
+    /// said of the margin, which no rounding of theirs may contradict.
+    pub(super) fn new((below, above): (f64, f64), margin: f64, verdict: Verdict) -> Self {
         // The limits are what is left: the next number up, and the next one down.
-        let lower = if excluded_below > 0.0 {
-            excluded_below.next_up()
-        } else {
-            0.0
-        };
-        let upper = if excluded_above < f64::INFINITY {
-            excluded_above.next_down().max(lower)
+        let lower = if below > 0.0 { below.next_up() } else { 0.0 };
+        let upper = if above < f64::INFINITY {
+            above.next_down()
         } else {
             f64::INFINITY
         };
-        Self { lower, upper }
+        let (lower, upper) = match verdict {
+            Verdict::Regressed => (lower.max(margin.next_up()), upper),
+            Verdict::Safe => (lower.min(margin.next_down()), upper.min(margin.next_down())),
+            _ => (lower.min(margin), upper.max(margin)),
+        };
+        Self {
+            lower,
+            upper: upper.max(lower),
+        }
     }
 
     /// Returns the lowest value that is not excluded; 0 if none is.
@@ -63,15 +69,22 @@ impl Limits {
     pub fn upper(self) -> f64 {
         self.upper
     }
+}
 
-    /// Says on which side of the margin they are.
-    pub(super) fn verdict(self, margin: f64) -> Verdict {
-        if self.lower > margin {
-            Verdict::Regressed
-        } else if self.upper < margin {
-            Verdict::Safe
-        } else {
-            Verdict::Undecided
-        }
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_verdict_on_the_margin_has_the_last_word() {
+        let limits = |verdict| {
+            let limits = Limits::new((3.0, 1.0), 2.0, verdict);
+            (limits.lower() > 2.0, limits.upper() < 2.0)
+        };
+        assert_eq!(limits(Verdict::Undecided), (false, false));
+        assert_eq!(limits(Verdict::Regressed), (true, false));
+        assert_eq!(limits(Verdict::Safe), (false, true));
+        let open = Limits::new((0.0, f64::INFINITY), 2.0, Verdict::Regressed);
+        assert!(open.lower() > 2.0 && open.upper().is_infinite());
     }
 }

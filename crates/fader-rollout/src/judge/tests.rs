@@ -190,11 +190,26 @@ fn by_request_ticks_are_merged_until_exposures_suffice() {
 
     // Nobody of the candidate: not before a minute has gone by.
     let mut judge = super::tests::judge(&plan);
-    judge.observe(&plan, &look(0, Exposed::Part), &stratum("1", arms(0, 9), arms(0, 5000)));
-    judge.observe(&plan, &look(1, Exposed::Part), &stratum("1", arms(1, 0), arms(1, 0)));
-    assert!((evidence(&judge) - 1.0).abs() > 1e-12, "it is complete with the first of the candidate");
+    judge.observe(
+        &plan,
+        &look(0, Exposed::Part),
+        &stratum("1", arms(0, 9), arms(0, 5000)),
+    );
+    judge.observe(
+        &plan,
+        &look(1, Exposed::Part),
+        &stratum("1", arms(1, 0), arms(1, 0)),
+    );
+    assert!(
+        (evidence(&judge) - 1.0).abs() > 1e-12,
+        "it is complete with the first of the candidate"
+    );
     let mut judge = super::tests::judge(&plan);
-    judge.observe(&plan, &look(0, Exposed::Part), &stratum("1", arms(1, 0), arms(1, 9)));
+    judge.observe(
+        &plan,
+        &look(0, Exposed::Part),
+        &stratum("1", arms(1, 0), arms(1, 9)),
+    );
     judge.observe(&plan, &look(59, Exposed::Part), &Counts::default());
     assert!((evidence(&judge) - 1.0).abs() < 1e-12);
     judge.observe(&plan, &look(60, Exposed::Part), &Counts::default());
@@ -202,8 +217,16 @@ fn by_request_ticks_are_merged_until_exposures_suffice() {
 
     // Another share: what is there is complete.
     let mut judge = super::tests::judge(&plan);
-    judge.observe(&plan, &look(0, Exposed::Part), &stratum("1", arms(1, 0), arms(1, 9)));
-    judge.observe(&plan, &look(1, Exposed::Part), &stratum("5", arms(0, 0), arms(0, 1)));
+    judge.observe(
+        &plan,
+        &look(0, Exposed::Part),
+        &stratum("1", arms(1, 0), arms(1, 9)),
+    );
+    judge.observe(
+        &plan,
+        &look(1, Exposed::Part),
+        &stratum("5", arms(0, 0), arms(0, 1)),
+    );
     assert!(evidence(&judge) > 1.2);
 }
 

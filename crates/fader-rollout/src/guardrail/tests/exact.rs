@@ -3,8 +3,8 @@
 use num_bigint::BigInt;
 use num_rational::BigRational;
 
-use super::super::mixture::{ALTERNATIVES, Alternative, MARGINS, Mixture, Trials};
-use super::super::two_sided::chance;
+use super::super::logs::costs;
+use super::super::mixture::{ALTERNATIVES, Alternative, Mixture};
 
 /// The alternatives of both directions, and some beyond.
 const THETAS: [(u32, u32); 11] = [
@@ -51,14 +51,19 @@ fn likelihood_ratio(
     power(&(theta / margin), x1) * power(&(under(margin) / under(theta)), x1 + x0)
 }
 
-/// What the code makes of the same stratum: it multiplies a single term that was 1.
-fn computed(share: f64, margin: f64, theta: f64, [hits, misses]: [u32; 2]) -> f64 {
+/// What the code makes of the same stratum: it multiplies terms that were 1, without late starts.
+fn computed(share: f64, margin: f64, theta: f64, [x1, x0]: [u32; 2]) -> f64 {
     let times = theta / margin;
     let alternatives: [Alternative; ALTERNATIVES] = [(times, times.ln()); ALTERNATIVES];
-    let mut mixture = Mixture::new(1.0);
-    let chances = [chance(share, margin); MARGINS];
-    mixture.observe(&alternatives, 0.0, &chances, Trials { hits, misses });
-    mixture.sums()[0]
+    let chance = share * margin / (1.0 - share + share * margin);
+    let mut mixture = Mixture::new();
+    let trials = f64::from(x1) + f64::from(x0);
+    mixture.take(
+        &alternatives,
+        &costs(&alternatives, chance),
+        (x1.into(), trials),
+    );
+    2.0 * mixture.evidence(0.0)
 }
 
 fn float(exact: &BigRational) -> f64 {

@@ -2,7 +2,7 @@
 
 use proptest::prelude::*;
 
-use super::super::{Absolute, Relative, SampleRatio};
+use super::super::{Absolute, Arms, Relative, SampleRatio};
 use super::{HOUR, feed, margin, relative, steps};
 
 fn reread<T: serde::Serialize + serde::de::DeserializeOwned>(state: &T) -> T {
@@ -40,16 +40,26 @@ proptest! {
 #[test]
 fn a_state_of_another_shape_is_refused() {
     let text = serde_json::to_string(&relative(1.0, 0.05)).unwrap();
-    let row = text
-        .split("\"worse\":[")
-        .nth(1)
-        .unwrap()
-        .split(']')
-        .next()
-        .unwrap();
-    let shorter = text.replacen(&format!("{row}],"), "", 1);
-    let error = serde_json::from_str::<Relative>(&shorter)
-        .unwrap_err()
-        .to_string();
-    assert!(error.contains("expected 9 rows, found 8"), "{error}");
+    for (part, many) in [("start", 9), ("late", 9), ("costs", 81)] {
+        let (before, after) = text.split_once(&format!("\"{part}\":[")).unwrap();
+        let (_, shorter) = after.split_once(',').unwrap();
+        let wrong = format!("{before}\"{part}\":[{shorter}");
+        let error = serde_json::from_str::<Relative>(&wrong).unwrap_err();
+        let expected = format!("expected {many} numbers, found {}", many - 1);
+        assert!(error.to_string().contains(&expected), "{error}");
+    }
+}
+
+#[test]
+fn a_state_is_small() {
+    let mut test = relative(1.1, 0.05);
+    for minute in 0..100 {
+        let bad = Arms {
+            candidate: 7,
+            stable: 93,
+        };
+        test.observe(HOUR / 60 * minute, 0.0537, bad);
+    }
+    let text = serde_json::to_string(&test).unwrap();
+    assert!(text.len() < 3000, "{} bytes", text.len());
 }
