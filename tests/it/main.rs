@@ -14,5 +14,6 @@ mod provider_file;
 mod provider_http;
 mod public_api;
 mod reload;
+mod rollout;
 mod schema;
 mod telemetry;
