@@ -74,6 +74,9 @@ fn prepare() -> Vec<Prepared> {
     for file in data::conformance() {
         for group in &file.groups {
             let flags = Flags::builder().build();
+            if group.control {
+                flags.attach(flags.control_ramps());
+            }
             let source = match group.strictness() {
                 data::Strictness::Strict => Source::new("document"),
                 data::Strictness::Quarantine => Source::new("document").quarantine(),

@@ -37,6 +37,9 @@ pub(crate) struct Group {
     #[serde(default)]
     pub(crate) lists: BTreeMap<String, String>,
     overlay: Option<Box<RawValue>>,
+    /// Whether a controller runs the staged ramps.
+    #[serde(default)]
+    pub(crate) control: bool,
     before: Option<Box<RawValue>>,
     strictness: Option<Strictness>,
     now: Option<String>,
@@ -128,6 +131,9 @@ pub(crate) struct Answer {
 pub(crate) struct Draw {
     pub(crate) rule: String,
     pub(crate) enrolled: bool,
+    /// Whether a wave enrolled the unit.
+    #[serde(default)]
+    pub(crate) wave: bool,
 }
 
 /// Tells a null from a field that is left out.

@@ -7,6 +7,7 @@ mod docs;
 mod handle;
 mod observe;
 mod parts;
+mod plans;
 mod positions;
 mod properties;
 mod provider_file;

@@ -33,6 +33,7 @@ mod documents;
 mod handle;
 mod keys;
 mod observe;
+mod plan;
 mod providers;
 mod values;
 
@@ -59,6 +60,7 @@ fn here() -> String {
         include_str!("public_api/handle.rs"),
         include_str!("public_api/keys.rs"),
         include_str!("public_api/observe.rs"),
+        include_str!("public_api/plan.rs"),
         include_str!("public_api/providers.rs"),
         include_str!("public_api/values.rs"),
     ];

@@ -12,7 +12,7 @@ const NAMES: [&str; 6] = ["f0", "f1", "f2", "f\\u0033", "f.4", "é"];
 const SEGMENTS: [&str; 2] = ["s0", "s1"];
 
 /// Texts of flags: good ones, ones to warn of, and broken ones.
-const FLAGS: [&str; 38] = [
+const FLAGS: [&str; 41] = [
     "true",
     "false",
     "{}",
@@ -47,6 +47,9 @@ const FLAGS: [&str; 38] = [
     r#"{ "variants": { "on": 1, "on": 2 }, "default": "on" }"#,
     r#"{ "rules": [ { "ramp": { "stages": [ { "percent": 1, "bake": "1h" } ], "guardrails": [] }, "serve": "on" } ] }"#,
     r#"{ "salt": "s", "rules": [ { "ramp": { "stages": [ { "percent": 1, "bake": "1h" } ], "guardrails": [] }, "serve": "on" } ] }"#,
+    r#"{ "salt": "w", "rules": [ { "ramp": { "stages": [ { "segment": "s1", "bake": "1h" }, { "percent": 1, "bake": "1h" } ], "requires": [ { "flag": "f1", "is": "completed" } ] }, "serve": "on" } ] }"#,
+    r#"{ "salt": "w", "rules": [ { "ramp": { "stages": [ { "sets": [2], "of": "n", "width": 5, "bake": "2h" } ], "requires": [ { "flag": "f0", "is": "completed" } ] }, "serve": "on" } ] }"#,
+    r#"{ "rules": [ { "by": "a", "ramp": { "stages": [ { "segment": "s0", "bake": "1h", "irreversible": true } ], "guardrails": [ { "metric": "errors", "below": 0.01 } ] }, "serve": "on" } ] }"#,
     r#"{ "rules": [ { "ramp": { "from": 0, "to": 100, "start": "2030-01-01T00:00:00Z", "over": "10d" }, "serve": "on" } ] }"#,
     r#"{ "oops": 1, "x-note": { "a": 1 } }"#,
     r#"{ "enabled": false, "rules": [ { "if": { "time": { "from": "2030-01-03T00:00:00Z" } }, "serve": "on" } ] }"#,
@@ -167,10 +170,12 @@ fn handle(clock: &Arc<ManualClock>) -> Flags {
     let overlay = NAMES.iter().fold(Overlay::new(), |overlay, name| {
         overlay
             .percent(name, "rules[0]", held)
+            .waves(name, "rules[0]", 1)
             .percent(name, "é", held)
             .percent(name, "rules[1]", held)
     });
     flags.apply(overlay);
+    flags.attach(flags.control_ramps());
     flags
 }
 
@@ -181,7 +186,7 @@ fn told(result: &Result<Loaded, CompileError>) -> (bool, &[Diagnostic]) {
     }
 }
 
-/// Explains every flag to some users, without what names the document.
+/// Explains every flag to some users, and its plan, without what names the document.
 fn answers(flags: &Flags) -> Vec<(String, Vec<String>)> {
     let users = ["u1", "u2", "u3"].into_iter().flat_map(|user| {
         [None, Some("x1"), Some("x2")].map(|a| {
@@ -196,7 +201,11 @@ fn answers(flags: &Flags) -> Vec<(String, Vec<String>)> {
             let explanation = scope.explain(&name).to_string();
             explanation.replace(scope.version(), "")
         });
-        (name.clone(), all.collect())
+        let mut all: Vec<String> = all.collect();
+        let plans = scopes[0].snapshot().plans();
+        let own = plans.filter(|ramp| ramp.flag == name);
+        all.extend(own.map(|ramp| format!("{} {:?}", ramp.rule, ramp.plan)));
+        (name, all)
     };
     names.into_iter().map(explain).collect()
 }

@@ -99,6 +99,7 @@ const VARIANT: u32 = 4;
 const RULE: u32 = 20;
 const DRAWN: u32 = 36;
 const ENROLLED: u64 = 1 << 52;
+const WAVE: u64 = 1 << 53;
 
 /// The last rule that drew, as a decision keeps it.
 #[derive(Clone, Copy, Debug, Default)]
@@ -108,6 +109,11 @@ impl LastDraw {
     #[inline]
     pub(crate) fn by_rule(rule: u16, enrolled: bool) -> Self {
         Self(field(rule, DRAWN) | if enrolled { ENROLLED } else { 0 })
+    }
+
+    /// Enrolled without chance, by a wave of a staged ramp.
+    pub(crate) fn by_wave(rule: u16) -> Self {
+        Self(field(rule, DRAWN) | ENROLLED | WAVE)
     }
 }
 
@@ -215,6 +221,11 @@ impl Decision {
         self.field(DRAWN).map(|rule| (rule, enrolled))
     }
 
+    /// Tells whether a wave of a staged ramp enrolled the unit.
+    pub(crate) fn is_wave(self) -> bool {
+        self.to_word() & WAVE != 0
+    }
+
     pub(crate) fn code(self) -> Code {
         match self.to_word() & 15 {
             1 => Code::Static,
@@ -279,6 +290,8 @@ pub struct Draw<'a> {
     pub rule: &'a str,
     /// Whether the unit was enrolled.
     pub enrolled: bool,
+    /// Whether an open wave of a staged ramp enrolled it, by what it is and not by chance.
+    pub wave: bool,
 }
 
 /// How a flag resolved: value and variant, and how that came about.
@@ -366,10 +379,12 @@ impl Resolution {
     /// Returns the last rule that hashed a unit: also one that then did not decide, because the unit was not enrolled.
     #[must_use]
     pub fn draw(&self) -> Option<Draw<'_>> {
-        let (rule, enrolled) = self.decision()?.draw()?;
+        let decision = self.decision()?;
+        let (rule, enrolled) = decision.draw()?;
         Some(Draw {
             rule: self.label(rule)?,
             enrolled,
+            wave: decision.is_wave(),
         })
     }
 
@@ -429,7 +444,10 @@ mod tests {
                     );
                     assert!(decision.code() == code && !decision.was_asked());
                     let asked = decision.asked();
-                    assert!(asked.was_asked() && asked.draw() == draw);
+                    assert!(asked.was_asked() && asked.draw() == draw && !asked.is_wave());
+                    let wave = made.drawn(LastDraw::by_wave(last)).asked();
+                    assert!(wave.is_wave() && wave.was_asked() && !wave.was_settled());
+                    assert_eq!((wave.variant(), wave.rule()), (number, number));
                 }
             }
         }

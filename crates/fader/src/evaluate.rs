@@ -13,13 +13,14 @@ use crate::decision::{Code, Decision, LastDraw};
 use crate::hash::Reach;
 use crate::key::VariantRef;
 use crate::memo::Memo;
-use crate::observe::{self, Admission};
+use crate::observe::{self, Admission, Whose};
 use crate::overrides::Overrides;
 use crate::ruleset::condition::{Lists, Test, unit};
 use crate::ruleset::list::IdList;
 use crate::ruleset::one_draw::OneDraw;
 use crate::ruleset::{
-    Attribute, Condition, DrawRule, Flag, FlagId, ListId, SegmentId, Serve, Share, Truth, Unit,
+    Attribute, Condition, DrawRule, Flag, FlagId, ListId, SegmentId, Serve, Share, Staged, Truth,
+    Unit,
 };
 use crate::ruleset::{Ruleset, ramp};
 use crate::snapshot::{Course, Entry, Live};
@@ -49,7 +50,12 @@ impl<A: Attributes + ?Sized, M: Memo, O: Observer> Evaluation<'_, A, M, O> {
         }
         let decision = admitted(self.live, id, decision, &self.attributes);
         if self.memo.keep_flag(id, decision) && !self.is_forced(id) {
-            observe::tell_drawn(self.live, id, decision, &self.attributes, self.memo);
+            let whose = Whose {
+                attributes: &self.attributes,
+                now: self.now,
+                tick: self.memo.tick(),
+            };
+            observe::tell_drawn(self.live, id, decision, whose, self.memo);
         }
         decision
     }
@@ -98,6 +104,12 @@ impl<A: Attributes + ?Sized, M: Memo, O: Observer> Evaluation<'_, A, M, O> {
                         .by_rule(index)
                         .drawn(LastDraw::by_rule(index, true));
                 }
+                Drawn::Wave => {
+                    return Decision::of(Code::Split)
+                        .serving(rule.serve.one())
+                        .by_rule(index)
+                        .drawn(LastDraw::by_wave(index));
+                }
             }
         }
         Decision::of(Code::Default)
@@ -105,35 +117,49 @@ impl<A: Attributes + ?Sized, M: Memo, O: Observer> Evaluation<'_, A, M, O> {
             .drawn(last_draw)
     }
 
-    /// Returns how far a rule's draw reaches at this moment.
-    fn reach(&self, id: FlagId, index: u16, draw: &DrawRule) -> Reach {
-        let overlay = self.live.overlay_of(id);
-        match (
-            &draw.share,
-            overlay.and_then(|overlay| overlay.reach(index)),
-        ) {
-            (Share::Staged, Some(reach)) if self.live.hooks.controls() => reach,
-            (Share::Staged, _) => Reach::NOBODY,
-            (_, Some(reach)) => reach,
-            (Share::Percent(reach), None) => *reach,
-            (Share::Clock(ramp), None) => {
-                ramp::percent_at(ramp, self.now).map_or(Reach::NOBODY, Reach::of)
-            }
-        }
-    }
-
     /// Draws among the units. Apart from the walk over the rules, most of which draw nothing.
     #[inline(never)]
     fn draw(&mut self, id: FlagId, index: u16, draw: &DrawRule, serve: &Serve) -> Drawn {
-        let mut digits = itoa::Buffer::new();
-        let value = match &draw.unit {
-            Unit::Attribute(attribute) => self.attributes.get(attribute.as_name()),
-            Unit::Constant(value) => Some(Value::as_ref(value)),
+        match &draw.share {
+            Share::Staged(staged) => self.draw_staged(id, index, draw, staged, serve),
+            _ => self.draw_by_chance(id, index, draw, serve),
+        }
+    }
+
+    /// Enrols whoever is in an open wave, and draws among all others. Apart from other draws, which have no waves.
+    #[inline(never)]
+    fn draw_staged(
+        &mut self,
+        id: FlagId,
+        index: u16,
+        draw: &DrawRule,
+        staged: &Staged,
+        serve: &Serve,
+    ) -> Drawn {
+        let live = self.live;
+        let held = live.overlay_of(id).filter(|_| live.hooks.controls());
+        let open = held.map_or(0, |overlay| overlay.waves(index));
+        let digits = &mut itoa::Buffer::new();
+        let has_unit = open > 0 && unit_of(draw, self.attributes, digits).is_some();
+        let mut waves = (1..=open).zip(&staged.waves);
+        let holds = |(number, wave)| {
+            self.observer.wave(number);
+            self.condition(wave) == Truth::True
         };
-        let Some(unit) = value.and_then(|value| unit(value, &mut digits)) else {
+        if has_unit && waves.any(holds) {
+            self.observer.outcome(Outcome::Wave);
+            return Drawn::Wave;
+        }
+        self.draw_by_chance(id, index, draw, serve)
+    }
+
+    #[inline(always)]
+    fn draw_by_chance(&mut self, id: FlagId, index: u16, draw: &DrawRule, serve: &Serve) -> Drawn {
+        let mut digits = itoa::Buffer::new();
+        let Some(unit) = unit_of(draw, self.attributes, &mut digits) else {
             return Drawn::NoUnit;
         };
-        let reach = self.reach(id, index, draw);
+        let reach = reach_of(self.live, id, index, &draw.share, self.now);
         let enrolled = reach.everyone || reach.covers(draw.salt.position(unit));
         if O::RECORDS {
             self.observer.outcome(Outcome::Drew {
@@ -237,6 +263,39 @@ impl<A: Attributes + ?Sized, M: Memo, O: Observer> Evaluation<'_, A, M, O> {
     }
 }
 
+/// Returns the unit that a rule draws with.
+#[inline(always)]
+fn unit_of<'u, A: Attributes + ?Sized>(
+    draw: &'u DrawRule,
+    attributes: &'u A,
+    digits: &'u mut itoa::Buffer,
+) -> Option<&'u [u8]> {
+    let value = match &draw.unit {
+        Unit::Attribute(attribute) => attributes.get(attribute.as_name()),
+        Unit::Constant(value) => Some(Value::as_ref(value)),
+    };
+    unit(value?, digits)
+}
+
+/// Returns how far a rule's draw reaches at a moment, waves apart.
+#[inline]
+pub(crate) fn reach_of(
+    live: &Live,
+    id: FlagId,
+    index: u16,
+    share: &Share,
+    now: Timestamp,
+) -> Reach {
+    let overlay = live.overlay_of(id);
+    match (share, overlay.and_then(|overlay| overlay.reach(index))) {
+        (Share::Staged(_), Some(reach)) if live.hooks.controls() => reach,
+        (Share::Staged(_), _) => Reach::NOBODY,
+        (_, Some(reach)) => reach,
+        (Share::Percent(reach), None) => *reach,
+        (Share::Clock(ramp), None) => ramp::percent_at(ramp, now).map_or(Reach::NOBODY, Reach::of),
+    }
+}
+
 /// Returns what is left of a decision where not everybody may have what the rules give.
 #[inline(always)]
 pub(crate) fn admitted<A: Attributes>(
@@ -330,6 +389,8 @@ enum Drawn {
     NoUnit,
     Outside,
     Inside(u16),
+    /// Inside without chance.
+    Wave,
 }
 
 impl Serve {
@@ -353,6 +414,7 @@ pub(crate) enum Outcome {
         position: u64,
         reach: Reach,
     },
+    Wave,
 }
 
 /// Is told what an evaluation does, in its order.
@@ -362,6 +424,8 @@ pub(crate) trait Observer {
 
     fn rule(&mut self, _: &Flag, _: u16) {}
     fn outcome(&mut self, _: Outcome) {}
+    /// The next condition is that of an open wave.
+    fn wave(&mut self, _: u32) {}
     fn enter(&mut self) {}
     fn leave(&mut self, _: &Ruleset, _: &Condition, _: Truth, _: Option<ValueRef<'_>>) {}
     fn enter_flag(&mut self) {}

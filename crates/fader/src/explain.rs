@@ -119,6 +119,8 @@ pub(crate) struct Recorder {
     rules: usize,
     truncated: bool,
     depth: usize,
+    /// What stands before the next condition.
+    prefix: String,
     /// How many flags deep the evaluation is: 0 in the flag itself.
     flags: usize,
     /// Lines whose text waits for an outcome: of rules, and of conditions.
@@ -179,6 +181,7 @@ impl Observer for Recorder {
             Outcome::NotMatched(Truth::Unknown) => "its condition is unknown".to_owned(),
             Outcome::NotMatched(_) => "its condition does not hold".to_owned(),
             Outcome::NoUnit => "there is no unit to draw with".to_owned(),
+            Outcome::Wave => "decides, the unit is in an open wave".to_owned(),
             Outcome::Drew {
                 enrolled,
                 position,
@@ -206,8 +209,13 @@ impl Observer for Recorder {
         self.end_rule();
     }
 
+    fn wave(&mut self, number: u32) {
+        self.prefix = format!("wave {number}: ");
+    }
+
     fn enter(&mut self) {
-        let line = self.push(String::new());
+        let prefix = std::mem::take(&mut self.prefix);
+        let line = self.push(prefix);
         self.open.push(line);
         self.depth += 1;
     }

@@ -107,6 +107,16 @@ impl Reach {
         }
     }
 
+    /// Returns the percent that reaches so far: thresholds of two percents are never the same.
+    pub(crate) fn percent(self) -> Percent {
+        if self.everyone {
+            return Percent::HUNDRED;
+        }
+        let micros = u128::from(self.below) * u128::from(Percent::HUNDRED.micros());
+        let micros = u32::try_from(micros.div_ceil(1 << 64)).ok();
+        micros.and_then(Percent::from_micros).unwrap_or_default()
+    }
+
     #[inline]
     pub(crate) fn covers(self, position: u64) -> bool {
         self.everyone || position < self.below

@@ -13,6 +13,10 @@ pub(crate) trait Memo {
     fn keep_flag(&self, id: FlagId, decision: Decision) -> bool;
     fn segment(&self, id: SegmentId) -> Option<Truth>;
     fn keep_segment(&self, id: SegmentId, truth: Truth);
+    /// Returns the tick in which the unit of work began.
+    fn tick(&self) -> u32 {
+        0
+    }
     /// Tells whether the unit of work has ended.
     fn is_finished(&self) -> bool {
         false
@@ -124,6 +128,8 @@ impl Memo for StackMemo {
 pub(crate) struct ScopeMemo {
     words: Words,
     flags: usize,
+    /// The tick in which the unit of work began.
+    tick: u32,
     /// Whether the sinks are told of what is kept here.
     told: bool,
     /// Whether the unit of work has ended.
@@ -145,12 +151,12 @@ impl ScopeMemo {
     pub(crate) fn new(ruleset: &Ruleset) -> Self {
         Self {
             told: false,
-            ..Self::of_scope(ruleset)
+            ..Self::of_scope(ruleset, 0)
         }
     }
 
     #[inline(always)]
-    pub(crate) fn of_scope(ruleset: &Ruleset) -> Self {
+    pub(crate) fn of_scope(ruleset: &Ruleset, tick: u32) -> Self {
         let flags = ruleset.flags.len();
         let words = flags + ruleset.segments.len().div_ceil(Self::SEGMENTS_A_WORD);
         let words = if words <= Self::FEW {
@@ -161,6 +167,7 @@ impl ScopeMemo {
         Self {
             words,
             flags,
+            tick,
             told: true,
             finished: AtomicBool::new(false),
         }
@@ -248,6 +255,10 @@ impl Memo for ScopeMemo {
                 .is_ok()
         });
         kept && self.told
+    }
+
+    fn tick(&self) -> u32 {
+        self.tick
     }
 
     fn is_finished(&self) -> bool {

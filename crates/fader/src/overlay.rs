@@ -47,10 +47,18 @@ impl PartialEq for Overlay {
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct OverlayEntry {
     pub(crate) killed: bool,
-    pub(crate) rules: BTreeMap<String, Percent>,
+    pub(crate) rules: BTreeMap<String, HeldRule>,
     pub(crate) by: Option<String>,
     pub(crate) reason: Option<String>,
     pub(crate) at: Option<String>,
+}
+
+/// What an overlay says of one rule.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub(crate) struct HeldRule {
+    pub(crate) percent: Percent,
+    /// How many waves of its staged ramp are open.
+    pub(crate) waves: u32,
 }
 
 impl Overlay {
@@ -93,12 +101,21 @@ impl Overlay {
     /// replaces that percent and nothing else; a rule that draws nothing has none.
     #[must_use]
     pub fn percent(mut self, flag: &str, rule: &str, percent: Percent) -> Self {
-        self.flags
-            .entry(flag.to_owned())
-            .or_default()
-            .rules
-            .insert(rule.to_owned(), percent);
+        self.rule(flag, rule).percent = percent;
         self
+    }
+
+    /// Opens the first so many waves of a staged ramp: those of its stages that name a segment or sets, in their order.
+    /// Whoever is in one of them is enrolled, beside those of the rule's percent, which is 0 unless it is set. Default: 0.
+    #[must_use]
+    pub fn waves(mut self, flag: &str, rule: &str, open: u32) -> Self {
+        self.rule(flag, rule).waves = open;
+        self
+    }
+
+    fn rule(&mut self, flag: &str, rule: &str) -> &mut HeldRule {
+        let entry = self.flags.entry(flag.to_owned()).or_default();
+        entry.rules.entry(rule.to_owned()).or_default()
     }
 
     /// Says who changed a flag's entry, and why.
@@ -128,7 +145,13 @@ impl OverlayEntry {
     pub fn percents(&self) -> impl Iterator<Item = (&str, Percent)> {
         self.rules
             .iter()
-            .map(|(rule, percent)| (rule.as_str(), *percent))
+            .map(|(rule, held)| (rule.as_str(), held.percent))
+    }
+
+    /// Returns how many waves of rules are open, by rule; those of which none is are left out.
+    pub fn waves(&self) -> impl Iterator<Item = (&str, u32)> {
+        let open = self.rules.iter().filter(|(_, held)| held.waves > 0);
+        open.map(|(rule, held)| (rule.as_str(), held.waves))
     }
 
     /// Returns who made the entry.
@@ -184,14 +207,19 @@ impl OverlayEntry {
         }
         if !self.rules.is_empty() {
             // Six decimals are exact enough in a float to be read back as written.
-            let percents = self.rules.iter().map(|(rule, percent)| {
-                let number = percent
+            let percents = self.rules.iter().map(|(rule, held)| {
+                let number = held
+                    .percent
                     .to_string()
                     .parse()
                     .map_or(serde_json::Value::Null, |number: serde_json::Number| {
                         number.into()
                     });
-                (rule.clone(), serde_json::json!({ "percent": number }))
+                let mut entry = serde_json::json!({ "percent": number });
+                if let (Some(object), true) = (entry.as_object_mut(), held.waves > 0) {
+                    object.insert("waves".to_owned(), held.waves.into());
+                }
+                (rule.clone(), entry)
             });
             object.insert(
                 "rules".to_owned(),

@@ -12,6 +12,7 @@ use crate::hash::Reach;
 use crate::observe::Hooks;
 use crate::overlay::Overlay;
 use crate::overrides::Overrides;
+use crate::plan::{Freeze, PlannedRamp};
 use crate::ruleset::{Flag, FlagId, Recall, Ruleset, Slot};
 use crate::source::Source;
 use crate::time::Timestamp;
@@ -106,13 +107,25 @@ pub(crate) struct Notes {
 #[derive(Clone, Debug, Default)]
 pub(crate) struct FlagOverlay {
     pub(crate) killed: bool,
-    reaches: BTreeMap<u16, Reach>,
+    rules: BTreeMap<u16, HeldRule>,
+}
+
+/// What the overlay says of one rule.
+#[derive(Clone, Copy, Debug)]
+struct HeldRule {
+    reach: Reach,
+    waves: u32,
 }
 
 impl FlagOverlay {
     #[inline]
     pub(crate) fn reach(&self, rule: u16) -> Option<Reach> {
-        self.reaches.get(&rule).copied()
+        self.rules.get(&rule).map(|held| held.reach)
+    }
+
+    /// Returns how many waves of a rule are open.
+    pub(crate) fn waves(&self, rule: u16) -> u32 {
+        self.rules.get(&rule).map_or(0, |held| held.waves)
     }
 }
 
@@ -220,15 +233,16 @@ fn bind(ruleset: &Ruleset, overlay: &Overlay) -> Box<[Option<FlagOverlay>]> {
         };
         let mut found = FlagOverlay {
             killed: entry.killed(),
-            reaches: BTreeMap::new(),
+            rules: BTreeMap::new(),
         };
         if let Some(flag) = ruleset.flag(id) {
-            for (label, percent) in entry.percents() {
+            for (label, held) in &entry.rules {
                 let rule = flag
                     .rule_named(label)
                     .and_then(|rule| u16::try_from(rule).ok());
                 if let Some(rule) = rule {
-                    found.reaches.insert(rule, Reach::of(percent));
+                    let (reach, waves) = (Reach::of(held.percent), held.waves);
+                    found.rules.insert(rule, HeldRule { reach, waves });
                 }
             }
         }
@@ -271,6 +285,27 @@ impl Snapshot {
     pub fn flags(&self) -> impl Iterator<Item = &str> {
         let ruleset = &self.live.ruleset;
         ruleset.order.iter().filter_map(|id| ruleset.flag_name(*id))
+    }
+
+    /// Returns the staged ramps of the document, in its order; of a flag that is set aside, the one of its last good form.
+    pub fn plans(&self) -> impl Iterator<Item = PlannedRamp<'_>> {
+        let ruleset = &self.live.ruleset;
+        ruleset.order.iter().filter_map(|id| {
+            let flag = ruleset.flag(*id)?;
+            let (rule, staged) = flag.staged()?;
+            Some(PlannedRamp {
+                flag: &flag.name,
+                index: id.0,
+                rule: &rule.label,
+                plan: &staged.plan,
+            })
+        })
+    }
+
+    /// Returns the times in which no ramp is raised, as the document has them.
+    #[must_use]
+    pub fn freezes(&self) -> &[Freeze] {
+        &self.live.ruleset.freezes
     }
 
     /// Returns the attributes that the rules can ask for, so that an adapter keeps only those at hand.

@@ -93,6 +93,8 @@ fn kinds_of_diagnostics() {
         DiagnosticKind::PercentByIp = "percent-by-ip", DiagnosticKind::PercentEverybody = "percent-everybody",
         DiagnosticKind::DrawReachesNobody = "draw-reaches-nobody",
         DiagnosticKind::NothingHashed = "nothing-hashed", DiagnosticKind::WaitingRamp = "waiting-ramp",
+        DiagnosticKind::FallingPercent = "falling-percent",
+        DiagnosticKind::UnapprovedStage = "unapproved-stage", DiagnosticKind::UnusedFor = "unused-for",
         DiagnosticKind::NoAbsoluteGuardrail = "no-absolute-guardrail", DiagnosticKind::SlowRegex = "slow-regex",
         DiagnosticKind::ManyReferences = "many-references", DiagnosticKind::EmptyDocument = "empty-document",
         DiagnosticKind::OverlayHolds = "overlay-holds"
@@ -110,6 +112,8 @@ fn overlay() {
     let _: fn(Overlay, &str) -> Overlay = Overlay::kill;
     let _: fn(Overlay, &str) -> Overlay = Overlay::revive;
     let _: fn(Overlay, &str, &str, Percent) -> Overlay = Overlay::percent;
+    let _: fn(Overlay, &str, &str, u32) -> Overlay = Overlay::waves;
+    lends::<OverlayEntry, (&str, u32), _>(OverlayEntry::waves);
     lends::<Overlay, (&str, &OverlayEntry), _>(Overlay::flags);
     let _: fn(&OverlayEntry) -> bool = OverlayEntry::killed;
     lends::<OverlayEntry, (&str, Percent), _>(OverlayEntry::percents);

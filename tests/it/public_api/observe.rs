@@ -6,7 +6,7 @@ use std::time::Duration;
 use fader::{
     Admission, Arm, AttributeName, Attributes, Deduplicated, DrawnFlag, Ending, ExposureRecord,
     ExposureSink, Flags, MemoryExposures, MemoryOutcomes, Outcome, OutcomeEvent, OutcomeRecord,
-    OutcomeSink, RampControl, Scope, Snapshot, VariantRef, Watch,
+    OutcomeSink, Percent, RampControl, Scope, Snapshot, VariantRef, Watch,
 };
 
 use super::{compared, copied, empty, is, shared, word};
@@ -20,6 +20,7 @@ fn hooks_of_a_handle() {
         let _: fn(&Flags, S) = Flags::add_exposure_sink;
     }
     let _: fn(&Flags) -> RampControl = Flags::control_ramps;
+    let _: fn(&RampControl, u32) = RampControl::begin_tick;
     outcomes::<Arc<dyn OutcomeSink>>();
     exposures::<Arc<dyn ExposureSink>>();
     shared::<RampControl>();
@@ -110,6 +111,10 @@ fn drawn_flag() {
         let _: fn(&DrawnFlag<'a>) -> &'a str = DrawnFlag::version;
         let _: fn(&DrawnFlag<'a>) -> Arm = DrawnFlag::arm;
         let _: fn(&DrawnFlag<'a>) -> bool = DrawnFlag::is_guarded;
+        let _: fn(&DrawnFlag<'a>) -> bool = DrawnFlag::is_wave;
+        let _: fn(&DrawnFlag<'a>) -> u32 = DrawnFlag::index;
+        let _: fn(&DrawnFlag<'a>) -> u32 = DrawnFlag::tick;
+        let _: fn(&DrawnFlag<'a>) -> Percent = DrawnFlag::share;
         let _: fn(&DrawnFlag<'a>) -> Option<u64> = DrawnFlag::unit_hash;
         let _: fn(&DrawnFlag<'a>) -> Option<Duration> = DrawnFlag::unit_age;
         let _: fn(&DrawnFlag<'a>) -> u64 = DrawnFlag::overlay_version;

@@ -174,7 +174,8 @@ fn resolution() {
     let _: fn(&Resolution) -> &str = Resolution::version;
     let _: fn(&Resolution) -> Option<&Json> = Resolution::metadata;
     let _: fn(&Explanation) -> &Resolution = Explanation::resolution;
-    let _: for<'r> fn(Draw<'r>) -> (&'r str, bool) = |Draw { rule, enrolled, .. }| (rule, enrolled);
+    let _: for<'r> fn(Draw<'r>) -> (&'r str, [bool; 2]) =
+        |draw| (draw.rule, [draw.enrolled, draw.wave]);
     let _: fn(Json) -> serde_json::Value = |json| json;
     cloned::<(Resolution, Explanation)>();
     shown::<Explanation>();

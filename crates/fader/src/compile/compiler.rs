@@ -4,6 +4,7 @@ use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
 use crate::attributes::Value;
+use crate::compile::plan::{Required, check_required};
 use crate::compile::{Index, Input};
 use crate::decision::MAX_ITEMS;
 use crate::document::diagnostic::{DiagnosticKind, Report};
@@ -76,7 +77,9 @@ pub(crate) struct Compiler<'c, 't> {
     all_resolve: bool,
     /// The lists that a constant of the part being compiled was made of, by fingerprint.
     pub(super) folded: Vec<u128>,
-    inside: Part<'t>,
+    /// What plans require of one another: whether that can be shows when all are compiled.
+    pub(super) required: Vec<Required<'t>>,
+    pub(super) inside: Part<'t>,
     pub(super) text: &'c Text<'c>,
     /// How far behind its place in its own text the part stands in the whole text, if it has one of its own.
     pub(super) shift: Option<usize>,
@@ -113,15 +116,19 @@ impl<'c, 't> Compiler<'c, 't> {
             guarded: HashMap::new(),
             all_resolve: true,
             folded: Vec::new(),
+            required: Vec::new(),
             inside: Part::Flag(""),
             text,
             shift: None,
         }
     }
 
-    /// Returns the references of all that was compiled, and whether those of known flags lead somewhere. Flags are given
-    /// in the order of the document.
-    pub(crate) fn finish(self, flags: &[(FlagId, Arc<Flag>)]) -> (Vec<Reference<'t>>, bool) {
+    /// Returns the references of all that was compiled, and whether those of known flags lead somewhere; and the flags
+    /// whose plans wait for one another. Flags are given in the order of the document.
+    pub(crate) fn finish(
+        self,
+        flags: &[(FlagId, Arc<Flag>)],
+    ) -> (Vec<Reference<'t>>, bool, Vec<&'t str>) {
         for Asked { flag, variant, at } in &self.asked {
             let index = self.names.flags.get(flag);
             let variants = index
@@ -138,9 +145,10 @@ impl<'c, 't> Compiler<'c, 't> {
                 .error(DiagnosticKind::UnknownVariant, *at, message)
                 .suggest(variant, known);
         }
+        let waiting = check_required(&self.required, self.names, flags, self.report);
         self.report.place(|span| span);
         self.registry.keep(self.patterns, self.variants);
-        (self.references, self.all_resolve)
+        (self.references, self.all_resolve, waiting)
     }
 
     /// Begins a part of the document, which may have a text of its own that far behind the whole one.

@@ -220,7 +220,9 @@ fn compile_rule(
     let share = match model.share.as_ref().map(|share| &share.value) {
         Some(Share::Percent(percent)) => Some(ruleset::Share::Percent(Reach::of(*percent))),
         Some(Share::Clock(ramp)) => Some(ruleset::Share::Clock(Box::new(*ramp))),
-        Some(Share::Staged(_)) => Some(ruleset::Share::Staged),
+        Some(Share::Staged(ramp)) => {
+            Some(ruleset::Share::Staged(compiler.staged(flag, model, ramp)))
+        }
         Some(Share::Invalid) | None => match model.serve.value {
             Serve::Weights(_) => Some(ruleset::Share::Percent(Reach::EVERYONE)),
             _ => None,

@@ -52,6 +52,10 @@ impl Asks {
             asks.of_condition(&rule.condition, 1);
             if let Some(draw) = &rule.draw {
                 asks.reads_time |= matches!(draw.share, Share::Clock(_));
+                if let Share::Staged(staged) = &draw.share {
+                    let waves = staged.waves.iter();
+                    waves.for_each(|wave| asks.of_condition(wave, 1));
+                }
                 if let Unit::Attribute(attribute) = &draw.unit {
                     asks.attributes.push(Arc::clone(attribute));
                 }

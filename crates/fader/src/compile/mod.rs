@@ -29,6 +29,7 @@ mod flag;
 mod graph;
 pub(crate) mod link;
 mod list;
+mod plan;
 mod references;
 mod reuse;
 mod warnings;
@@ -268,10 +269,11 @@ fn compile_text(
     for entry in &set.flags {
         flags.push(flag::compile_entry(entry, text, &mut compiler)?);
     }
-    let (edges, all_resolve) = compiler.finish(&flags);
+    let (edges, all_resolve, waiting) = compiler.finish(&flags);
 
     let graph = Graph::of_document(&names, &edges, &flags);
-    let cyclic = graph.report_cycles(&mut report);
+    let mut cyclic = graph.report_cycles(&mut report);
+    cyclic.extend(waiting.into_iter().map(references::Node::Flag));
     warnings::unused(&set, &edges, &mut report);
 
     let is_cut = |flag: &&FlagEntry<'_>| matches!(flag.value, FlagText::Cut(_));
@@ -491,6 +493,7 @@ fn assemble(
         version: version_of(set, input),
         revision: set.revision.map(|revision| revision.value),
         metadata: set.metadata.clone(),
+        freezes: set.freezes.as_slice().into(),
         names: registry.flags.clone(),
         flags: slots.into(),
         order: order.into(),

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use crate::compile::compiler::{Names, Part, Reference};
 use crate::compile::graph::{Components, components, depths, recalls};
 use crate::document::diagnostic::{DiagnosticKind, Report};
-use crate::document::model::{self, ConditionKind};
+use crate::document::model::{self, ConditionKind, Share};
 use crate::document::syntax::Span;
 use crate::memo::StackMemo;
 use crate::ruleset::{Flag, FlagId, Recall};
@@ -270,7 +270,13 @@ impl<'p, 't> Graph<'p, 't> {
 
 /// Returns how deep a flag's conditions nest.
 pub(super) fn flag_nesting(flag: &model::Flag<'_>) -> usize {
-    let conditions = flag.rules.iter().filter_map(|rule| rule.condition.as_ref());
+    let conditions = flag.rules.iter().flat_map(|rule| {
+        let waves = match rule.share.as_ref().map(|share| &share.value) {
+            Some(Share::Staged(ramp)) => ramp.waves.as_slice(),
+            _ => &[],
+        };
+        rule.condition.iter().chain(waves)
+    });
     conditions.map(nesting).max().unwrap_or(0)
 }
 

@@ -4,6 +4,9 @@
 //! life of a handle (numbers, ambient attributes, decoders), and from what its rules name: that a segment, list or flag
 //! is there, which variants that flag has, and the content of a list where an ambient attribute is looked up in it
 //! already at compile time. A flag is known where none of that has changed and nothing was to be said of it.
+//!
+//! INVARIANT: of a staged ramp there always is (`waiting-ramp`), so that what its plan requires of other flags is looked at
+//! anew each time.
 
 use std::sync::Arc;
 

@@ -139,6 +139,12 @@ kinds! {
     WaitingRamp = "waiting-ramp",
     /// A ramp whose last stage no absolute guardrail watches.
     NoAbsoluteGuardrail = "no-absolute-guardrail",
+    /// A stage of a ramp that lowers the percent.
+    FallingPercent = "falling-percent",
+    /// A stage that can't be taken back and that nobody is asked for.
+    UnapprovedStage = "unapproved-stage",
+    /// A guardrail's `for` where no gauge is watched.
+    UnusedFor = "unused-for",
     /// A pattern too large for the form that never allocates.
     SlowRegex = "slow-regex",
     /// A flag that refers to so many segments and flags that an answer outside of a scope allocates.

@@ -14,7 +14,7 @@ use crate::hash::NameHashing;
 use crate::number::Literal;
 
 pub(crate) const DOCUMENT: &[&str] = &[
-    "$schema", "segments", "lists", "flags", "metadata", "revision",
+    "$schema", "segments", "lists", "flags", "metadata", "revision", "freezes",
 ];
 pub(crate) const FLAG: &[&str] = &[
     "description",
@@ -52,8 +52,22 @@ pub(crate) const STAGED_RAMP: &[&str] = &[
     "min_bad_units",
     "count",
     "windows",
+    "warmup",
+    "shadow",
+    "group",
+    "requires",
 ];
-pub(crate) const STAGE: &[&str] = &["percent", "bake", "approve", "irreversible"];
+pub(crate) const STAGE: &[&str] = &[
+    "percent",
+    "segment",
+    "sets",
+    "of",
+    "width",
+    "bake",
+    "idle",
+    "approve",
+    "irreversible",
+];
 pub(crate) const GUARDRAIL: &[&str] = &[
     "metric",
     "no_worse_than",
@@ -63,6 +77,8 @@ pub(crate) const GUARDRAIL: &[&str] = &[
     "require",
 ];
 pub(crate) const WINDOW: &[&str] = &["days", "from", "to", "zone"];
+pub(crate) const REQUIREMENT: &[&str] = &["flag", "fact", "is", "gt", "gte", "lt", "lte"];
+pub(crate) const FREEZE: &[&str] = &["from", "until", "reason"];
 pub(crate) const TIME: &[&str] = &["from", "until"];
 /// What a condition is about: exactly one of these.
 pub(crate) const CONDITION_KINDS: &[&str] =
@@ -91,7 +107,7 @@ pub(crate) const OPERATORS: &[&str] = &[
 pub(crate) const CONDITION_OPTIONS: &[&str] = &["ignore_case"];
 pub(crate) const OVERLAY: &[&str] = &["version", "flags", "commands"];
 pub(crate) const OVERLAY_FLAG: &[&str] = &["rules", "killed", "by", "reason", "at"];
-pub(crate) const OVERLAY_RULE: &[&str] = &["percent"];
+pub(crate) const OVERLAY_RULE: &[&str] = &["percent", "waves"];
 
 /// Names a value's JSON type, with its article.
 pub(crate) fn type_name(value: &ast::Value<'_>) -> &'static str {
@@ -401,6 +417,8 @@ mod tests {
         ("stage", &[STAGE]),
         ("guardrail", &[GUARDRAIL]),
         ("window", &[WINDOW]),
+        ("requirement", &[REQUIREMENT]),
+        ("freeze", &[FREEZE]),
         ("time", &[TIME]),
         (
             "attributeCondition",

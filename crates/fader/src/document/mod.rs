@@ -2,6 +2,7 @@
 //!
 //! Nothing here is seen by evaluation, which knows the compiled form alone.
 
+mod canonical;
 pub(crate) mod compose;
 pub(crate) mod diagnostic;
 pub(crate) mod fields;
@@ -9,6 +10,7 @@ pub(crate) mod model;
 pub(crate) mod overlay;
 mod read;
 mod read_condition;
+mod read_plan;
 mod read_ramp;
 pub(crate) mod scan;
 pub(crate) mod suggest;

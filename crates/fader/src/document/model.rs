@@ -6,6 +6,7 @@ use crate::document::syntax::Span;
 use crate::document::text::Cut;
 use crate::number::Number;
 use crate::percent::Percent;
+use crate::plan::{Freeze, Plan};
 use crate::ruleset::About;
 use crate::ruleset::condition::OrderOperator;
 use crate::ruleset::network::Network;
@@ -38,6 +39,7 @@ pub(crate) struct FlagSet<'t> {
     pub(crate) segments: Vec<Segment<'t>>,
     pub(crate) lists: Vec<List<'t>>,
     pub(crate) flags: Vec<FlagEntry<'t>>,
+    pub(crate) freezes: Vec<Freeze>,
 }
 
 /// A flag of which only the name is read. Its places are those of the whole text.
@@ -105,23 +107,31 @@ pub(crate) struct Rule<'t> {
     pub(crate) span: Span,
     pub(crate) name: Option<Name<'t>>,
     pub(crate) condition: Option<Condition<'t>>,
-    pub(crate) share: Option<At<Share>>,
+    pub(crate) share: Option<At<Share<'t>>>,
     pub(crate) by: Option<Field<'t>>,
     pub(crate) salt: Option<Field<'t>>,
     pub(crate) serve: At<Serve<'t>>,
 }
 
 /// How many units a rule takes.
-pub(crate) enum Share {
+pub(crate) enum Share<'t> {
     Percent(Percent),
     Clock(ClockRamp),
-    Staged(StagedRamp),
+    Staged(Box<StagedRamp<'t>>),
     /// Reported already.
     Invalid,
 }
 
-/// A ramp that a controller runs; here its plan is only checked.
-pub(crate) struct StagedRamp {
+/// A ramp that a controller runs.
+pub(crate) struct StagedRamp<'t> {
+    /// What the ramp says of itself; what follows from its rule is filled in when that is compiled.
+    pub(crate) plan: Plan,
+    /// Who its waves are, in the order of the stages.
+    pub(crate) waves: Vec<Condition<'t>>,
+    /// The flags whose plans have to be completed.
+    pub(crate) required: Vec<Name<'t>>,
+    /// What the rule says of who is enrolled, however it is formatted.
+    pub(crate) enrolment: String,
     /// Where the guardrails stand, or the ramp without them.
     pub(crate) guardrails_span: Span,
     pub(crate) has_absolute_guardrail: bool,

@@ -9,7 +9,7 @@ use crate::document::fields::{self, Fields, entries};
 use crate::document::read::{integer, json, read_percent};
 use crate::document::syntax::{self, Syntax};
 use crate::document::text::Text;
-use crate::overlay::{Overlay, OverlayEntry};
+use crate::overlay::{HeldRule, Overlay, OverlayEntry};
 
 /// Reads an overlay's bytes.
 pub(crate) fn read_overlay(content: &[u8]) -> Result<Overlay, Vec<Diagnostic>> {
@@ -95,11 +95,27 @@ fn read_entry<'t>(object: &'t ast::Object<'t>, report: &mut Report) -> OverlayEn
             };
             let fields = Fields::new(object, &[fields::OVERLAY_RULE], "an overlay's rule", report);
             let percent = fields.required("percent", "an overlay's rule", report);
-            if let Some(percent) = percent.and_then(|value| read_percent(value, "percent", report))
-            {
-                entry.rules.insert(rule.value.to_owned(), percent);
+            let percent = percent.and_then(|value| read_percent(value, "percent", report));
+            let waves = read_waves(&fields, report);
+            if let (Some(percent), Some(waves)) = (percent, waves) {
+                let held = HeldRule { percent, waves };
+                entry.rules.insert(rule.value.to_owned(), held);
             }
         }
     }
     entry
+}
+
+/// Reads how many waves are open, none where it is not said.
+fn read_waves(fields: &Fields<'_>, report: &mut Report) -> Option<u32> {
+    let Some(value) = fields.get("waves") else {
+        return Some(0);
+    };
+    let found = integer(value, "waves", report)?;
+    let waves = u32::try_from(found.value).ok();
+    if waves.is_none() {
+        let message = format!("`waves` is a count, not {}", found.value);
+        report.error(DiagnosticKind::InvalidValue, found.span, message);
+    }
+    waves
 }

@@ -6,6 +6,7 @@ use std::borrow::Cow;
 
 use jsonc_parser::ast;
 
+use crate::document::canonical::canonical;
 use crate::document::diagnostic::{DiagnosticKind, Report};
 use crate::document::fields::{self, Fields, entries, number_beyond, wrong_type};
 use crate::document::model::{
@@ -13,6 +14,7 @@ use crate::document::model::{
     Segment, Serve, Share, Variant,
 };
 use crate::document::read_condition::{read_condition, read_condition_or_all};
+use crate::document::read_plan::read_freezes;
 use crate::document::read_ramp::read_ramp;
 use crate::document::syntax::Span;
 use crate::document::text::Text;
@@ -46,6 +48,7 @@ pub(crate) fn read<'t>(
         .get("revision")
         .and_then(|value| integer(value, "revision", report));
     set.metadata = read_metadata(&fields, report);
+    set.freezes = read_freezes(&fields, report);
     if let Some(object) = fields
         .get("segments")
         .and_then(|value| fields::object(value, "segments", report))
@@ -475,7 +478,10 @@ fn read_rule<'t>(
                 )
                 .help("keep `ramp`; the percent is its stages', or its `from` and `to`");
         }
-        let share = read_ramp(value, report);
+        let mut share = read_ramp(value, report);
+        if let Share::Staged(ramp) = &mut share {
+            ramp.enrolment = canonical(&fields, &["if", "serve"]);
+        }
         rule.share = Some(At {
             value: share,
             span: Span::of(value),

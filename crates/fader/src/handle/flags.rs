@@ -611,6 +611,19 @@ pub struct RampControl {
     flags: WeakFlags,
 }
 
+impl RampControl {
+    /// Gives the present moment a number: units of work that begin from now on have it, so that a sink can file them
+    /// under the tick in which they began, see [`DrawnFlag::tick`](crate::DrawnFlag::tick). Default: 0.
+    ///
+    /// It is one store; a unit of work that begins at this very moment may be of either tick. Several controllers of one
+    /// handle share the number.
+    pub fn begin_tick(&self, tick: u32) {
+        if let Some(flags) = self.flags.upgrade() {
+            flags.inner.live.with(|live| live.hooks.begin_tick(tick));
+        }
+    }
+}
+
 impl Drop for RampControl {
     fn drop(&mut self) {
         if let Some(flags) = self.flags.upgrade() {

@@ -10,7 +10,7 @@ use crate::evaluate::{Evaluation, NoObserver, admitted, shortcut};
 use crate::explain::{Explanation, Recorder};
 use crate::key::{FlagKey, FlagValue, VariantRef};
 use crate::memo::{Memo, ScopeMemo};
-use crate::observe::{self, DrawnFlag, Outcome};
+use crate::observe::{self, DrawnFlag, Outcome, Whose};
 use crate::overrides::Forced;
 use crate::ruleset::FlagId;
 use crate::snapshot::{Course, Entry, Snapshot};
@@ -47,7 +47,8 @@ pub struct Scope<A> {
 impl<A: Attributes> Scope<A> {
     #[inline(always)]
     pub(crate) fn new(snapshot: Snapshot, attributes: A) -> Self {
-        let memo = ScopeMemo::of_scope(&snapshot.live.ruleset);
+        let live = &*snapshot.live;
+        let memo = ScopeMemo::of_scope(&live.ruleset, live.hooks.tick());
         Self {
             differs: AtomicBool::new(snapshot.overrides.is_some()),
             snapshot,
@@ -245,7 +246,7 @@ impl<A: Attributes> Scope<A> {
                 let decided = self.evaluate(id, entry);
                 let decided = admitted(live, id, decided, &self.attributes);
                 if self.memo.keep_flag(id, decided) && !self.is_forced(id) {
-                    observe::tell_drawn(live, id, decided, &self.attributes, &self.memo);
+                    observe::tell_drawn(live, id, decided, self.whose(), &self.memo);
                 }
                 self.memo.flag(id).unwrap_or(decided)
             }
@@ -253,7 +254,7 @@ impl<A: Attributes> Scope<A> {
         if self.memo.mark(id, Note::Asked)
             && entry.is_watched()
             && !self.is_forced(id)
-            && let Some(drawn) = DrawnFlag::new(live, id, decision, &self.attributes)
+            && let Some(drawn) = DrawnFlag::new(live, id, decision, self.whose())
         {
             live.hooks.exposed(&drawn);
         }
@@ -394,7 +395,16 @@ impl<A: Attributes> Scope<A> {
         if self.is_forced(id) {
             return None;
         }
-        DrawnFlag::new(&self.snapshot.live, id, decision, &self.attributes)
+        DrawnFlag::new(&self.snapshot.live, id, decision, self.whose())
+    }
+
+    /// Returns whose unit of work it is, and when it began.
+    fn whose(&self) -> Whose<'_> {
+        Whose {
+            attributes: &self.attributes,
+            now: self.snapshot.now,
+            tick: self.memo.tick(),
+        }
     }
 
     fn is_forced(&self, id: FlagId) -> bool {

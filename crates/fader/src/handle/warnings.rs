@@ -3,7 +3,7 @@
 use crate::document::diagnostic::{Diagnostic, DiagnosticKind, Severity};
 use crate::document::suggest::nearest;
 use crate::document::syntax::step;
-use crate::ruleset::{Flag, Slot};
+use crate::ruleset::{Flag, Share, Slot};
 use crate::snapshot::Live;
 
 const WAITS: &str = "the entry waits until the document has it; take it out if it is gone for good";
@@ -17,9 +17,9 @@ pub(crate) fn warnings(live: &Live) -> Vec<Diagnostic> {
         let path = format!("flags{}", step(name));
         match live.ruleset.find(name).map(|id| live.ruleset.slot(id)) {
             Some(Slot::Flag { flag, .. }) => {
-                for (label, _) in entry.percents() {
+                for (label, held) in &entry.rules {
                     let path = format!("{path}.rules{}", step(label));
-                    warnings.extend(waiting_rule(live, flag, label, path));
+                    warnings.extend(waiting_rule(live, flag, label, held.waves, path));
                 }
             }
             Some(Slot::SetAside) => {}
@@ -55,7 +55,7 @@ fn hidden_percents(live: &Live, warnings: &mut Vec<Diagnostic>) {
                 .rules
                 .get(usize::from(place.rule))?;
             let held = live.overlay.flags.get(name)?.rules.get(&*rule.label)?;
-            Some((name, *held))
+            Some((name, held.percent))
         });
         if let Some((name, held)) = held.filter(|(_, held)| *held != place.percent) {
             warnings.push(Diagnostic {
@@ -75,7 +75,13 @@ fn hidden_percents(live: &Live, warnings: &mut Vec<Diagnostic>) {
     }
 }
 
-fn waiting_rule(live: &Live, flag: &Flag, label: &str, path: String) -> Option<Diagnostic> {
+fn waiting_rule(
+    live: &Live,
+    flag: &Flag,
+    label: &str,
+    open: u32,
+    path: String,
+) -> Option<Diagnostic> {
     let rule = flag.rule_named(label).and_then(|at| flag.rules.get(at));
     match rule {
         None => {
@@ -102,7 +108,16 @@ fn waiting_rule(live: &Live, flag: &Flag, label: &str, path: String) -> Option<D
                 "give the rule a `percent`, or kill the flag",
             ))
         }
-        Some(_) => None,
+        Some(rule) => {
+            let waves = match rule.draw.as_ref().map(|draw| &draw.share) {
+                Some(Share::Staged(staged)) => staged.waves.len(),
+                _ => 0,
+            };
+            let message =
+                format!("the overlay opens {open} waves of the rule `{label}`, which has {waves}");
+            let help = "a wave is a stage with `segment` or `sets`";
+            (open as usize > waves).then(|| of_overlay(live, path, message, help))
+        }
     }
 }
 

@@ -5,10 +5,13 @@ use std::time::Duration;
 
 use crate::attributes::{Attributes, Value};
 use crate::decision::Decision;
+use crate::evaluate::reach_of;
 use crate::hash;
+use crate::percent::Percent;
 use crate::ruleset::condition::unit;
 use crate::ruleset::{Flag, FlagId, Rule, Unit};
 use crate::snapshot::Live;
+use crate::time::Timestamp;
 
 /// The two sides of a draw.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -45,7 +48,15 @@ pub struct DrawnFlag<'a> {
     live: &'a Live,
     id: FlagId,
     decision: Decision,
-    attributes: &'a dyn Attributes,
+    whose: Whose<'a>,
+}
+
+/// Whose unit of work it is, and when it began.
+#[derive(Clone, Copy)]
+pub(crate) struct Whose<'a> {
+    pub(crate) attributes: &'a dyn Attributes,
+    pub(crate) now: Timestamp,
+    pub(crate) tick: u32,
 }
 
 impl<'a> DrawnFlag<'a> {
@@ -54,14 +65,14 @@ impl<'a> DrawnFlag<'a> {
         live: &'a Live,
         id: FlagId,
         decision: Decision,
-        attributes: &'a dyn Attributes,
+        whose: Whose<'a>,
     ) -> Option<Self> {
         decision.draw()?;
         Some(Self {
             live,
             id,
             decision,
-            attributes,
+            whose,
         })
     }
 
@@ -80,6 +91,13 @@ impl<'a> DrawnFlag<'a> {
         self.compiled().map_or("", |flag| &flag.name)
     }
 
+    /// Returns the flag's number, which it keeps for the life of the handle. Numbers count the flags that the handle has
+    /// ever had, from 0 on, so that a sink can keep its counts by them.
+    #[must_use]
+    pub fn index(&self) -> u32 {
+        self.id.0
+    }
+
     /// Returns the name of the rule that drew last or, where it has none, its place, such as `rules[2]`.
     #[must_use]
     pub fn rule(&self) -> &'a str {
@@ -93,6 +111,34 @@ impl<'a> DrawnFlag<'a> {
             Some((_, true)) => Arm::Gray,
             _ => Arm::Stable,
         }
+    }
+
+    /// Tells whether an open wave of a staged ramp enrolled the unit: by what it is and not by chance, so that it says
+    /// nothing in a comparison of the arms.
+    #[must_use]
+    pub fn is_wave(&self) -> bool {
+        self.decision.is_wave()
+    }
+
+    /// Returns the percent of the rule under which the draw was made: the overlay's, or else the document's; of a clock
+    /// ramp where it stood when the unit of work began; 100 for weights alone. Waves are not in it.
+    #[must_use]
+    pub fn share(&self) -> Percent {
+        let (Some((rule, _)), Some(drawing)) = (self.decision.draw(), self.drawing_rule()) else {
+            return Percent::ZERO;
+        };
+        let draw = drawing.draw.as_ref();
+        draw.map_or(Percent::ZERO, |draw| {
+            reach_of(self.live, self.id, rule, &draw.share, self.whose.now).percent()
+        })
+    }
+
+    /// Returns the tick in which the unit of work began: the number that the controller had set when the scope was made,
+    /// see [`RampControl::begin_tick`](crate::RampControl::begin_tick). It is the same at its beginning and at its end;
+    /// 0 where no controller runs.
+    #[must_use]
+    pub fn tick(&self) -> u32 {
+        self.whose.tick
     }
 
     /// Returns the variant that is served.
@@ -123,7 +169,7 @@ impl<'a> DrawnFlag<'a> {
     pub fn unit_hash(&self) -> Option<u64> {
         let mut digits = itoa::Buffer::new();
         let value = match &self.drawing_rule()?.draw.as_ref()?.unit {
-            Unit::Attribute(attribute) => self.attributes.get(attribute.as_name())?,
+            Unit::Attribute(attribute) => self.whose.attributes.get(attribute.as_name())?,
             Unit::Constant(value) => Value::as_ref(value),
         };
         unit(value, &mut digits).map(hash::unit)
@@ -133,7 +179,7 @@ impl<'a> DrawnFlag<'a> {
     #[must_use]
     pub fn unit_age(&self) -> Option<Duration> {
         match &self.drawing_rule()?.draw.as_ref()?.unit {
-            Unit::Attribute(attribute) => self.attributes.age(attribute.as_name()),
+            Unit::Attribute(attribute) => self.whose.attributes.age(attribute.as_name()),
             Unit::Constant(_) => None,
         }
     }

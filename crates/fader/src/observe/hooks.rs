@@ -3,6 +3,7 @@
 use std::fmt;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
 
 use crate::observe::{DrawnFlag, ExposureSink, Outcome, OutcomeSink, Watch};
 use crate::ruleset::Flag;
@@ -14,6 +15,8 @@ pub(crate) struct Hooks {
     exposures: Vec<Arc<dyn ExposureSink>>,
     /// How many controllers run the staged ramps.
     controllers: usize,
+    /// The number that the controller gave to the present moment. One for the life of the handle, whatever is swapped.
+    tick: Arc<AtomicU32>,
 }
 
 impl Hooks {
@@ -31,6 +34,19 @@ impl Hooks {
 
     pub(crate) fn remove_controller(&mut self) {
         self.controllers = self.controllers.saturating_sub(1);
+        if !self.controls() {
+            self.begin_tick(0);
+        }
+    }
+
+    pub(crate) fn begin_tick(&self, tick: u32) {
+        // Relaxed: a unit of work that begins at this moment may be of either tick.
+        self.tick.store(tick, Ordering::Relaxed);
+    }
+
+    #[inline]
+    pub(crate) fn tick(&self) -> u32 {
+        self.tick.load(Ordering::Relaxed)
     }
 
     /// Tells whether a controller runs the staged ramps. Without one these enrol nobody.

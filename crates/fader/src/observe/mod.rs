@@ -17,12 +17,12 @@ mod memory;
 mod outcome;
 
 pub use deduplicated::Deduplicated;
+pub(crate) use drawn::Whose;
 pub use drawn::{Arm, DrawnFlag};
 pub(crate) use hooks::Hooks;
 pub use memory::{ExposureRecord, MemoryExposures, MemoryOutcomes, OutcomeEvent, OutcomeRecord};
 pub use outcome::{Ending, Outcome};
 
-use crate::attributes::Attributes;
 use crate::decision::{Decision, Note};
 use crate::key::VariantRef;
 use crate::memo::Memo;
@@ -35,13 +35,13 @@ pub(crate) fn tell_drawn(
     live: &Live,
     id: FlagId,
     decision: Decision,
-    attributes: &dyn Attributes,
+    whose: Whose<'_>,
     memo: &impl Memo,
 ) {
     if !live.entry(id).is_some_and(Entry::is_watched) {
         return;
     }
-    let Some(drawn) = DrawnFlag::new(live, id, decision, attributes) else {
+    let Some(drawn) = DrawnFlag::new(live, id, decision, whose) else {
         return;
     };
     // Either the end has settled this decision, or it is late; see `Scope::finish`.

@@ -13,6 +13,7 @@ use crate::hash::{Fingerprint, Reach, Salt};
 use crate::key::{DecodedValue, Decoder};
 use crate::packed::Packed;
 use crate::percent::Percent;
+use crate::plan::{Freeze, Plan};
 use crate::time::Timestamp;
 use crate::wanted::Wanted;
 
@@ -58,6 +59,7 @@ pub(crate) struct Ruleset {
     pub(crate) version: Arc<str>,
     pub(crate) revision: Option<i64>,
     pub(crate) metadata: Option<serde_json::Value>,
+    pub(crate) freezes: Box<[Freeze]>,
     /// By [`FlagId`].
     pub(crate) flags: Box<[Slot]>,
     /// The flags of the document, in its order.
@@ -200,8 +202,16 @@ impl Flag {
 
     /// Tells whether it has a staged ramp: always its last rule, and its only draw.
     pub(crate) fn is_guarded(&self) -> bool {
-        let draw = self.rules.last().and_then(|rule| rule.draw.as_ref());
-        draw.is_some_and(|draw| matches!(draw.share, Share::Staged))
+        self.staged().is_some()
+    }
+
+    /// Returns its staged ramp, and the rule that has it.
+    pub(crate) fn staged(&self) -> Option<(&Rule, &Staged)> {
+        let rule = self.rules.last()?;
+        match &rule.draw.as_ref()?.share {
+            Share::Staged(staged) => Some((rule, staged)),
+            _ => None,
+        }
     }
 
     /// Returns what it serves where it is killed: its `off` variant, or none.
@@ -288,7 +298,15 @@ pub(crate) enum Share {
     Percent(Reach),
     Clock(Box<ClockRamp>),
     /// A staged ramp, whose controller alone lets anybody in.
-    Staged,
+    Staged(Box<Staged>),
+}
+
+/// A staged ramp.
+#[derive(Debug)]
+pub(crate) struct Staged {
+    /// Who those of its stages enrol that are no percents, in their order.
+    pub(crate) waves: Box<[Condition]>,
+    pub(crate) plan: Arc<Plan>,
 }
 
 #[derive(Debug)]
@@ -305,6 +323,7 @@ impl Ruleset {
             version: "".into(),
             revision: None,
             metadata: None,
+            freezes: Box::default(),
             flags: Box::default(),
             order: Box::default(),
             names: Names::default(),
