@@ -182,6 +182,23 @@ fn one_diagnostic(
     writeln!(out)
 }
 
+/// Writes a warning that has a place in a document and no line, followed by an empty line.
+pub(crate) fn warning(
+    out: &mut impl Write,
+    kind: &str,
+    message: &str,
+    path: &str,
+    help: &str,
+) -> io::Result<()> {
+    let [message, path, help] = [message, path, help].map(printable);
+    writeln!(
+        out,
+        "{WARNING}warning[{kind}]{WARNING:#}{STRONG}: {message}{STRONG:#}"
+    )?;
+    writeln!(out, "{FRAME}-->{FRAME:#} {path}")?;
+    writeln!(out, "{HELP}help{HELP:#}: {help}\n")
+}
+
 /// Cuts a line around a column, from 1 in characters, and says how wide the part before that column is on a terminal.
 fn excerpt(line: &str, column: usize) -> (String, usize) {
     let line = line.strip_suffix('\r').unwrap_or(line);

@@ -26,6 +26,7 @@
 //! ```
 
 mod counts;
+pub mod explain;
 pub mod guardrail;
 pub mod judge;
 
