@@ -353,16 +353,15 @@ fn plans_are_right_whatever_was_live_before() {
     );
 
     // A default of the flag, and its key, are in the salt and the unit.
-    load(
-        &flags,
-        &TWO.replace("\"f\": {", "\"f\": { \"salt\": \"s\", \"by\": \"u\","),
-    );
-    let moved = plan_of(&flags, "f").unwrap();
-    assert_eq!(
-        (moved.assignment == f.assignment, moved.terms == f.terms),
-        (false, true)
-    );
-    assert_eq!(&*moved.by, "u");
+    for (default, by) in [(r#""salt": "s","#, "targetingKey"), (r#""by": "u","#, "u")] {
+        load(
+            &flags,
+            &TWO.replace("\"f\": {", &format!("\"f\": {{ {default}")),
+        );
+        let moved = plan_of(&flags, "f").unwrap();
+        assert_ne!(moved.assignment, f.assignment, "{default}");
+        assert_eq!((moved.terms, &*moved.by), (f.terms, by), "{default}");
+    }
     load(&flags, &TWO.replace("\"f\"", "\"h\""));
     assert_eq!(plan_of(&flags, "f"), None);
     assert_ne!(plan_of(&flags, "h").unwrap().assignment, f.assignment);
@@ -449,6 +448,30 @@ fn waves_ask_for_their_attributes_and_their_segments() {
 }
 
 #[test]
+fn waves_nest_as_deep_as_conditions_do() {
+    let is_taken = |flag: &str, chain: usize| {
+        let segments = (1..chain).map(|at| {
+            let before = at - 1;
+            format!(r#", "s{at}": {{ "if": {{ "segment": "s{before}" }} }}"#)
+        });
+        let segments: String = segments.collect();
+        let last = format!("\"s{}\"", chain - 1);
+        let document = format!(
+            r#"{{ "segments": {{ "s0": {{ "if": {{ "not": {{ "attribute": "a", "is": 1 }} }} }}{segments} }},
+                "flags": {{ "f": {{ "rules": [ {} ] }} }} }}"#,
+            flag.replace("LAST", &last)
+        );
+        let flags = Flags::builder().build();
+        flags.load(document, &Source::new("flags.json")).is_ok()
+    };
+    let condition = r#"{ "if": { "segment": LAST }, "serve": "on" }"#;
+    let wave = r#"{ "ramp": { "stages": [ { "segment": LAST, "bake": "1h" } ] }, "serve": "on" }"#;
+    let deepest = (200..600).collect::<Vec<_>>();
+    let deepest = deepest.partition_point(|chain| is_taken(condition, *chain)) + 199;
+    assert!(is_taken(wave, deepest) && !is_taken(wave, deepest + 1));
+}
+
+#[test]
 fn an_overlay_says_how_many_waves_are_open() {
     let overlay = Overlay::new()
         .waves("f", "ramp", 2)
@@ -499,8 +522,8 @@ fn waves_that_there_are_not_are_warned_of() {
     assert_eq!(
         two,
         [
-            "the overlay opens 2 waves of the rule `ramp`, which has 1",
-            "the overlay opens 1 waves of the rule `ramp`, which has 0"
+            "the overlay opens 2 of the waves of the rule `ramp`, which has 1",
+            "the overlay opens 1 of the waves of the rule `ramp`, which has 0"
         ]
     );
 }

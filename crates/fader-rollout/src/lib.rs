@@ -29,5 +29,6 @@ mod counts;
 pub mod explain;
 pub mod guardrail;
 pub mod judge;
+pub mod observe;
 
 pub use counts::{Counts, Exposures, Stratum};

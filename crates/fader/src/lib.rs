@@ -42,7 +42,8 @@
 //! | see how a flag resolved | [`Resolution`], [`Explanation`] |
 //! | learn what came of it | [`OutcomeSink`], [`Outcome`], [`ExposureSink`] |
 //! | deliver documents | [`Source`], [`Delivery`], [`CompileError`], [`Diagnostic`] |
-//! | kill a flag, hold a percent | [`Overlay`] |
+//! | kill a flag, hold a percent, open a wave | [`Overlay`] |
+//! | run staged ramps | [`plan`], [`Snapshot::plans`], [`Flags::control_ramps`] |
 //! | repeat the hashing elsewhere | [`hash`] |
 //!
 //! # Features

@@ -113,8 +113,9 @@ fn waiting_rule(
                 Some(Share::Staged(staged)) => staged.waves.len(),
                 _ => 0,
             };
-            let message =
-                format!("the overlay opens {open} waves of the rule `{label}`, which has {waves}");
+            let message = format!(
+                "the overlay opens {open} of the waves of the rule `{label}`, which has {waves}"
+            );
             let help = "a wave is a stage with `segment` or `sets`";
             (open as usize > waves).then(|| of_overlay(live, path, message, help))
         }

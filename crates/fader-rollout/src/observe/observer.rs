@@ -1,0 +1,171 @@
+//! The sink: from any thread to its shard.
+
+use std::cell::Cell;
+use std::collections::BTreeMap;
+use std::fmt;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::thread::available_parallelism;
+use std::time::Duration;
+
+use fader::plan::Plan;
+use fader::{DrawnFlag, Outcome, OutcomeSink};
+
+use super::drawn::Drawn;
+use super::shard::Shard;
+use super::watched::{Limits, Watched};
+
+/// Counts what requests do that were drawn for a flag whose plan it watches.
+///
+/// Hang it on a handle with [`Flags::add_outcome_sink`](fader::Flags::add_outcome_sink), and let one
+/// [`Collector`](super::Collector) collect once a tick. It takes a lock that threads seldom share, allocates nothing,
+/// and takes some tens of nanoseconds for a request; the [module](super) has the figures.
+pub struct Observer {
+    shards: Box<[Padded]>,
+    /// By the flag's number. Taken by the controller alone.
+    runs: Mutex<BTreeMap<u32, Watching>>,
+}
+
+/// On cache lines of its own, so that threads do not slow each other down.
+#[derive(Debug, Default)]
+#[repr(align(128))]
+struct Padded(Mutex<Shard>);
+
+/// A run that is watched.
+#[derive(Clone, Debug)]
+pub(crate) struct Watching {
+    pub(crate) watched: Arc<Watched>,
+    pub(crate) limits: Arc<Limits>,
+}
+
+/// Threads take shards in turn. More shards than this cost memory and time in each tick.
+const SHARDS: usize = 32;
+
+impl Default for Observer {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl Observer {
+    /// Makes one that watches nothing yet.
+    #[must_use]
+    pub fn new() -> Self {
+        // Twice the processors: a thread that is put to sleep while it holds a lock then rarely stops another.
+        let processors = available_parallelism().map_or(1, usize::from);
+        Self::with_shards(processors.saturating_mul(2).min(SHARDS).next_power_of_two())
+    }
+
+    pub(crate) fn with_shards(shards: usize) -> Self {
+        Self {
+            shards: (0..shards.max(1)).map(|_| Padded::default()).collect(),
+            runs: Mutex::default(),
+        }
+    }
+
+    /// Begins to watch a run of a flag's plan, by the flag's number (see [`DrawnFlag::index`]), and forgets what was
+    /// counted of an earlier one. Of a plan's guardrails the first 64 are counted.
+    pub fn watch(&self, index: u32, plan: &Plan, run: u64) {
+        let watched = Arc::new(Watched::new(plan, run));
+        let limits = Arc::new(Watched::limits(plan));
+        let mut runs = self.runs();
+        for shard in self.shards() {
+            lock(shard).watch(index, &watched);
+        }
+        runs.insert(index, Watching { watched, limits });
+    }
+
+    /// Watches a flag no longer.
+    pub fn forget(&self, index: u32) {
+        let mut runs = self.runs();
+        for shard in self.shards() {
+            lock(shard).forget(index);
+        }
+        runs.remove(&index);
+    }
+
+    /// Sets from which duration on a success is slow for a guardrail of latency, by its place in the plan: stable's
+    /// quantile, and so many times it for the candidate.
+    ///
+    /// It holds for requests that begin some ticks later, so that each is judged by one limit from its beginning to its
+    /// end. Above 60 s it is 60 s. Until it is set, a relative guardrail of latency counts nothing; an absolute one has
+    /// its limit from the plan.
+    pub fn set_limits(&self, index: u32, guardrail: usize, candidate: Duration, stable: Duration) {
+        if let Some(watching) = self.runs().get_mut(&index) {
+            Arc::make_mut(&mut watching.limits).set(guardrail, candidate, stable);
+        }
+    }
+
+    pub(crate) fn runs(&self) -> MutexGuard<'_, BTreeMap<u32, Watching>> {
+        lock(&self.runs)
+    }
+
+    pub(crate) fn shards(&self) -> impl ExactSizeIterator<Item = &Mutex<Shard>> {
+        self.shards.iter().map(|shard| &shard.0)
+    }
+
+    /// Runs with the shard that a thread has.
+    pub(crate) fn on(&self, thread: usize, record: impl FnOnce(&mut Shard)) {
+        if let Some(shard) = self.shards.get(thread & (self.shards.len() - 1)) {
+            record(&mut lock(&shard.0));
+        }
+    }
+}
+
+impl OutcomeSink for Observer {
+    fn began(&self, drawn: &DrawnFlag<'_>) {
+        let drawn = Drawn::new(drawn);
+        self.on(thread(), |shard| {
+            if let Some(book) = shard.book(drawn.flag) {
+                book.began(&drawn);
+            }
+        });
+    }
+
+    fn ended(&self, drawn: &DrawnFlag<'_>, outcome: &Outcome) {
+        let drawn = Drawn::new(drawn);
+        self.on(thread(), |shard| {
+            if let Some(book) = shard.book(drawn.flag) {
+                book.ended(&drawn, *outcome);
+            }
+        });
+    }
+
+    fn reported(&self, drawn: &DrawnFlag<'_>, event: &str) {
+        let drawn = Drawn::new(drawn);
+        self.on(thread(), |shard| {
+            if let Some(book) = shard.book(drawn.flag) {
+                book.reported(&drawn, event);
+            }
+        });
+    }
+}
+
+/// A panic of another thread leaves counts that are off by one at most.
+pub(crate) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// A number for each thread, in the order in which they first record.
+fn thread() -> usize {
+    static NEXT: AtomicUsize = AtomicUsize::new(0);
+    thread_local! {
+        static NUMBER: Cell<Option<usize>> = const { Cell::new(None) };
+    }
+    NUMBER.with(|number| {
+        number.get().unwrap_or_else(|| {
+            let mine = NEXT.fetch_add(1, Ordering::Relaxed);
+            number.set(Some(mine));
+            mine
+        })
+    })
+}
+
+impl fmt::Debug for Observer {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Observer")
+            .field("shards", &self.shards.len())
+            .field("watched", &self.runs().len())
+            .finish()
+    }
+}

@@ -1,0 +1,138 @@
+//! From what was counted in a tick to what a judge needs.
+
+use std::collections::HashSet;
+use std::sync::Arc;
+
+use super::batch::Batch;
+use super::lanes::{Lanes, bits};
+use super::sample::Event;
+use super::watched::Watched;
+use crate::counts::{Counts, Exposures, Stratum};
+use crate::guardrail::Arms;
+
+/// Units that a run remembers, for each guardrail and for the check of the assignment.
+const REMEMBERED: usize = 65_536;
+
+/// So few spent units never leave too few.
+const FEW: usize = 100;
+
+/// The part of the units that may be spent: one in so many.
+const PART: usize = 5;
+
+/// What a run remembers from tick to tick. It depends on what it is given alone: no clock, no I/O.
+#[derive(Debug)]
+pub(crate) struct Tally {
+    watched: Arc<Watched>,
+    /// By guardrail: units that were bad once. They are out for the rest of the run.
+    spent: Vec<HashSet<u64>>,
+    exhausted: Vec<bool>,
+    exposed: HashSet<u64>,
+}
+
+impl Tally {
+    pub(crate) fn new(watched: Arc<Watched>) -> Self {
+        let guardrails = watched.guardrails();
+        Self {
+            watched,
+            spent: vec![HashSet::new(); guardrails],
+            exhausted: vec![false; guardrails],
+            exposed: HashSet::new(),
+        }
+    }
+
+    /// Takes the sum of a tick.
+    pub(crate) fn take(&mut self, batch: &Batch) -> Counts {
+        let mut strata = Vec::new();
+        let at_the_end = self.watched.at_the_end();
+        self.count(&mut strata, at_the_end, &batch.lanes, &batch.bad);
+        for closed in &batch.closed {
+            self.count(&mut strata, closed.limited, &closed.lanes, &closed.slow);
+        }
+        self.exhaust(batch.units);
+        Counts {
+            strata,
+            requests: batch.requests,
+            units: batch.units,
+            exposures: self.exposures(&batch.exposed),
+            exhausted: self.exhausted.clone(),
+            quantiles: vec![None; self.exhausted.len()],
+        }
+    }
+
+    /// Counts one tick of some guardrails.
+    fn count(&mut self, strata: &mut Vec<Stratum>, guardrails: u64, lanes: &Lanes, bad: &[Event]) {
+        let live = bits(guardrails).filter(|&at| self.exhausted.get(at) == Some(&false));
+        let live = live.fold(0, |live, at| live | 1 << at);
+        let mut lanes = lanes.clone();
+        for event in in_order(bad) {
+            let first = bits(event.bits & live).filter(|&at| self.spend(at, event.unit));
+            let first = first.fold(0, |first, at| first | 1 << at);
+            if let Some(lane) = lanes.at(event.label) {
+                lane.count_bad(first, event.label.is_enrolled());
+            }
+        }
+        for lane in lanes.iter() {
+            let scores = lane.scores.iter().enumerate();
+            let counted = scores.filter(|&(at, score)| live & 1 << at != 0 && !score.is_empty());
+            strata.extend(counted.map(|(guardrail, score)| Stratum {
+                guardrail,
+                share: lane.key.share(),
+                bad: score.bad,
+                of: score.of,
+            }));
+        }
+    }
+
+    /// Notes that a unit was bad, and tells whether that is news.
+    fn spend(&mut self, guardrail: usize, unit: u64) -> bool {
+        let (Some(spent), Some(exhausted)) = (
+            self.spent.get_mut(guardrail),
+            self.exhausted.get_mut(guardrail),
+        ) else {
+            return false;
+        };
+        if spent.len() < REMEMBERED {
+            return spent.insert(unit);
+        }
+        *exhausted |= !spent.contains(&unit);
+        false
+    }
+
+    /// Gives a guardrail up for which more than a fifth of the units are spent: the arm that spends more would have
+    /// fewer left, and no ratio would be what it seems.
+    fn exhaust(&mut self, units: Arms) {
+        let seen = units.candidate as usize + units.stable as usize;
+        for (spent, exhausted) in self.spent.iter().zip(&mut self.exhausted) {
+            *exhausted |= spent.len() > FEW && spent.len() > seen / PART;
+        }
+    }
+
+    fn exposures(&mut self, exposed: &[Event]) -> Vec<Exposures> {
+        let mut all: Vec<Exposures> = Vec::new();
+        for event in in_order(exposed) {
+            if self.exposed.len() >= REMEMBERED || !self.exposed.insert(event.unit) {
+                continue;
+            }
+            let share = event.label.share();
+            if all.last().is_none_or(|last| last.share != share) {
+                all.push(Exposures {
+                    share,
+                    enrolled: 0,
+                    all: 0,
+                });
+            }
+            if let Some(last) = all.last_mut() {
+                last.enrolled += u32::from(event.label.is_enrolled());
+                last.all += 1;
+            }
+        }
+        all
+    }
+}
+
+/// Sorts by share. A unit that was told of under two shares of one tick counts under the lower one, whatever its arms.
+fn in_order(events: &[Event]) -> Vec<Event> {
+    let mut events = events.to_vec();
+    events.sort_unstable_by_key(|event| (event.label.lane(), event.unit));
+    events
+}

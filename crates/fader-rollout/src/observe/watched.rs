@@ -1,0 +1,210 @@
+//! A plan, as recording needs it: which guardrail counts what.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use fader::Ending;
+use fader::plan::{Count, Limit, Metric, Plan};
+
+use super::drawn::Drawn;
+use super::label::Label;
+use super::lanes::bits;
+use super::units::Units;
+use crate::judge::by_request;
+
+/// Guardrails of a plan that are counted; each has a bit.
+pub(crate) const GUARDRAILS: usize = 64;
+
+/// Waiting longer than this for one request tells nothing new.
+pub(crate) const LONGEST: Duration = Duration::from_secs(60);
+
+/// One run of a plan.
+#[derive(Debug)]
+pub(crate) struct Watched {
+    pub(crate) run: u64,
+    /// Whether units count at their first bad event, or else requests.
+    pub(crate) by_unit: bool,
+    known_only: bool,
+    errors: u64,
+    client_errors: u64,
+    custom: Vec<(Arc<str>, u64)>,
+    pub(crate) latency: u64,
+    relative: u64,
+    absolute: u64,
+    /// The quantile of each guardrail that needs stable's.
+    pub(crate) quantiles: Vec<Option<f64>>,
+    pub(crate) units: Units,
+}
+
+/// Who a request counts for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Who {
+    /// For itself.
+    Request,
+    /// For its unit.
+    Unit(u64),
+}
+
+/// From which duration on a request is slow, by guardrail.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Limits {
+    each: Vec<Option<ArmLimits>>,
+    /// The guardrails that have one.
+    pub(crate) known: u64,
+}
+
+#[derive(Clone, Copy, Debug)]
+struct ArmLimits {
+    candidate: Duration,
+    stable: Duration,
+}
+
+impl Watched {
+    pub(crate) fn new(plan: &Plan, run: u64) -> Self {
+        let mut watched = Self {
+            run,
+            by_unit: !by_request(plan),
+            known_only: plan.count == Count::KnownUnits,
+            errors: 0,
+            client_errors: 0,
+            custom: Vec::new(),
+            latency: 0,
+            relative: 0,
+            absolute: 0,
+            quantiles: vec![None; plan.guardrails.len()],
+            units: Units::default(),
+        };
+        for (at, guardrail) in plan.guardrails.iter().enumerate().take(GUARDRAILS) {
+            let bit = 1 << at;
+            match &guardrail.metric {
+                Metric::Errors => watched.errors |= bit,
+                Metric::ClientErrors => watched.client_errors |= bit,
+                Metric::Custom(name) => watched.custom.push((Arc::clone(name), bit)),
+                Metric::Latency(quantile) => {
+                    watched.latency |= bit;
+                    if let (Limit::NoWorseThan(_), Some(needed)) =
+                        (guardrail.limit, watched.quantiles.get_mut(at))
+                    {
+                        *needed = Some(f64::from(*quantile) / 1000.0);
+                    }
+                }
+                // A gauge is no count.
+                _ => continue,
+            }
+            match guardrail.limit {
+                Limit::NoWorseThan(_) => watched.relative |= bit,
+                _ => watched.absolute |= bit,
+            }
+        }
+        watched
+    }
+
+    pub(crate) fn guardrails(&self) -> usize {
+        self.quantiles.len()
+    }
+
+    /// The guardrails of counts, in which a request appears when it ended.
+    pub(crate) fn at_the_end(&self) -> u64 {
+        (self.relative | self.absolute) & !self.latency
+    }
+
+    /// Who this counts for; `None` where it is left out.
+    pub(crate) fn who(&self, drawn: &Drawn) -> Option<Who> {
+        match drawn.unit {
+            _ if !self.by_unit => Some(Who::Request),
+            Some(unit) if drawn.known || !self.known_only => Some(Who::Unit(unit)),
+            _ => None,
+        }
+    }
+
+    /// The guardrails for which something that was drawn so counts. A limit asks the candidate alone, and a wave was not
+    /// put there by chance, so that it compares with nobody.
+    pub(crate) fn counting(&self, label: Label) -> u64 {
+        match (label.is_enrolled(), label.is_wave()) {
+            (true, false) => self.relative | self.absolute,
+            (false, false) => self.relative,
+            (true, true) => self.absolute,
+            (false, true) => 0,
+        }
+    }
+
+    /// The guardrails that count a request that ended so, and those for which it is bad. What a client dropped was
+    /// neither answered well nor badly.
+    pub(crate) fn at_end(&self, ending: Ending) -> (u64, u64) {
+        let custom = self.at_the_end() & !(self.errors | self.client_errors);
+        match ending {
+            Ending::Dropped => (custom, 0),
+            Ending::ClientError => (self.at_the_end(), self.client_errors),
+            _ if ending.is_error() => (self.at_the_end(), self.errors),
+            _ => (self.at_the_end(), 0),
+        }
+    }
+
+    /// The guardrails for which an event of the service is bad.
+    pub(crate) fn at_event(&self, event: &str) -> u64 {
+        let named = self.custom.iter().filter(|(name, _)| &**name == event);
+        named.fold(0, |bits, (_, bit)| bits | bit)
+    }
+
+    /// The limits that are known before anything was measured.
+    pub(crate) fn limits(plan: &Plan) -> Limits {
+        let mut limits = Limits {
+            each: vec![None; plan.guardrails.len().min(GUARDRAILS)],
+            known: 0,
+        };
+        for (at, guardrail) in plan.guardrails.iter().enumerate() {
+            if let (Metric::Latency(_), Limit::Faster(limit)) = (&guardrail.metric, guardrail.limit)
+            {
+                limits.set(at, limit, limit);
+            }
+        }
+        limits
+    }
+}
+
+impl Limits {
+    /// Sets a guardrail's limits.
+    pub(crate) fn set(&mut self, guardrail: usize, candidate: Duration, stable: Duration) {
+        if let Some(place) = self.each.get_mut(guardrail) {
+            *place = Some(ArmLimits {
+                candidate: candidate.min(LONGEST),
+                stable: stable.min(LONGEST),
+            });
+            self.known |= 1 << guardrail;
+        }
+    }
+
+    /// The longest of them; `None` where there are none.
+    pub(crate) fn longest(&self) -> Option<Duration> {
+        let each = self.each.iter().flatten();
+        each.map(|limits| limits.candidate.max(limits.stable)).max()
+    }
+
+    /// Of some guardrails, those for which something that took so long is slow.
+    pub(crate) fn slower(&self, guardrails: u64, latency: Duration, enrolled: bool) -> u64 {
+        bits(guardrails).fold(0, |slow, at| match self.each.get(at) {
+            Some(Some(limits)) if latency > limits.of(enrolled) => slow | 1 << at,
+            _ => slow,
+        })
+    }
+}
+
+impl ArmLimits {
+    fn of(&self, enrolled: bool) -> Duration {
+        if enrolled {
+            self.candidate
+        } else {
+            self.stable
+        }
+    }
+}
+
+/// Tells whether work that ended so is a success, whose duration tells how fast the service is. Failures are not: they
+/// never count as fast successes. Nor is what the client did wrong: it is refused before the work is done, and a
+/// candidate that refuses more would look faster for it. It has a guardrail of its own.
+pub(crate) fn is_success(ending: Ending) -> bool {
+    matches!(
+        ending,
+        Ending::Informational | Ending::Success | Ending::Redirection
+    )
+}
