@@ -201,7 +201,8 @@ impl Levels {
 #[must_use]
 pub fn written(duration: Duration) -> String {
     const UNITS: [(u64, &str); 4] = [(86_400, "d"), (3600, "h"), (60, "m"), (1, "s")];
-    let seconds = duration.as_secs() + u64::from(duration.subsec_nanos() > 0);
+    let started = u64::from(duration.subsec_nanos() > 0);
+    let seconds = duration.as_secs().saturating_add(started);
     let largest = UNITS.iter().position(|(unit, _)| seconds >= *unit);
     let (units, _) = UNITS.split_at(largest.map_or(4, |largest| 4.min(largest + 2)));
     let finest = units.last().map_or(1, |(unit, _)| *unit);
