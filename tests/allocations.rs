@@ -15,11 +15,14 @@ use std::cell::Cell;
 use std::hint::black_box;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Barrier};
+use std::time::Duration;
 
+use fader::plan::{Guardrail, Limit, Metric, Plan, Reached, Stage};
 use fader::{
     Context, Deduplicated, Delivery, DrawnFlag, Ending, ExposureSink, Flags, Outcome, OutcomeSink,
     Overlay, Source, Timestamp, Value, Watch,
 };
+use fader_rollout::observe::{Collector, Observer};
 
 struct Counting;
 
@@ -297,5 +300,67 @@ fn what_is_told_of_a_unit_of_work_allocates_nothing() {
     assert!(
         (3 * units..3 * units + units / 4).contains(&exposed),
         "{exposed}"
+    );
+}
+
+#[test]
+fn what_is_counted_of_a_unit_of_work_allocates_nothing() {
+    static STAGED: fader::FlagKey<bool> = fader::FlagKey::new("staged", &false);
+    let (percent, second) = ("50".parse().unwrap(), Duration::from_secs(1));
+    let mut plan = Plan::new(vec![Stage::new(Reached::Percent(percent), second)]);
+    plan.guardrails = [
+        (Metric::Errors, Limit::NoWorseThan(1.1)),
+        (Metric::Latency(990), Limit::NoWorseThan(1.2)),
+        (Metric::Custom("lost_cart".into()), Limit::Below(0.01)),
+    ]
+    .map(|(metric, limit)| Guardrail::new(metric, limit))
+    .into();
+    let observer = Arc::new(Observer::new());
+    observer.watch(0, &plan, 1);
+    observer.set_limits(0, 1, second, second);
+    let mut collector = Collector::new(Arc::clone(&observer));
+    assert_eq!(collector.collect(0).len(), 1);
+
+    let flags = Flags::builder().build();
+    flags.add_outcome_sink(Arc::clone(&observer), Watch::Guarded);
+    let control = flags.control_ramps();
+    // The first tick whose latencies are counted.
+    control.begin_tick(2);
+    let document = r#"{ "flags": { "staged": { "rules": [ { "name": "ramp", "serve": "on",
+        "ramp": { "stages": [ { "percent": 1, "bake": "30m" } ], "guardrails": [] } } ] } } }"#;
+    flags.load(document, &Source::new("document")).unwrap();
+    flags.apply(Overlay::new().percent("staged", "ramp", percent));
+
+    // More bad and slow units than there is room for.
+    let contexts: Vec<_> = (0..5_000_u32).map(Context::new).collect();
+    let scopes: Vec<_> = contexts
+        .iter()
+        .map(|context| flags.scope(context))
+        .collect();
+    let before = allocations();
+    for (number, scope) in scopes.iter().enumerate() {
+        black_box(scope.get(&STAGED));
+        let outcome = match number % 3 {
+            0 => Outcome::new(Ending::ServerError),
+            1 => Outcome::new(Ending::Success).took(second * 2),
+            _ => continue,
+        };
+        scope.report("lost_cart");
+        black_box(scope.finish(outcome));
+    }
+    assert_eq!(allocations() - before, 0);
+    let counts = &collector.collect(1)[0].counts;
+    assert_eq!(counts.requests.candidate + counts.requests.stable, 3_334);
+    assert!(
+        counts
+            .strata
+            .iter()
+            .all(|stratum| stratum.bad.candidate > 0)
+    );
+    // The tick of all of them is told: each is slow, or still runs.
+    let slow = collector.collect(9).remove(0).counts.strata;
+    assert!(
+        slow.iter()
+            .any(|slow| slow.guardrail == 1 && slow.bad.stable > 0)
     );
 }

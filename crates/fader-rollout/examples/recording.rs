@@ -73,7 +73,9 @@ fn measure(by: &str, threads: usize, outcome: Outcome) -> Result<[f64; 2], Compi
 
     let times = Arc::default();
     let flags = Flags::builder().build();
-    let _control = flags.control_ramps();
+    let control = flags.control_ramps();
+    // The first tick whose latencies are counted.
+    control.begin_tick(2);
     let again = Again {
         observer,
         outcome,

@@ -50,3 +50,26 @@ fn arms_whose_slow_requests_end_and_hang_are_alike() {
         assert!(is_about_half(sum), "{many} of each: {sum:?}");
     }
 }
+
+#[test]
+fn those_that_hang_are_thinned_with_those_that_end() {
+    // 5,000 slow requests of the candidate end, for which there is no room; 100 of stable hang.
+    let mut sum = arms(0, 0);
+    for round in 0..60 {
+        let plan = plan("user.id", vec![relative(Metric::Latency(950))]);
+        let mut world = World::with_limits(&plan, 100, 100);
+        for number in 0..5_100 {
+            let drawn = drawn(number + round * 10_000, number >= 100, 2);
+            world.began(drawn);
+            if number >= 100 {
+                world.ended(drawn, took(Ending::Success, 500));
+            }
+        }
+        for stratum in world.strata(1..=4) {
+            sum.candidate += stratum.bad.candidate;
+            sum.stable += stratum.bad.stable;
+        }
+    }
+    let part = f64::from(sum.stable) / f64::from(sum.stable + sum.candidate);
+    assert!((0.01..0.04).contains(&part), "{sum:?}");
+}
