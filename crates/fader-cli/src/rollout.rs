@@ -2,9 +2,10 @@
 
 use clap::Subcommand;
 use fader::plan::PlannedRamp;
-use fader::{Diagnostic, DiagnosticKind, Flags, Snapshot};
+use fader::{Diagnostic, DiagnosticKind, Flags, Snapshot, Timestamp};
+use fader_rollout::explain::{self as rollout, Subject};
 
-use crate::document::{self, Headers, Loaded, Place};
+use crate::document::{self, Finding, Headers, Loaded, Place};
 use crate::{Outcome, output};
 
 mod explain;
@@ -52,11 +53,43 @@ impl Source {
     }
 }
 
+/// Adds to what was found in a document what its staged ramps will not do as they were probably meant, whatever traffic
+/// there is.
+pub(crate) fn lint(loaded: &mut Loaded, now: Timestamp) {
+    let snapshot = loaded.flags.snapshot();
+    for ramp in ramps(&loaded.flags, &snapshot) {
+        let lints = rollout::lint(&ramp.subject(&snapshot, now)).into_iter();
+        for lint in lints.filter(|lint| !lint.kind.is_of_document()) {
+            loaded.add(Finding::beside(&ramp.warning, lint), ramp.warning.file());
+        }
+    }
+    for report in &mut loaded.reports {
+        let place = |finding: &Finding| (finding.line, finding.column);
+        report.findings.sort_by_key(place);
+    }
+}
+
 /// A staged ramp, with where it stands.
 struct Ramp<'a> {
     planned: PlannedRamp<'a>,
-    /// Such as `flags.checkout.rules[2].ramp`.
-    place: String,
+    /// What the check tells of each staged ramp, at its place.
+    warning: Diagnostic,
+}
+
+impl<'a> Ramp<'a> {
+    /// Returns where it stands, such as `flags.checkout.rules[2].ramp`.
+    fn place(&self) -> &str {
+        self.warning.path()
+    }
+
+    fn subject(&'a self, snapshot: &'a Snapshot, now: Timestamp) -> Subject<'a> {
+        Subject {
+            plan: self.planned.plan,
+            freezes: snapshot.freezes(),
+            place: self.place(),
+            now,
+        }
+    }
 }
 
 /// Returns all staged ramps of a document, in its order.
@@ -64,12 +97,12 @@ fn ramps<'a>(flags: &Flags, snapshot: &'a Snapshot) -> Vec<Ramp<'a>> {
     // Whoever loads a staged ramp is told, in the document's order, where there is one that waits for a controller.
     let status = flags.status();
     let is_ramp = |warning: &&Diagnostic| warning.kind() == DiagnosticKind::WaitingRamp;
-    let places = status.warnings().iter().filter(is_ramp);
-    let ramps = snapshot.plans().zip(places);
+    let warnings = status.warnings().iter().filter(is_ramp);
+    let ramps = snapshot.plans().zip(warnings);
     ramps
-        .map(|(planned, place)| Ramp {
+        .map(|(planned, warning)| Ramp {
             planned,
-            place: place.path().to_owned(),
+            warning: warning.clone(),
         })
         .collect()
 }
@@ -90,9 +123,9 @@ fn ramp_of<'a>(flags: &Flags, snapshot: &'a Snapshot, flag: &str) -> anyhow::Res
         };
         (format!("the flag `{flag}` has no ramp with `stages`"), cure)
     } else {
-        let nearest = nearest(flag, snapshot.flags());
-        let cure = match nearest {
+        let cure = match nearest(flag, snapshot.flags()) {
             Some(nearest) => format!("did you mean `{nearest}`?"),
+            None if names.is_empty() => "it has no staged ramp at all".to_owned(),
             None => format!("flags with a staged ramp: `{}`", names.join("`, `")),
         };
         (format!("the document has no flag `{flag}`"), cure)

@@ -4,7 +4,7 @@ use std::io::{self, Write};
 use std::time::SystemTime;
 
 use fader::Timestamp;
-use fader_rollout::explain::{Expected, Explanation, Subject, explain};
+use fader_rollout::explain::{Expected, Explanation, explain};
 use serde::Serialize;
 
 use super::{Ramp, Source, ramp_of, table};
@@ -72,13 +72,8 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<Outcome> {
     };
     let snapshot = loaded.flags.snapshot();
     let ramp = ramp_of(&loaded.flags, &snapshot, &args.flag)?;
-    let subject = Subject {
-        plan: ramp.planned.plan,
-        freezes: snapshot.freezes(),
-        place: &ramp.place,
-        now: args.now.unwrap_or_else(|| SystemTime::now().into()),
-    };
-    let explanation = explain(&subject, &args.expected());
+    let now = args.now.unwrap_or_else(|| SystemTime::now().into());
+    let explanation = explain(&ramp.subject(&snapshot, now), &args.expected());
     let printed = match args.format {
         Format::Human => {
             let mut out = output::stdout();
@@ -114,7 +109,7 @@ fn for_programs(ramp: &Ramp<'_>, explanation: &Explanation) -> io::Result<()> {
     let answer = Answer {
         flag: ramp.planned.flag,
         rule: ramp.planned.rule,
-        place: &ramp.place,
+        place: ramp.place(),
         explanation,
     };
     serde_json::to_writer(&mut out, &answer)?;

@@ -101,6 +101,7 @@ fn exposes(stage: &StageView) -> String {
         return "exposes all of the wave, whose traffic is not known".to_owned();
     };
     let waves = match stage.waves {
+        _ if stage.percent >= 100.0 => String::new(),
         0 => String::new(),
         waves => format!(" beside {}", output::count(waves, "wave")),
     };
