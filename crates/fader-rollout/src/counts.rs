@@ -56,7 +56,7 @@ pub struct Exposures {
     pub all: u32,
 }
 
-mod micros {
+pub(crate) mod micros {
     use fader::Percent;
     use serde::de::Error as _;
     use serde::{Deserialize, Deserializer, Serializer};
@@ -65,14 +65,14 @@ mod micros {
         clippy::trivially_copy_pass_by_ref,
         reason = "the signature that serde calls"
     )]
-    pub(super) fn serialize<S: Serializer>(
+    pub(crate) fn serialize<S: Serializer>(
         share: &Percent,
         serializer: S,
     ) -> Result<S::Ok, S::Error> {
         serializer.serialize_u32(share.micros())
     }
 
-    pub(super) fn deserialize<'de, D: Deserializer<'de>>(
+    pub(crate) fn deserialize<'de, D: Deserializer<'de>>(
         deserializer: D,
     ) -> Result<Percent, D::Error> {
         let micros = u32::deserialize(deserializer)?;

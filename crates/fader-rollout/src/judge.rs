@@ -20,7 +20,7 @@ use crate::counts::{Counts, Stratum};
 use crate::guardrail::{Absolute, Budget, InvalidSetting, Relative, SampleRatio, Verdict};
 use merge::Merge;
 
-mod finding;
+pub(crate) mod finding;
 mod merge;
 #[cfg(test)]
 mod tests;

@@ -29,6 +29,9 @@ mod counts;
 pub mod explain;
 pub mod guardrail;
 pub mod judge;
+pub mod machine;
 pub mod observe;
+#[cfg(feature = "simulate")]
+pub mod simulate;
 
 pub use counts::{Counts, Exposures, Stratum};

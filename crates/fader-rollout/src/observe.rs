@@ -49,10 +49,10 @@
 //! # Cost
 //!
 //! Threads share 2 shards for each processor, 32 at most, each with a lock that is held for nanoseconds. A request's
-//! beginning takes 35 ns and its end 47 ns, with one relative latency and two guardrails of errors, by unit, the hash of
-//! the unit included; with one thread or with eight on two processors (release build, median of rounds of 500, busy
-//! x86-64 server, November 2026; the example `recording` measures it). A run takes 32 KiB, and for each shard 25 KiB; with
-//! a guardrail of latency 14 KiB more, and 20 KiB for each second of its limit and four more.
+//! beginning takes 41 ns and its end 54 ns, with one relative latency and two guardrails of errors, by unit, the hash of
+//! the unit included (37 ns and 49 ns by request); with one thread or with eight on two processors (release build, median
+//! of rounds of 500, busy x86-64 server, November 2026; the example `recording` measures it). A run takes 32 KiB, and for
+//! each shard 25 KiB; with a guardrail of latency 14 KiB more, and 20 KiB for each second of its limit and four more.
 //!
 //! Durations are kept in a histogram (`hdrhistogram`: a fixed array from 10 µs to 1 h, within 1 %). It records in some
 //! nanoseconds without allocation, and those of the shards add up exactly, which sketches that compress while they
@@ -78,3 +78,8 @@ mod watched;
 
 pub use collector::{Collected, Collector};
 pub use observer::Observer;
+#[cfg(feature = "simulate")]
+pub(crate) use {
+    batch::Batch, hashes::Seeing, label::Label, lanes::Lanes, sample::Event, slot::Closed,
+    tally::Tally, watched::Watched,
+};

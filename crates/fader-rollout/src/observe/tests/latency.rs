@@ -220,3 +220,12 @@ fn ticks_that_nobody_collected_for_long_are_left_out() {
     let strata = world.strata(21..=25);
     assert_eq!(strata, [stratum(0, 5, arms(0, 1), arms(0, 1))]);
 }
+
+#[test]
+fn a_tick_that_is_not_open_is_no_other_one() {
+    let mut world = World::with_limits(&latency("request"), 100, 100);
+    world.collect(1);
+    // Ticks share places, 128 apart.
+    world.request(drawn(1, true, 130), took(Ending::Success, 500));
+    assert!(world.strata(2..=9).is_empty());
+}
