@@ -9,6 +9,7 @@ use crate::document::{self, Finding, Headers, Loaded, Place};
 use crate::{Outcome, output};
 
 mod explain;
+mod simulate;
 mod table;
 
 /// Tells in advance what a staged ramp does and sees.
@@ -22,6 +23,7 @@ pub(crate) struct Args {
 #[derive(Subcommand)]
 enum Command {
     Explain(explain::Args),
+    Simulate(simulate::Args),
 }
 
 /// Where the document is that has the plan.
@@ -37,6 +39,7 @@ struct Source {
 pub(crate) fn run(args: &Args) -> anyhow::Result<Outcome> {
     match &args.command {
         Command::Explain(args) => explain::run(args),
+        Command::Simulate(args) => simulate::run(args),
     }
 }
 

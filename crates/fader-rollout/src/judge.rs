@@ -27,8 +27,6 @@ mod tests;
 
 pub use finding::{Finding, Totals};
 
-pub(crate) use finding::name;
-
 /// Which part of the probability of a false alarm a judge may spend.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 #[non_exhaustive]

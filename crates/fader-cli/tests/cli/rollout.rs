@@ -1,8 +1,10 @@
 //! `fader rollout`.
 
+use std::fs::File;
+
 use serde_json::Value;
 
-use crate::Folder;
+use crate::{Folder, Run};
 
 /// Two staged ramps, one of them of a rule with a name, under names that a path has to quote.
 const RAMPS: &str = r#"{
@@ -244,4 +246,117 @@ fn check_tells_what_needs_no_traffic() {
         "{}",
         denied.stdout
     );
+}
+
+const SICK: &str = r#"{ "rate": 1000, "seconds": 120, "base": { "errors": 0.001 }, "effect": { "errors": 1000 }, "stage": 2 }"#;
+
+fn simulated<'a>(flag: &'a str, more: &[&'a str]) -> Vec<&'a str> {
+    let usual = [
+        "rollout",
+        "simulate",
+        "--flag",
+        flag,
+        "--runs=20",
+        "--seed=7",
+    ];
+    usual.into_iter().chain(more.iter().copied()).collect()
+}
+
+#[test]
+fn a_plan_is_simulated() {
+    let folder = Folder::with(RAMPS);
+    folder.write("sick.json", SICK);
+    let json = folder.run(simulated(
+        "check.out",
+        &["--scenario=sick.json", "--format=json"],
+    ));
+    assert_eq!((json.exit, &*json.stderr), (Some(0), ""));
+    let report: Value = serde_json::from_str(&json.stdout).unwrap();
+    let keys = report.as_object().unwrap().keys();
+    let mut keys: Vec<&str> = keys.map(String::as_str).collect();
+    keys.sort_unstable();
+    assert_eq!(
+        keys,
+        [
+            "by_guardrail",
+            "candidate_requests",
+            "phases",
+            "rolled_back",
+            "runs",
+            "seconds"
+        ]
+    );
+    assert_eq!(
+        (&report["runs"], &report["rolled_back"]),
+        (&20.into(), &20.into())
+    );
+    assert_eq!(report["phases"]["rolled-back"], 20);
+    assert!(report["seconds"]["p90"].as_u64() <= Some(3), "{report}");
+
+    // The same seed is the same answer, from standard input too.
+    let again = folder.run(simulated(
+        "check.out",
+        &["--scenario=sick.json", "--format=json"],
+    ));
+    assert_eq!(again, json);
+    let arguments = simulated("check.out", &["--scenario=-", "--format=json"]);
+    let piped = folder
+        .command(arguments)
+        .stdin(File::open(folder.path("sick.json")).unwrap())
+        .output();
+    assert_eq!(Run::of(&piped.unwrap()), json);
+
+    let human = folder.run(simulated("check.out", &["--scenario=sick.json"]));
+    assert_eq!(human.exit, Some(0));
+    let lines: Vec<&str> = human.stdout.lines().collect();
+    assert!(
+        lines[0].starts_with("runs ") && lines[0].ends_with("  20"),
+        "{}",
+        human.stdout
+    );
+    assert!(lines[1].starts_with("rolled back ") && lines[1].ends_with("  20 (100.0 %)"));
+    assert!(
+        human.stdout.contains("at the end rolled-back"),
+        "{}",
+        human.stdout
+    );
+}
+
+#[test]
+fn what_cannot_be_simulated_says_why() {
+    let folder = Folder::with(RAMPS);
+    folder.write("sick.json", SICK);
+    folder.write("broken.json", "{ \"rate\": 1000,\n  \"secs\": 1 }");
+    folder.write("beyond.json", SICK.replace("\"stage\": 2", "\"stage\": 9"));
+    let failed = |flag: &str, scenario: &str| {
+        let run = folder.run(simulated(flag, &["--scenario", scenario]));
+        assert_eq!((run.exit, &*run.stdout), (Some(2), ""));
+        run.stderr
+    };
+    assert_eq!(
+        failed("wide", "gone.json"),
+        "fader: cannot read `gone.json`: no such file\n"
+    );
+    assert!(failed("wid", "sick.json").contains("did you mean `wide`?"));
+    let broken = failed("wide", "broken.json");
+    assert!(
+        broken.starts_with("fader: `broken.json`: ") && broken.contains("line 2"),
+        "{broken}"
+    );
+    let beyond = failed("check.out", "beyond.json");
+    assert!(
+        beyond.starts_with(r#"fader: flags["check.out"].rules[1].ramp: "#),
+        "{beyond}"
+    );
+    folder.run(["rollout", "simulate", "--flag=wide"]).failed_with(
+        "the following required arguments were not provided: --scenario <FILE>; see `fader rollout simulate --help`",
+    );
+    let none = folder.run([
+        "rollout",
+        "simulate",
+        "--flag=a",
+        "--scenario=-",
+        "--runs=0",
+    ]);
+    assert!(none.stderr.contains("`--runs <NUMBER>`"), "{}", none.stderr);
 }

@@ -64,6 +64,7 @@ fn help_and_version_are_answers() {
         &["position", "-h"],
         &["rollout", "--help"],
         &["rollout", "explain", "--help"],
+        &["rollout", "simulate", "--help"],
         &["watch", "--help"],
     ] {
         let run = folder.run(arguments);

@@ -1,12 +1,13 @@
 //! What is probably not as it was meant.
 
-use std::fmt;
+use std::{fmt, slice};
 
 use fader::Percent;
-use fader::plan::{Limit, Metric, Plan, Reached};
+use fader::plan::{Limit, Metric, Plan, Reached, Window};
 use serde::Serialize;
 
 use super::{Subject, schedule, written};
+use crate::machine::Windows;
 
 mod traffic;
 
@@ -220,19 +221,61 @@ fn of_guardrails(plan: &Plan, lints: &mut Lints<'_>) {
 }
 
 fn of_times(subject: &Subject<'_>, lints: &mut Lints<'_>) {
+    let windows = &subject.plan.windows;
+    if unknown_zones(windows, lints) {
+        return;
+    }
     let start = schedule::start(subject);
-    let end = schedule::later(start, schedule::planned(subject.plan));
-    if let Some(thaws) = schedule::thaws(subject.freezes, start)
-        && thaws >= end
-    {
+    let opening = schedule::Opening::new(subject);
+    let Some(window) = opening.next_window(start) else {
+        lints.add(
+            LintKind::NeverOpens,
+            "windows",
+            format!("no window opens within two weeks from {start} on, so that it never begins"),
+            "such as { \"days\": \"mon-thu\", \"from\": \"09:00\", \"to\": \"16:00\", \"zone\": \"Europe/Amsterdam\" }",
+        );
+        return;
+    };
+    let planned = schedule::planned(subject.plan);
+    let begins = opening.next(start);
+    if begins.is_none_or(|begins| begins >= schedule::later(window, planned)) {
+        let until = match begins {
+            Some(begins) => {
+                format!("it begins at {begins} at the earliest; move its `start` there")
+            }
+            None => "it never begins".to_owned(),
+        };
         lints.add(
             LintKind::Frozen,
             "",
             format!(
-                "it is frozen for the whole plan, from {start} for {}",
-                written(schedule::planned(subject.plan))
+                "freezes cover the whole plan, which could begin at {window} and takes {}",
+                written(planned)
             ),
-            format!("start at {thaws} or later, when the freezes are over"),
+            format!("{until}, or end the freezes sooner"),
         );
     }
+}
+
+/// Tells whether a window has a time zone that is not known.
+fn unknown_zones(windows: &[Window], lints: &mut Lints<'_>) -> bool {
+    let mut any = false;
+    for (at, window) in windows.iter().enumerate() {
+        let Err(error) = Windows::new(slice::from_ref(window)) else {
+            continue;
+        };
+        any = true;
+        let error = error.to_string();
+        let help = error.split_once("; help: ").map(|(_, help)| help);
+        lints.add(
+            LintKind::UnknownZone,
+            &format!("windows[{at}].zone"),
+            format!(
+                "unknown time zone `{}`, so that the ramp can't be run",
+                window.zone
+            ),
+            help.unwrap_or("give a name of the IANA database"),
+        );
+    }
+    any
 }

@@ -6,6 +6,7 @@ use fader::Timestamp;
 use fader::plan::{Freeze, Plan};
 
 use super::Subject;
+use crate::machine::Windows;
 
 /// Returns how long all stages take, at least.
 pub(super) fn planned(plan: &Plan) -> Duration {
@@ -41,7 +42,7 @@ pub(super) fn later(at: Timestamp, by: Duration) -> Timestamp {
 }
 
 /// Returns the end of the freezes that hold at a time, where some do.
-pub(super) fn thaws(freezes: &[Freeze], at: Timestamp) -> Option<Timestamp> {
+fn thaws(freezes: &[Freeze], at: Timestamp) -> Option<Timestamp> {
     let mut end = at;
     // Freezes may follow one another without a gap.
     while let Some(freeze) = freezes.iter().find(|it| it.from <= end && end < it.until) {
@@ -68,17 +69,29 @@ pub(super) fn instants(subject: &Subject<'_>) -> Vec<Option<Timestamp>> {
 /// When exposure may be raised.
 pub(super) struct Opening<'a> {
     freezes: &'a [Freeze],
+    /// None if a time zone is not known.
+    windows: Option<Windows>,
 }
 
 impl<'a> Opening<'a> {
     pub(super) fn new(subject: &Subject<'a>) -> Self {
         Self {
             freezes: subject.freezes,
+            windows: Windows::new(&subject.plan.windows).ok(),
         }
     }
 
-    /// Returns from when on exposure may be raised.
+    /// Returns from when on exposure may be raised: in a window, and outside of freezes. None if never.
     pub(super) fn next(&self, at: Timestamp) -> Option<Timestamp> {
-        Some(thaws(self.freezes, at).unwrap_or(at))
+        let mut at = self.windows.as_ref()?.next_opening(at)?;
+        while let Some(thaws) = thaws(self.freezes, at) {
+            at = self.windows.as_ref()?.next_opening(thaws)?;
+        }
+        Some(at)
+    }
+
+    /// Returns the same as if there were no freezes.
+    pub(super) fn next_window(&self, at: Timestamp) -> Option<Timestamp> {
+        self.windows.as_ref()?.next_opening(at)
     }
 }

@@ -8,7 +8,8 @@ use serde::Serialize;
 use super::latency::Latency;
 use super::{Expected, seconds};
 use crate::guardrail::{AbsoluteForecast, BETTER, Forecast, WRONG_SAFE, least};
-use crate::judge::{by_request, name};
+use crate::judge::by_request;
+use crate::judge::finding::name;
 
 /// What one guardrail sees in one stage.
 #[derive(Clone, Debug, PartialEq, Serialize)]
@@ -88,6 +89,8 @@ pub(super) struct Scene<'a> {
     /// The candidate's share, from 0 to 1: 0 while only waves are open.
     pub(super) share: f64,
     pub(super) bake: Duration,
+    /// Whether nothing of it is taken back.
+    pub(super) irreversible: bool,
     pub(super) level: f64,
 }
 

@@ -78,18 +78,21 @@ pub(super) fn views(subject: &Subject<'_>, expected: &Expected, levels: Levels) 
         .collect()
 }
 
-/// Returns each stage as its guardrails see it. A percent never falls: who is enrolled stays.
+/// Returns each stage as its guardrails see it. A percent never falls, since who is enrolled stays; and there is no way
+/// back behind a stage that has none.
 pub(super) fn scenes<'a>(
     plan: &'a Plan,
     expected: &'a Expected,
     levels: Levels,
 ) -> impl Iterator<Item = Scene<'a>> {
-    let mut highest = Percent::ZERO;
+    let (mut highest, mut irreversible) = (Percent::ZERO, false);
     plan.stages.iter().map(move |stage| {
         if let Reached::Percent(percent) = stage.to {
             highest = highest.max(percent);
         }
+        irreversible |= stage.irreversible;
         Scene {
+            irreversible,
             plan,
             expected,
             share: part(highest),
@@ -118,7 +121,7 @@ fn view(stage: &Stage, scene: &Scene<'_>) -> StageView {
             .filter(|units| *units > 0.0),
         requests_a_second,
         requests: requests_a_second.map(|rate| rate * stage.bake.as_secs_f64()),
-        cut: cut(stage, scene),
+        cut: cut(scene),
         guardrails: guardrails
             .map(|(at, guardrail)| scene.sight(at, guardrail))
             .collect(),
@@ -138,8 +141,8 @@ fn wave(to: &Reached) -> Option<String> {
 }
 
 /// Returns what a total failure costs: until the first guardrail of errors sees it that takes the candidate back.
-fn cut(stage: &Stage, scene: &Scene<'_>) -> Option<Cut> {
-    if stage.irreversible {
+fn cut(scene: &Scene<'_>) -> Option<Cut> {
+    if scene.irreversible {
         return None;
     }
     let of_errors = scene.plan.guardrails.iter().filter(|guardrail| {

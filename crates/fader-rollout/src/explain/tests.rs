@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use fader::plan::{Freeze, Guardrail, Limit, Metric, OnBreach, Plan, Reached, Stage};
+use fader::plan::{Freeze, Guardrail, Limit, Metric, OnBreach, Plan, Reached, Stage, Window};
 use fader::{Percent, Timestamp};
 
 use super::*;
@@ -105,6 +105,7 @@ fn only_what_rolls_back_for_errors_cuts() {
     assert!(cut(|_| {}));
     assert!(cut(|plan| plan.guardrails.truncate(1)));
     assert!(!cut(|plan| plan.stages[0].irreversible = true));
+    assert!(cut(|plan| plan.stages[1].irreversible = true));
     assert!(!cut(|plan| plan.guardrails.clear()));
     assert!(!cut(|plan| plan.stages[0].to = segment()));
     assert!(!cut(
@@ -237,6 +238,33 @@ fn stages_begin_when_those_before_are_over() {
     plan.start = Some(at("2020-01-01T00:00:00Z"));
     let first = of(&plan, &usual()).stages[0].begins;
     assert_eq!(first, Some(at("2026-12-01T12:30:00Z")));
+}
+
+#[test]
+fn stages_begin_in_windows() {
+    let mut plan = plan();
+    // Mondays and Tuesdays from 9 to 12 in winter's Amsterdam; it is Tuesday, 13:00 there.
+    let mut window = Window::new([true, true, false, false, false, false, false], 540, 720);
+    window.zone = "Europe/Amsterdam".into();
+    plan.windows = vec![window];
+    let freeze = Freeze::new(at("2026-12-07T00:00:00Z"), at("2026-12-08T10:30:00Z"));
+    let subject = Subject {
+        freezes: &[freeze],
+        ..subject(&plan)
+    };
+    let begins = explain(&subject, &usual()).stages;
+    let begins: Vec<String> = begins
+        .iter()
+        .map(|it| it.begins.unwrap().to_string())
+        .collect();
+    assert_eq!(
+        begins,
+        [
+            "2026-12-08T10:30:00Z",
+            "2026-12-14T08:00:00Z",
+            "2026-12-14T09:00:00Z"
+        ]
+    );
 }
 
 #[test]

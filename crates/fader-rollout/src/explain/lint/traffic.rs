@@ -10,7 +10,8 @@ use crate::explain::sight::{Scene, Times};
 use crate::explain::spent::spent_after;
 use crate::explain::stage::scenes;
 use crate::explain::{Expected, Levels, Lint, Subject, written};
-use crate::judge::{by_request, name};
+use crate::judge::by_request;
+use crate::judge::finding::name;
 
 /// How many times the bake a gate may stay shut.
 const BAKES: u32 = 10;

@@ -133,6 +133,71 @@ fn freezes_that_cover_the_plan() {
 }
 
 #[test]
+fn windows_and_freezes_that_leave_no_time() {
+    let mut plan = plan();
+    let monday = [true, false, false, false, false, false, false];
+    plan.windows = vec![Window::new(monday, 540, 600)];
+    let lints = |plan: &Plan, until: &str| {
+        let freeze = Freeze::new(at("2026-12-07T09:00:00Z"), at(until));
+        let freezes = &[freeze];
+        let subject = Subject {
+            freezes,
+            ..subject(plan)
+        };
+        lint(&subject)
+            .into_iter()
+            .map(|lint| lint.kind)
+            .collect::<Vec<_>>()
+    };
+    // The next opening is on the 7th, and the one after it on the 14th, when the plan of 26 hours would be over.
+    assert_eq!(lints(&plan, "2026-12-07T10:00:00Z"), [LintKind::Frozen]);
+    assert_eq!(lints(&plan, "2026-12-07T09:59:00Z"), []);
+    plan.stages[2].bake = 30 * 24 * HOUR;
+    assert_eq!(lints(&plan, "2026-12-07T10:00:00Z"), []);
+}
+
+#[test]
+fn windows_that_never_open() {
+    let kind = LintKind::NeverOpens;
+    let on = |days: [bool; 7]| move |plan: &mut Plan| plan.windows = vec![Window::new(days, 0, 1)];
+    assert_eq!(document(kind, on([false; 7])), [".windows"]);
+    assert!(document(kind, on([false, false, false, false, false, false, true])).is_empty());
+    assert!(document(kind, |plan| plan.windows.clear()).is_empty());
+    let never = of(
+        &{
+            let mut plan = plan();
+            on([false; 7])(&mut plan);
+            plan
+        },
+        &usual(),
+    );
+    assert!(never.stages.iter().all(|stage| stage.begins.is_none()));
+}
+
+#[test]
+fn a_zone_that_is_not_known() {
+    let kind = LintKind::UnknownZone;
+    let zones = |zones: [&'static str; 2]| {
+        move |plan: &mut Plan| {
+            plan.windows = zones
+                .map(|zone| {
+                    let mut window = Window::new([true; 7], 0, 1440);
+                    window.zone = zone.into();
+                    window
+                })
+                .into();
+        }
+    };
+    let wrong = zones(["UTC", "Europe/Amsterdm"]);
+    assert_eq!(document(kind, wrong), [".windows[1].zone"]);
+    assert!(document(kind, zones(["UTC", "Europe/Amsterdam"])).is_empty());
+    let mut plan = plan();
+    wrong(&mut plan);
+    let help = lint(&subject(&plan)).remove(0).help;
+    assert_eq!(help, "did you mean `Europe/Amsterdam`?");
+}
+
+#[test]
 fn a_stage_too_short() {
     let kind = LintKind::StageTooShort;
     let only_relative = |bake: Duration| {
