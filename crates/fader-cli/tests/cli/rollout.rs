@@ -322,6 +322,35 @@ fn a_plan_is_simulated() {
     );
 }
 
+/// The one is computed in advance, the other comes of the guardrails at work.
+#[test]
+fn what_is_explained_is_what_is_simulated() {
+    let folder = Folder::with(RAMPS);
+    let json = |arguments: Vec<&str>| -> Value {
+        serde_json::from_str(&folder.run(arguments).stdout).unwrap()
+    };
+    let told = json(asked("check.out", &["--format=json"]));
+    let told = &told["stages"][1]["guardrails"][0];
+    for (rise, times) in [(5, "five_times"), (10, "ten_times")] {
+        let scenario = SICK
+            .replace("120", "3600")
+            .replace("1000 }", &format!("{rise} }}"));
+        folder.write("rise.json", scenario);
+        let more = ["--scenario=rise.json", "--format=json", "--runs=300"];
+        let usual = ["rollout", "simulate", "--flag=check.out", "--seed=7"];
+        let seen = json(usual.into_iter().chain(more).collect());
+        assert_eq!(seen["rolled_back"], 300, "{seen}");
+        for part in ["p50", "p90"] {
+            let told = told[times][part].as_f64().unwrap();
+            let seen = seen["seconds"][part].as_f64().unwrap();
+            assert!(
+                (told - seen).abs() < 0.2 * seen,
+                "{rise}: told {told} s, seen {seen} s"
+            );
+        }
+    }
+}
+
 #[test]
 fn what_cannot_be_simulated_says_why() {
     let folder = Folder::with(RAMPS);

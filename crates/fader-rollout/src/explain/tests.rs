@@ -6,6 +6,7 @@ use fader::plan::{Freeze, Guardrail, Limit, Metric, OnBreach, Plan, Reached, Sta
 use fader::{Percent, Timestamp};
 
 use super::*;
+use crate::guardrail::Forecast;
 
 mod lints;
 mod properties;
@@ -80,6 +81,24 @@ fn levels_are_divided_over_all_guardrails_but_gauges() {
     assert!((answer.levels.fleet - 0.0025).abs() < 1e-12);
     assert!((answer.levels.process - 0.0025 / 256.0).abs() < 1e-12);
     assert_eq!(answer.stages[0].guardrails[2].state, SightState::Gauge);
+}
+
+#[test]
+fn times_are_those_of_the_forecast_at_the_level_of_one_process() {
+    let (plan, expected) = (plan(), usual());
+    let answer = of(&plan, &expected);
+    let forecast = Forecast {
+        rate: 1000.0,
+        base: 0.0005,
+        share: 0.1,
+        margin: 1.1,
+        level: answer.levels.one_process,
+    };
+    let (p50, p90) = forecast.time_quantiles(5.0).unwrap();
+    let told = answer.stages[1].guardrails[0].five_times.unwrap();
+    // The end of the second in which it is seen.
+    assert_eq!(told.p50.as_secs(), p50.as_secs() + 1);
+    assert_eq!(told.p90.as_secs(), p90.as_secs() + 1);
 }
 
 /// The detection table's first line: total failure at 1 % of 1,000 requests a second.
