@@ -22,7 +22,11 @@ use fader::{
     Context, Deduplicated, Delivery, DrawnFlag, Ending, ExposureSink, Flags, Outcome, OutcomeSink,
     Overlay, Source, Timestamp, Value, Watch,
 };
+use fader_rollout::guardrail::Arms;
+use fader_rollout::judge::BudgetPart;
+use fader_rollout::machine::{Now, Observation, Ramp, State, step};
 use fader_rollout::observe::{Collector, Observer};
+use fader_rollout::{Counts, Stratum};
 
 struct Counting;
 
@@ -362,5 +366,67 @@ fn what_is_counted_of_a_unit_of_work_allocates_nothing() {
     assert!(
         slow.iter()
             .any(|slow| slow.guardrail == 1 && slow.bad.stable > 0)
+    );
+}
+
+/// A controller takes a step a second for each plan: one in which nothing happens but traffic allocates nothing, bad
+/// events and a guardrail without data included.
+#[test]
+fn a_step_of_a_ramp_in_which_nothing_happens_allocates_nothing() {
+    let five = "5".parse().unwrap();
+    let mut plan = Plan::new(vec![Stage::new(
+        Reached::Percent(five),
+        Duration::from_secs(86_400),
+    )]);
+    plan.start = Timestamp::parse("2026-12-01T09:00:00Z");
+    plan.guardrails = vec![
+        Guardrail::new(Metric::Errors, Limit::NoWorseThan(1.1)),
+        Guardrail::new(Metric::Latency(990), Limit::NoWorseThan(1.2)),
+        Guardrail::new(Metric::Errors, Limit::Below(0.1)),
+    ];
+    let ramp = Ramp::new(Arc::new(plan), &[], BudgetPart::OneProcess).unwrap();
+    let of = Arms {
+        candidate: 50,
+        stable: 950,
+    };
+    let bad = Arms {
+        candidate: 1,
+        stable: 19,
+    };
+    let stratum = |guardrail| Stratum {
+        guardrail,
+        share: five,
+        bad,
+        of,
+    };
+    let mut counts = Counts::default();
+    (counts.requests, counts.units) = (of, of);
+    counts.strata = vec![stratum(0), stratum(2)];
+    let counts = [counts];
+    let mut seen = Observation::new();
+    seen.counts = &counts;
+    let wall = Timestamp::parse("2026-12-01T09:00:00Z").unwrap();
+    let mut now = Now {
+        wall,
+        since_last: None,
+    };
+    let (mut state, _) = step(&ramp, State::new(&ramp), &seen, now);
+    now.since_last = Some(Duration::from_secs(1));
+    for second in 0..200 {
+        let before = allocations();
+        let effects;
+        (state, effects) = step(&ramp, state, &seen, now);
+        if effects.is_empty() {
+            assert_eq!(allocations(), before, "in second {second}");
+        }
+    }
+    assert!(
+        state
+            .findings(ramp.plan())
+            .next()
+            .unwrap()
+            .evidence
+            .unwrap()
+            < 1.0
     );
 }

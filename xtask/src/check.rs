@@ -11,7 +11,7 @@ use crate::invariants;
 use crate::tools::{self, cargo};
 
 /// The features of the workspace's crates, each checked without any other.
-const FEATURES: [(&str, &[&str]); 6] = [
+const FEATURES: [(&str, &[&str]); 7] = [
     ("fader", &["--features", "rwlock-strategy"]),
     ("fader-providers", &["--no-default-features"]),
     (
@@ -30,6 +30,7 @@ const FEATURES: [(&str, &[&str]); 6] = [
         "fader-providers",
         &["--no-default-features", "--features", "metrics"],
     ),
+    ("fader-rollout", &["--features", "simulate"]),
 ];
 
 /// The libraries of the workspace, and which of the others each may bring into a build.

@@ -1,29 +1,59 @@
-//! Progressive delivery for fader feature flags.
+//! Progressive delivery for fader feature flags: what counts, judges and decides while a staged ramp runs.
 //!
-//! There are [guardrails](guardrail) so far: tests that tell, from counts of bad events, whether the candidate of a
-//! ramp is worse than it may be. They may be looked at after every request, hold while the share ramps and the base
-//! rate drifts, and are pure: no clock, no I/O, no allocation while they count.
+//! For those who run ramps, and for whoever wants to know beforehand what a plan does. Everything but [`observe`] is a
+//! function of what it is given: no clock, no I/O, no chance of its own. What drives it (a thread that ticks each
+//! second, a journal, commands of operators) is planned.
 //!
 //! ```
+//! use std::sync::Arc;
 //! use std::time::Duration;
 //!
-//! use fader_rollout::guardrail::{Arms, Budget, Relative, Verdict};
+//! use fader::Timestamp;
+//! use fader::plan::{Guardrail, Limit, Metric, Plan, Reached, Stage};
+//! use fader_rollout::guardrail::Arms;
+//! use fader_rollout::judge::BudgetPart;
+//! use fader_rollout::machine::{Now, Observation, Phase, Ramp, State, step};
+//! use fader_rollout::{Counts, Stratum};
 //!
-//! // One guardrail: no worse than stable, with a false alarm in at most 1 % of the runs, over an hour as planned.
-//! let level = Budget::new(0.01, 1)?.one_process();
-//! let mut errors = Relative::new(1.0, level, Duration::from_secs(3600))?;
+//! // 5 % for an hour, no worse than stable. A document says the same, see `Snapshot::plans`.
+//! let percent = "5".parse()?;
+//! let mut plan = Plan::new(vec![Stage::new(Reached::Percent(percent), Duration::from_secs(3600))]);
+//! plan.guardrails = vec![Guardrail::new(Metric::Errors, Limit::NoWorseThan(1.0))];
+//! plan.start = Timestamp::parse("2026-12-01T09:00:00Z");
+//! let ramp = Ramp::new(Arc::new(plan), &[], BudgetPart::OneProcess)?;
 //!
-//! // The candidate has 1 % of the units, and fails all of them.
-//! for second in 0.. {
-//!     errors.observe(Duration::from_secs(second), 0.01, Arms { candidate: 10, stable: 1 });
-//!     if errors.verdict() == Verdict::Regressed {
-//!         assert_eq!(second, 0);
-//!         break;
-//!     }
-//! }
-//! assert!(errors.limits().lower() > 1.0);
-//! # Ok::<(), fader_rollout::guardrail::InvalidSetting>(())
+//! let wall = Timestamp::parse("2026-12-01T09:00:00Z").unwrap();
+//! let (state, _) = step(&ramp, State::new(&ramp), &Observation::new(), Now { wall, since_last: None });
+//! assert_eq!(state.exposure().percent, percent);
+//!
+//! // Of 50 candidate requests of the next second all fail, of 950 others one.
+//! let mut counts = Counts::default();
+//! counts.strata = vec![Stratum {
+//!     guardrail: 0,
+//!     share: percent,
+//!     bad: Arms { candidate: 50, stable: 1 },
+//!     of: Arms { candidate: 50, stable: 950 },
+//! }];
+//! let mut seen = Observation::new();
+//! let counts = [counts];
+//! seen.counts = &counts;
+//! let (state, effects) = step(&ramp, state, &seen, Now { wall, since_last: Some(Duration::from_secs(1)) });
+//! assert_eq!(state.phase(), Phase::RollingBack);
+//! assert_eq!(state.exposure().percent, fader::Percent::ZERO);
+//! assert!(!effects.is_empty());
+//! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
+//!
+//! # Map
+//!
+//! | to | look at |
+//! |---|---|
+//! | count what requests do, on a handle | [`observe`] |
+//! | hand counts on, keep them, add them up | [`Counts`], [`Stratum`] |
+//! | judge a run by all its guardrails | [`judge`] |
+//! | read the formulas, and what is guaranteed | [`guardrail`] |
+//! | decide what a ramp does next | [`machine`] |
+//! | run a plan in virtual time | `simulate`, behind the feature of that name |
 
 mod counts;
 pub mod explain;

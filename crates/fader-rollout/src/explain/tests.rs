@@ -125,6 +125,9 @@ fn only_what_rolls_back_for_errors_cuts() {
     assert!(cut(|plan| plan.guardrails.truncate(1)));
     assert!(!cut(|plan| plan.stages[0].irreversible = true));
     assert!(cut(|plan| plan.stages[1].irreversible = true));
+    let mut forward = plan();
+    forward.stages[0].irreversible = true;
+    assert_eq!(of(&forward, &usual()).stages[1].cut, None);
     assert!(!cut(|plan| plan.guardrails.clear()));
     assert!(!cut(|plan| plan.stages[0].to = segment()));
     assert!(!cut(
@@ -206,6 +209,12 @@ fn a_latency_is_told_as_how_much_slower() {
     assert!(short.unwrap() < 1.2, "{short:?}");
     assert!(sight.smallest < short && sight.smallest > Some(1.0));
     assert!(sight.double.unwrap().p50 < Duration::from_secs(40));
+    // A margin is taken off.
+    plan.guardrails[0].limit = Limit::NoWorseThan(1.5);
+    let wide = of(&plan, &expected).stages[0].guardrails[0].smallest;
+    let times = wide.unwrap() / short.unwrap();
+    assert!((times - 1.5).abs() < 1e-6, "{times}");
+    plan.guardrails[0].limit = Limit::NoWorseThan(1.0);
     // The wider they are spread, the less is told by the same slowdown.
     let mut wide = expected;
     wide.sigma = 1.5;
@@ -266,9 +275,10 @@ fn stages_begin_in_windows() {
     let mut window = Window::new([true, true, false, false, false, false, false], 540, 720);
     window.zone = "Europe/Amsterdam".into();
     plan.windows = vec![window];
-    let freeze = Freeze::new(at("2026-12-07T00:00:00Z"), at("2026-12-08T10:30:00Z"));
+    let freeze = Freeze::new(at("2026-12-07T00:00:00Z"), at("2026-12-07T20:00:00Z"));
+    let again = Freeze::new(at("2026-12-08T00:00:00Z"), at("2026-12-08T10:30:00Z"));
     let subject = Subject {
-        freezes: &[freeze],
+        freezes: &[freeze, again],
         ..subject(&plan)
     };
     let begins = explain(&subject, &usual()).stages;
@@ -276,6 +286,7 @@ fn stages_begin_in_windows() {
         .iter()
         .map(|it| it.begins.unwrap().to_string())
         .collect();
+    // The first freeze ends outside of a window, and the next window opens in the second one.
     assert_eq!(
         begins,
         [

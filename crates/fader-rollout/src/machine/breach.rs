@@ -260,7 +260,8 @@ impl Tick<'_> {
     /// Freezes the stable arm's quantiles for a stage that begins.
     pub(super) fn freeze_latency(&mut self) {
         if self.ramp.has_latency() {
-            let quantiles = self.quantiles(|_| true);
+            let guardrails = 0..self.ramp.plan().guardrails.len();
+            let quantiles: Vec<_> = guardrails.map(|at| self.quantile(at)).collect();
             self.state.judge.freeze(&quantiles);
             self.limits();
         }
@@ -269,30 +270,27 @@ impl Tick<'_> {
     /// Freezes the quantiles that come while the stage runs already.
     fn freeze_late(&mut self) {
         let (judge, plan) = (&self.state.judge, self.ramp.plan());
-        let is_missing = |guardrail: usize| {
-            let rule = plan.guardrails.get(guardrail);
-            rule.is_some_and(|rule| matches!(rule.metric, Metric::Latency(_)))
-                && judge.slow_from(plan, guardrail).is_none()
+        let late = |guardrail: usize| {
+            let rule = plan.guardrails.get(guardrail)?;
+            let is_missing = matches!(rule.metric, Metric::Latency(_))
+                && judge.slow_from(plan, guardrail).is_none();
+            self.quantile(guardrail).filter(|_| is_missing)
         };
-        if !(0..plan.guardrails.len()).any(is_missing) {
-            return;
-        }
-        let quantiles = self.quantiles(is_missing);
-        if quantiles.iter().any(Option::is_some) {
+        let guardrails = 0..plan.guardrails.len();
+        if guardrails
+            .clone()
+            .any(|guardrail| late(guardrail).is_some())
+        {
+            let quantiles: Vec<_> = guardrails.map(late).collect();
             self.state.judge.freeze(&quantiles);
             self.limits();
         }
     }
 
-    /// Returns the quantiles of the first process that knows each.
-    fn quantiles(&self, wanted: impl Fn(usize) -> bool) -> Vec<Option<Duration>> {
-        let of = |guardrail: usize| {
-            let mut counts = self.seen.counts.iter();
-            let found =
-                counts.find_map(|counts| counts.quantiles.get(guardrail).copied().flatten());
-            found.filter(|_| wanted(guardrail))
-        };
-        (0..self.ramp.plan().guardrails.len()).map(of).collect()
+    /// Returns the stable arm's quantile, of the first process that knows it.
+    fn quantile(&self, guardrail: usize) -> Option<Duration> {
+        let mut counts = self.seen.counts.iter();
+        counts.find_map(|counts| counts.quantiles.get(guardrail).copied().flatten())
     }
 
     /// Says from which durations on successes are slow.

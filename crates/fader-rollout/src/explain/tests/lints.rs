@@ -298,6 +298,25 @@ fn too_few_units() {
 }
 
 #[test]
+fn too_few_units_of_a_stage() {
+    let kind = LintKind::TooFewUnits;
+    // The units of the stages before count, and as many requests must be of the stage itself.
+    let second = |bake: u64| {
+        move |plan: &mut Plan| {
+            plan.min_units = 1000;
+            plan.stages[1] = Stage::new(percent("1"), Duration::from_secs(bake));
+        }
+    };
+    assert!(places(kind, &usual(), second(100)).is_empty());
+    assert_eq!(places(kind, &usual(), second(99)), [".stages[1]"]);
+    // At 100 % there is the candidate alone.
+    let last = |bake: u64| move |plan: &mut Plan| plan.stages[2].bake = Duration::from_secs(bake);
+    let slow = Expected::new(1.0, 0.0005);
+    assert!(!places(kind, &slow, last(200)).contains(&".stages[2]".to_owned()));
+    assert!(places(kind, &slow, last(199)).contains(&".stages[2]".to_owned()));
+}
+
+#[test]
 fn units_that_are_spent() {
     let kind = LintKind::UnitsSpent;
     let latency = |by: &'static str| {

@@ -53,6 +53,21 @@ fn other_terms_hold_until_they_are_accepted() {
 }
 
 #[test]
+fn an_approval_is_of_the_stage_as_it_was() {
+    let mut plan = plan();
+    plan.stages[1].approve = true;
+    let mut run = Run::started(plan);
+    run.wish(Wish::Approve { stage: 2 }).unwrap();
+    run.plan.terms += 1;
+    run.plan.stages[1].to = Reached::Percent(percent("50"));
+    run.reload();
+    run.pass(1);
+    run.wish(Wish::Accept).unwrap();
+    run.pass(HOUR);
+    assert_eq!(run.state.waits(), [Wait::Approval { stage: 2 }]);
+}
+
+#[test]
 fn other_guardrails_are_judged_anew_at_once() {
     let mut run = Run::started(plan());
     run.count(1, &counts(2, 8));

@@ -80,6 +80,18 @@ fn after_an_outage_stages_without_guardrails_are_folded_up_to_one_that_is_approv
 }
 
 #[test]
+fn while_the_process_lives_no_stage_is_skipped() {
+    let mut plan = plan();
+    plan.guardrails.clear();
+    let mut run = Run::started(plan);
+    run.pass(DAY);
+    assert_eq!(
+        (run.state.stage(), run.state.baked()),
+        (Some(2), Duration::ZERO)
+    );
+}
+
+#[test]
 fn the_wall_clock_moves_no_timer_while_the_process_lives() {
     let mut run = Run::started(plan());
     for jump in [365 * DAY, 0, 30] {

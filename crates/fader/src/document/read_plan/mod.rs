@@ -22,6 +22,9 @@ mod window;
 
 pub(crate) use window::read_freezes;
 
+/// How many guardrails a plan may have: what counts for them has a bit for each.
+const MAX_GUARDRAILS: usize = 64;
+
 /// Reads a ramp that has `stages`.
 pub(super) fn read_plan<'t>(fields: &Fields<'t>, report: &mut Report) -> StagedRamp<'t> {
     let mut ramp = StagedRamp {
@@ -38,6 +41,13 @@ pub(super) fn read_plan<'t>(fields: &Fields<'t>, report: &mut Report) -> StagedR
     stage::read_stages(fields, &mut ramp, report);
     ramp.plan.start = read_start(fields, report);
     if let Some(array) = fields.array("guardrails", report) {
+        if array.elements.len() > MAX_GUARDRAILS {
+            let count = array.elements.len();
+            let message = format!("{count} guardrails are more than {MAX_GUARDRAILS}");
+            report
+                .error(DiagnosticKind::InvalidValue, Span::of(array), message)
+                .help("each has a part of `false_alarm`, so that many see little");
+        }
         for value in &array.elements {
             ramp.has_absolute_guardrail |= guardrail::is_absolute(value);
             let guardrail = guardrail::read_guardrail(value, report);
