@@ -15,7 +15,7 @@
 //!
 //! let percent = |percent: &str| Reached::Percent(percent.parse::<Percent>().unwrap());
 //! let mut plan = Plan::new(vec![
-//!     Stage::new(percent("1"), Duration::from_secs(1800)),
+//!     Stage::new(percent("1"), Duration::from_secs(600)),
 //!     Stage::new(percent("50"), Duration::from_secs(7200)),
 //! ]);
 //! plan.guardrails = vec![Guardrail::new(Metric::Errors, Limit::NoWorseThan(1.1))];
