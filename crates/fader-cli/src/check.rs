@@ -1,12 +1,12 @@
 //! `fader check`: is this document right?
 
 use std::io::{self, Write};
+use std::time::SystemTime;
 
-use fader::Diagnostic;
 use serde::Serialize;
 
-use crate::document::{self, Headers, Place, Report};
-use crate::{Format, Outcome, output};
+use crate::document::{self, Finding, Headers, Place, Report};
+use crate::{Format, Outcome, output, rollout};
 
 /// Checks flag documents, with their list files and overlays, and reports every mistake with its place and a cure.
 ///
@@ -27,11 +27,13 @@ pub(crate) struct Args {
 }
 
 pub(crate) fn run(args: &Args) -> anyhow::Result<Outcome> {
+    let now = SystemTime::now().into();
     let mut reports = Vec::new();
     let (mut checked, mut unread) = (0, 0);
     for file in &args.files {
         match document::load(file, &args.headers) {
-            Ok(loaded) => {
+            Ok(mut loaded) => {
+                rollout::lint(&mut loaded, now);
                 checked += loaded.documents;
                 reports.extend(loaded.reports);
             }
@@ -74,7 +76,7 @@ fn for_programs(reports: &[Report]) -> io::Result<()> {
         .iter()
         .map(|report| File {
             file: &report.file,
-            diagnostics: report.diagnostics.iter().map(Finding::from).collect(),
+            diagnostics: &report.findings,
         })
         .collect();
     serde_json::to_writer(&mut out, &Answer { files })?;
@@ -90,30 +92,5 @@ struct Answer<'a> {
 #[derive(Serialize)]
 struct File<'a> {
     file: &'a str,
-    diagnostics: Vec<Finding<'a>>,
-}
-
-#[derive(Serialize)]
-struct Finding<'a> {
-    severity: &'a str,
-    kind: &'a str,
-    path: &'a str,
-    line: u32,
-    column: u32,
-    message: &'a str,
-    help: Option<&'a str>,
-}
-
-impl<'a> From<&'a Diagnostic> for Finding<'a> {
-    fn from(diagnostic: &'a Diagnostic) -> Self {
-        Self {
-            severity: diagnostic.severity().as_str(),
-            kind: diagnostic.kind().as_str(),
-            path: diagnostic.path(),
-            line: diagnostic.line(),
-            column: diagnostic.column(),
-            message: diagnostic.message(),
-            help: diagnostic.help(),
-        }
-    }
+    diagnostics: &'a [Finding],
 }

@@ -7,6 +7,8 @@ use std::path::{Path, PathBuf};
 use clap::builder::{OsStringValueParser, TypedValueParser};
 use fader::{CompileError, Diagnostic, DiagnosticKind, Flags, Severity, Strictness};
 use fader_providers::{FileBuilder, FileContents, HttpBuilder, HttpContents, ProviderError};
+use fader_rollout::explain::Lint;
+use serde::Serialize;
 
 /// What was found in one file.
 pub(crate) struct Report {
@@ -14,7 +16,19 @@ pub(crate) struct Report {
     pub(crate) file: String,
     /// The file's bytes.
     pub(crate) text: Vec<u8>,
-    pub(crate) diagnostics: Vec<Diagnostic>,
+    pub(crate) findings: Vec<Finding>,
+}
+
+/// A mistake or a warning, as JSON has it.
+#[derive(Serialize)]
+pub(crate) struct Finding {
+    severity: &'static str,
+    pub(crate) kind: &'static str,
+    pub(crate) path: String,
+    pub(crate) line: u32,
+    pub(crate) column: u32,
+    pub(crate) message: String,
+    pub(crate) help: Option<String>,
 }
 
 /// A document after an attempt to load it.
@@ -31,34 +45,76 @@ impl Report {
         Self {
             file: file.to_owned(),
             text: text.to_vec(),
-            diagnostics: Vec::new(),
+            findings: Vec::new(),
         }
+    }
+}
+
+impl From<&Diagnostic> for Finding {
+    fn from(diagnostic: &Diagnostic) -> Self {
+        Self {
+            severity: diagnostic.severity().as_str(),
+            kind: diagnostic.kind().as_str(),
+            path: diagnostic.path().to_owned(),
+            line: diagnostic.line(),
+            column: diagnostic.column(),
+            message: diagnostic.message().to_owned(),
+            help: diagnostic.help().map(str::to_owned),
+        }
+    }
+}
+
+impl Finding {
+    /// Makes a warning of something that a document's check has warned of at the same line.
+    pub(crate) fn beside(warning: &Diagnostic, lint: Lint) -> Self {
+        Self {
+            severity: Severity::Warning.as_str(),
+            kind: lint.kind.as_str(),
+            path: lint.place,
+            line: warning.line(),
+            column: warning.column(),
+            message: lint.message,
+            help: Some(lint.help),
+        }
+    }
+
+    pub(crate) fn severity(&self) -> &'static str {
+        self.severity
+    }
+
+    pub(crate) fn is_error(&self) -> bool {
+        self.severity == Severity::Error.as_str()
     }
 }
 
 impl Loaded {
     /// Puts together what was found, each diagnostic with the file that it is in.
-    fn new(flags: Flags, mut reports: Vec<Report>, mut diagnostics: Vec<Diagnostic>) -> Self {
+    fn new(flags: Flags, reports: Vec<Report>, mut diagnostics: Vec<Diagnostic>) -> Self {
         let documents = reports.len();
         diagnostics.sort_by_key(|diagnostic| (diagnostic.line(), diagnostic.column()));
-        for diagnostic in diagnostics {
-            let is_in =
-                |report: &&mut Report| diagnostic.file().is_none_or(|file| report.file == file);
-            if let Some(report) = reports.iter_mut().find(is_in) {
-                report.diagnostics.push(diagnostic);
-            }
-        }
-        Self {
+        let mut loaded = Self {
             flags,
             reports,
             documents,
+        };
+        for diagnostic in &diagnostics {
+            loaded.add(diagnostic.into(), diagnostic.file());
+        }
+        loaded
+    }
+
+    /// Adds what was found in a file, or in the only one.
+    pub(crate) fn add(&mut self, finding: Finding, file: Option<&str>) {
+        let is_in = |report: &&mut Report| file.is_none_or(|file| report.file == file);
+        if let Some(report) = self.reports.iter_mut().find(is_in) {
+            report.findings.push(finding);
         }
     }
 
     /// Whether the document or its overlay has errors.
     pub(crate) fn is_refused(&self) -> bool {
-        let mut all = self.reports.iter().flat_map(|report| &report.diagnostics);
-        all.any(|diagnostic| diagnostic.severity() == Severity::Error)
+        let mut all = self.reports.iter().flat_map(|report| &report.findings);
+        all.any(Finding::is_error)
     }
 }
 
@@ -169,7 +225,7 @@ fn from_disk(read: FileContents) -> Loaded {
         let diagnostics = refusal.map_or(waiting, |error| error.diagnostics().to_vec());
         if !diagnostics.is_empty() {
             loaded.reports.push(Report {
-                diagnostics,
+                findings: diagnostics.iter().map(Finding::from).collect(),
                 ..Report::new(source.name(), &text)
             });
         }

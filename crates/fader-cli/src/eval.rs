@@ -44,7 +44,7 @@ pub(crate) struct Args {
     headers: Headers,
 }
 
-fn time(text: &str) -> Result<Timestamp, String> {
+pub(crate) fn time(text: &str) -> Result<Timestamp, String> {
     Timestamp::parse(text)
         .ok_or_else(|| "a time is RFC 3339, such as 2026-12-01T09:00:00Z".to_owned())
 }

@@ -3,6 +3,7 @@
 //! - [`check`]: is this document right?
 //! - [`eval`]: what does a flag resolve to, for this context, at this time?
 //! - [`position`]: where does a unit stand?
+//! - [`rollout`]: what will the guardrails of a ramp see?
 //! - [`watch`]: what happens to this document while it is edited?
 //!
 //! Each exits with 0 when all is fine, 1 when there are findings, 2 when it could not run.
@@ -17,6 +18,7 @@ mod document;
 mod eval;
 mod output;
 mod position;
+mod rollout;
 mod usage;
 mod watch;
 
@@ -33,6 +35,7 @@ enum Command {
     Check(check::Args),
     Eval(eval::Args),
     Position(position::Args),
+    Rollout(rollout::Args),
     Watch(watch::Args),
 }
 
@@ -63,6 +66,7 @@ fn main() -> ExitCode {
         Command::Check(args) => check::run(&args),
         Command::Eval(args) => eval::run(&args),
         Command::Position(args) => position::run(&args),
+        Command::Rollout(args) => rollout::run(&args),
         Command::Watch(args) => watch::run(&args),
     };
     match outcome {

@@ -4,10 +4,9 @@ use std::borrow::Cow;
 use std::io::{self, BufWriter, Write};
 
 use anstyle::{AnsiColor, Style};
-use fader::{Diagnostic, Severity};
 use unicode_width::UnicodeWidthStr;
 
-use crate::document::Report;
+use crate::document::{Finding, Report};
 
 const ERROR: Style = AnsiColor::Red.on_default().bold();
 const WARNING: Style = AnsiColor::Yellow.on_default().bold();
@@ -95,7 +94,7 @@ pub(crate) fn reason(error: &io::Error) -> String {
 /// Writes all that was found in so many documents, and counts it in a last line.
 pub(crate) fn report(out: &mut impl Write, reports: &[Report], checked: usize) -> io::Result<()> {
     for report in reports {
-        diagnostics(out, report)?;
+        findings(out, report)?;
     }
     let (errors, warnings) = totals(reports);
     writeln!(
@@ -109,65 +108,57 @@ pub(crate) fn report(out: &mut impl Write, reports: &[Report], checked: usize) -
 
 /// Counts the errors and the warnings.
 pub(crate) fn totals(reports: &[Report]) -> (usize, usize) {
-    let all = || reports.iter().flat_map(|report| &report.diagnostics);
-    let errors = all()
-        .filter(|diagnostic| diagnostic.severity() == Severity::Error)
-        .count();
+    let all = || reports.iter().flat_map(|report| &report.findings);
+    let errors = all().filter(|finding| finding.is_error()).count();
     (errors, all().count() - errors)
 }
 
-/// Writes every diagnostic of a file, each followed by an empty line.
-fn diagnostics(out: &mut impl Write, report: &Report) -> io::Result<()> {
+/// Writes every finding of a file, each followed by an empty line.
+fn findings(out: &mut impl Write, report: &Report) -> io::Result<()> {
     let text = String::from_utf8_lossy(&report.text);
     let lines: Vec<&str> = text
         .strip_prefix('\u{feff}')
         .unwrap_or(&text)
         .split('\n')
         .collect();
-    for diagnostic in &report.diagnostics {
-        let line = usize::try_from(diagnostic.line())
+    for finding in &report.findings {
+        let line = usize::try_from(finding.line)
             .ok()
             .and_then(|line| lines.get(line.checked_sub(1)?));
-        one_diagnostic(out, &report.file, diagnostic, line.copied())?;
+        one_finding(out, &report.file, finding, line.copied())?;
     }
     Ok(())
 }
 
-fn one_diagnostic(
+fn one_finding(
     out: &mut impl Write,
     file: &str,
-    diagnostic: &Diagnostic,
+    finding: &Finding,
     line: Option<&str>,
 ) -> io::Result<()> {
-    let style = match diagnostic.severity() {
-        Severity::Warning => WARNING,
-        _ => ERROR,
-    };
-    let (severity, kind) = (diagnostic.severity(), diagnostic.kind().as_str());
-    let message = printable(diagnostic.message());
+    let style = if finding.is_error() { ERROR } else { WARNING };
+    let (severity, kind) = (finding.severity(), finding.kind);
+    let message = printable(&finding.message);
     writeln!(
         out,
         "{style}{severity}[{kind}]{style:#}{STRONG}: {message}{STRONG:#}"
     )?;
 
-    let number = diagnostic.line().to_string();
+    let number = finding.line.to_string();
     let indent = number.len();
     write!(
         out,
         "{:indent$}{FRAME}-->{FRAME:#} {}:{number}:{}",
         "",
         printable(file),
-        diagnostic.column()
+        finding.column
     )?;
-    match diagnostic.path() {
+    match &*finding.path {
         "" => writeln!(out)?,
         path => writeln!(out, " at {}", printable(path))?,
     }
     if let Some(line) = line {
-        let (shown, caret) = excerpt(
-            line,
-            usize::try_from(diagnostic.column()).unwrap_or(usize::MAX),
-        );
+        let (shown, caret) = excerpt(line, usize::try_from(finding.column).unwrap_or(usize::MAX));
         writeln!(out, "{:indent$} {FRAME}|{FRAME:#}", "")?;
         writeln!(out, "{FRAME}{number} |{FRAME:#} {shown}")?;
         writeln!(
@@ -176,10 +167,27 @@ fn one_diagnostic(
             "", ""
         )?;
     }
-    if let Some(help) = diagnostic.help() {
+    if let Some(help) = &finding.help {
         writeln!(out, "{HELP}help{HELP:#}: {}", printable(help))?;
     }
     writeln!(out)
+}
+
+/// Writes a warning that has a place in a document and no line, followed by an empty line.
+pub(crate) fn warning(
+    out: &mut impl Write,
+    kind: &str,
+    message: &str,
+    path: &str,
+    help: &str,
+) -> io::Result<()> {
+    let [message, path, help] = [message, path, help].map(printable);
+    writeln!(
+        out,
+        "{WARNING}warning[{kind}]{WARNING:#}{STRONG}: {message}{STRONG:#}"
+    )?;
+    writeln!(out, "{FRAME}-->{FRAME:#} {path}")?;
+    writeln!(out, "{HELP}help{HELP:#}: {help}\n")
 }
 
 /// Cuts a line around a column, from 1 in characters, and says how wide the part before that column is on a terminal.

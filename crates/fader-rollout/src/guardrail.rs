@@ -117,3 +117,7 @@ pub use sample_ratio::SampleRatio;
 pub use setting::InvalidSetting;
 pub use two_sided::DEFAULT_MIN_BAD_UNITS;
 pub use verdict::{Limits, Verdict};
+
+pub(crate) use mixture::BETTER;
+pub(crate) use passage::{least, normal};
+pub(crate) use two_sided::WRONG_SAFE;

@@ -56,6 +56,7 @@
 //! | run a plan in virtual time | `simulate`, behind the feature of that name |
 
 mod counts;
+pub mod explain;
 pub mod guardrail;
 pub mod judge;
 pub mod machine;

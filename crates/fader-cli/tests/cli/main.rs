@@ -7,6 +7,7 @@ mod batch;
 mod check;
 mod eval;
 mod position;
+mod rollout;
 mod usage;
 mod watch;
 

@@ -62,6 +62,9 @@ fn help_and_version_are_answers() {
         &["check", "--help"],
         &["eval", "-h"],
         &["position", "-h"],
+        &["rollout", "--help"],
+        &["rollout", "explain", "--help"],
+        &["rollout", "simulate", "--help"],
         &["watch", "--help"],
     ] {
         let run = folder.run(arguments);

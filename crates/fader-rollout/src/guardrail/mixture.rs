@@ -11,13 +11,13 @@ use serde::{Deserialize, Serialize};
 use super::bits;
 
 /// How many alternatives there are. All weigh the same.
-pub(super) const ALTERNATIVES: usize = 9;
+pub(crate) const ALTERNATIVES: usize = 9;
 
 /// A number for each alternative.
 pub(super) type Nine = [f64; ALTERNATIVES];
 
 /// How many times the odds of the margin an alternative is, with the natural logarithm of that.
-pub(super) type Alternative = (f64, f64);
+pub(crate) type Alternative = (f64, f64);
 
 /// How many times worse than the margin the candidate may be.
 pub(super) const WORSE: [Alternative; ALTERNATIVES] = [
@@ -34,7 +34,7 @@ pub(super) const WORSE: [Alternative; ALTERNATIVES] = [
 
 /// How many times better than the margin. They begin closer to 1: with a margin of 1.1, a candidate as good as stable
 /// is only so much better.
-pub(super) const BETTER: [Alternative; ALTERNATIVES] = [
+pub(crate) const BETTER: [Alternative; ALTERNATIVES] = [
     (1.05, 0.048_790_164_169_432_05),
     (1.1, 0.095_310_179_804_324_93),
     (1.2, 0.182_321_556_793_954_6),

@@ -105,7 +105,7 @@ impl InverseGaussian {
 }
 
 /// Returns Φ(z)·exp(log), to seven digits (*Numerical Recipes*, 6.2: Chebyshev).
-fn normal(z: f64, log: f64) -> f64 {
+pub(crate) fn normal(z: f64, log: f64) -> f64 {
     const TERMS: [f64; 10] = [
         0.170_872_77,
         -0.822_152_23,
@@ -126,7 +126,7 @@ fn normal(z: f64, log: f64) -> f64 {
 }
 
 /// Returns the least number between two for which something holds that holds for all above it.
-pub(super) fn least(holds: impl Fn(f64) -> bool, mut low: f64, mut high: f64) -> f64 {
+pub(crate) fn least(holds: impl Fn(f64) -> bool, mut low: f64, mut high: f64) -> f64 {
     for _ in 0..64 {
         let middle = low + 0.5 * (high - low);
         if holds(middle) {

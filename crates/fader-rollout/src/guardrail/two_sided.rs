@@ -16,7 +16,7 @@ use super::verdict::Verdict;
 pub const DEFAULT_MIN_BAD_UNITS: u32 = 3;
 
 /// The probability β of ever calling a candidate safe that is not.
-pub(super) const WRONG_SAFE: f64 = 0.05;
+pub(crate) const WRONG_SAFE: f64 = 0.05;
 
 /// Tests whether hits have more, or less, than `margin` times their share in the odds.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
