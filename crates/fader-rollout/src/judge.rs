@@ -211,6 +211,12 @@ fn level(plan: &Plan, part: BudgetPart) -> Result<f64, InvalidSetting> {
     })
 }
 
+/// Returns how long a plan takes at least: all its stages.
+pub(crate) fn planned(plan: &Plan) -> Duration {
+    let bakes = plan.stages.iter().map(|stage| stage.bake);
+    bakes.fold(Duration::ZERO, Duration::saturating_add)
+}
+
 pub(crate) fn by_request(plan: &Plan) -> bool {
     *plan.by == *"request"
 }

@@ -10,7 +10,7 @@ use fader::plan::{Freeze, Metric, Plan, Reached, Stage};
 use super::exposure::Exposure;
 use super::windows::Windows;
 use crate::guardrail::InvalidSetting;
-use crate::judge::{BudgetPart, Judge, finding};
+use crate::judge::{BudgetPart, Judge, finding, planned};
 
 /// For how long a plan stands still at 0 % after an unclean end, if not set: 60 seconds.
 pub const DEFAULT_RESTART_HOLD: Duration = Duration::from_secs(60);
@@ -46,9 +46,7 @@ impl Ramp {
         if plan.stages.is_empty() {
             return Err(InvalidRamp(Invalid::NoStage));
         }
-        let bakes = plan.stages.iter().map(|stage| stage.bake);
-        let planned = bakes.fold(Duration::ZERO, Duration::saturating_add);
-        let fresh = Judge::new(&plan, planned, part);
+        let fresh = Judge::new(&plan, planned(&plan), part);
         Ok(Self {
             freezes: freezes.to_vec(),
             windows: Windows::new(&plan.windows)?,

@@ -17,7 +17,7 @@ use super::scenario::{InvalidScenario, Scenario};
 use super::traffic::Traffic;
 use crate::counts::Counts;
 use crate::guardrail::Verdict;
-use crate::judge::{BudgetPart, Judge, Look, by_request};
+use crate::judge::{BudgetPart, Judge, Look, by_request, planned};
 use crate::machine::{
     Cause, Command, Effect, Exposure, Now, Observation, Phase, Ramp, State, Wish, step,
 };
@@ -83,8 +83,8 @@ impl Simulation {
         } else {
             (BudgetPart::OneProcess, None)
         };
-        let planned = plan.stages.iter().map(|stage| stage.bake).sum();
-        let local = processes.map(|starts| Judge::new(&plan, planned, BudgetPart::Process(starts)));
+        let whole = planned(&plan);
+        let local = processes.map(|starts| Judge::new(&plan, whole, BudgetPart::Process(starts)));
         let local = local.transpose().map_err(|error| invalid(&error))?;
         let start = plan.start;
         let ramp = Ramp::new(Arc::new(plan), freezes, part).map_err(|error| invalid(&error))?;
@@ -161,9 +161,9 @@ fn pin(plan: &mut Plan, stage: usize, seconds: u32) -> Result<(), InvalidScenari
             "`stage` is {stage}, and the plan has stages 1 to {count}"
         )));
     };
-    let planned: Duration = plan.stages.iter().map(|stage| stage.bake).sum();
+    let whole = planned(plan);
     let run = Duration::from_secs(u64::from(seconds) + 60);
-    plan.stages = vec![Stage::new(found.to, planned.max(run))];
+    plan.stages = vec![Stage::new(found.to, whole.max(run))];
     plan.windows = Vec::new();
     (plan.warmup, plan.shadow) = (None, None);
     Ok(())
