@@ -8,8 +8,8 @@
 //! - *By request* (`"by": "request"`), π is the realised share n1/(n1 + n0). Ticks of one share are merged until
 //!   n1 ≥ 1 and n ≥ 20/share, or 60 seconds have gone by. Requests alone decide that, never how they end.
 //!
-//! An absolute guardrail counts the candidate alone: bad ones of all its requests, where a unit's bad ones after its
-//! first are counted among those that went well. That only lowers the evidence.
+//! An absolute guardrail counts the candidate alone: bad ones of all its requests, by unit at most one a unit and minute.
+//! What is bad beyond that is counted among those that went well, which only lowers the evidence.
 
 use std::time::Duration;
 

@@ -19,6 +19,8 @@
 //! - *By unit*, a unit is bad at its first bad event of the run, and is out for the rest of it, for that guardrail, in
 //!   both arms. Of shares in one tick the lower one has it. Where only known units count, those whose age is told and
 //!   below ten minutes are left out.
+//! - *By unit, the candidate alone* (`below`): a unit is bad once a minute (60 ticks) at the most, among all requests. So
+//!   users for whom everything fails count as long as it does, and one client that hammers counts once a minute.
 //! - *By request*, each bad request counts.
 //! - An absolute guardrail asks the candidate alone. Requests that a wave enrolled count for such guardrails alone, in
 //!   strata of their own, and in no check of the assignment.
@@ -43,7 +45,8 @@
 //!   a rule, of 30 about 17, of any number above about 20 in each tick. A slow unit counts if no *other* unit hangs in its
 //!   cell, whether it hangs or ended too late: so one arm may hang and the other be slow, and both count alike.
 //! - A run remembers 65,536 spent units for each guardrail. One more, or more than a fifth of all units (and more than
-//!   100), and the guardrail is exhausted: it counts nothing more. The tick in which that happens still counts.
+//!   100), and a guardrail that compares is exhausted: it counts nothing more. The tick in which that happens still
+//!   counts. One that asks the candidate alone begins anew each minute, and never is.
 //! - The assignment is checked on one unit in 64, and on 65,536 at most.
 //!
 //! # Cost

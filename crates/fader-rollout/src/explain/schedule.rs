@@ -2,8 +2,8 @@
 
 use std::time::Duration;
 
-use fader::Timestamp;
-use fader::plan::{Freeze, Plan};
+use fader::plan::{Freeze, Plan, Reached};
+use fader::{Percent, Timestamp};
 
 use super::Subject;
 use crate::machine::Windows;
@@ -23,6 +23,16 @@ pub(super) fn begins(plan: &Plan) -> impl Iterator<Item = Duration> {
         *at = at.saturating_add(stage.bake);
         Some(begins)
     })
+}
+
+/// Returns until when the arms are compared: to the end of the last stage that enrols a part of the units.
+pub(super) fn compared_until(plan: &Plan) -> Duration {
+    let stages = plan.stages.iter().zip(begins(plan));
+    let parts = stages.filter(|(stage, _)| {
+        matches!(stage.to, Reached::Percent(percent) if percent > Percent::ZERO && percent < Percent::HUNDRED)
+    });
+    let ends = parts.map(|(stage, begins)| begins.saturating_add(stage.bake));
+    ends.last().unwrap_or_default()
 }
 
 /// Returns what comes before the first stage: warm-up and shadow.

@@ -13,6 +13,9 @@ use crate::guardrail::Arms;
 /// Units that a run remembers, for each guardrail and for the check of the assignment.
 const REMEMBERED: usize = 65_536;
 
+/// For so many ticks a unit counts once for a guardrail that asks the candidate alone.
+const MINUTE: u32 = 60;
+
 /// So few spent units never leave too few.
 const FEW: usize = 100;
 
@@ -23,8 +26,10 @@ const PART: usize = 5;
 #[derive(Debug)]
 pub(crate) struct Tally {
     watched: Arc<Watched>,
-    /// By guardrail: units that were bad once. They are out for the rest of the run.
+    /// By guardrail: units that were bad once. Where arms are compared they are out for the rest of the run; where the
+    /// candidate alone is asked, for the rest of a minute.
     spent: Vec<HashSet<u64>>,
+    ticks: u32,
     exhausted: Vec<bool>,
     exposed: HashSet<u64>,
 }
@@ -35,6 +40,7 @@ impl Tally {
         Self {
             watched,
             spent: vec![HashSet::new(); guardrails],
+            ticks: 0,
             exhausted: vec![false; guardrails],
             exposed: HashSet::new(),
         }
@@ -43,6 +49,10 @@ impl Tally {
     /// Takes the sum of a tick.
     pub(crate) fn take(&mut self, batch: &Batch) -> Counts {
         let mut strata = Vec::new();
+        if self.ticks.is_multiple_of(MINUTE) {
+            bits(self.watched.absolute()).for_each(|at| self.forgive(at));
+        }
+        self.ticks = self.ticks.wrapping_add(1);
         let at_the_end = self.watched.at_the_end();
         self.count(&mut strata, at_the_end, &batch.lanes, &batch.bad);
         for closed in &batch.closed {
@@ -83,6 +93,12 @@ impl Tally {
         }
     }
 
+    fn forgive(&mut self, guardrail: usize) {
+        if let Some(spent) = self.spent.get_mut(guardrail) {
+            spent.clear();
+        }
+    }
+
     /// Notes that a unit was bad, and tells whether that is news.
     fn spend(&mut self, guardrail: usize, unit: u64) -> bool {
         let (Some(spent), Some(exhausted)) = (
@@ -94,7 +110,9 @@ impl Tally {
         if spent.len() < REMEMBERED {
             return spent.insert(unit);
         }
-        *exhausted |= !spent.contains(&unit);
+        // Where the candidate alone is asked, what is not counted went well: that only lowers the evidence.
+        let compares = self.watched.absolute() >> guardrail & 1 == 0;
+        *exhausted |= compares && !spent.contains(&unit);
         false
     }
 
@@ -102,8 +120,10 @@ impl Tally {
     /// fewer left, and no ratio would be what it seems.
     fn exhaust(&mut self, units: Arms) {
         let seen = units.candidate as usize + units.stable as usize;
-        for (spent, exhausted) in self.spent.iter().zip(&mut self.exhausted) {
-            *exhausted |= spent.len() > FEW && spent.len() > seen / PART;
+        let absolute = self.watched.absolute();
+        for (at, (spent, exhausted)) in self.spent.iter().zip(&mut self.exhausted).enumerate() {
+            let compares = absolute >> at & 1 == 0;
+            *exhausted |= compares && spent.len() > FEW && spent.len() > seen / PART;
         }
     }
 

@@ -108,6 +108,11 @@ impl Watched {
         (self.relative | self.absolute) & !self.latency
     }
 
+    /// The guardrails that ask the candidate alone.
+    pub(crate) fn absolute(&self) -> u64 {
+        self.absolute
+    }
+
     /// Who this counts for; `None` where it is left out.
     pub(crate) fn who(&self, drawn: &Drawn) -> Option<Who> {
         match drawn.unit {

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use fader::plan::{Plan, Stage};
+use fader::plan::{Limit, Plan, Stage};
 
 use super::{LintKind, Lints};
 use crate::explain::schedule;
@@ -162,13 +162,16 @@ fn out_of_reach(plan: &Plan, expected: &Expected, levels: Levels, lints: &mut Li
     }
 }
 
-/// Guardrails that run out of units before the plan is over, and then hold it.
+/// Guardrails that run out of units while they compare, and then hold the gate.
 fn spent(plan: &Plan, expected: &Expected, lints: &mut Lints<'_>) {
     if by_request(plan) {
         return;
     }
-    let end = schedule::planned(plan);
+    let end = schedule::compared_until(plan);
     for (at, guardrail) in plan.guardrails.iter().enumerate() {
+        if !matches!(guardrail.limit, Limit::NoWorseThan(_)) {
+            continue;
+        }
         let Some(after) = spent_after(expected, guardrail).filter(|after| *after < end) else {
             continue;
         };
@@ -184,7 +187,7 @@ fn spent(plan: &Plan, expected: &Expected, lints: &mut Lints<'_>) {
                 written(after),
                 stage.max(1)
             ),
-            "watch what is rarer, such as a higher quantile, or let the plan be done sooner",
+            "watch what is rarer, such as a higher quantile, or the candidate alone (`below`), or let the plan be done sooner",
         );
     }
 }

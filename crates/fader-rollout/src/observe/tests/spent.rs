@@ -187,3 +187,22 @@ fn a_run_remembers_65536_spent_units() {
     assert_eq!(counted, 65_536);
     assert!((65_537..65_537 + 250).contains(&failed), "{failed}");
 }
+
+/// Users for whom all fails are seen as long as it fails, and each of them once a minute.
+#[test]
+fn a_limit_counts_a_bad_unit_once_a_minute_and_never_runs_out() {
+    let mut world = World::new(&plan("user.id", vec![absolute(Metric::Errors)]));
+    for tick in 0..180 {
+        for number in 0..300 {
+            world.request(drawn(number, true, tick), FAILED);
+        }
+        let counts = world.collect(tick);
+        let bad = if tick % 60 == 0 { 300 } else { 0 };
+        assert_eq!(
+            counts.strata,
+            [stratum(0, 5, arms(bad, 0), arms(300, 0))],
+            "{tick}"
+        );
+        assert_eq!(counts.exhausted, [false]);
+    }
+}
