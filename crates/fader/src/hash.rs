@@ -108,6 +108,7 @@ impl Reach {
     }
 
     /// Returns the percent that reaches so far: thresholds of two percents are never the same.
+    #[inline]
     pub(crate) fn percent(self) -> Percent {
         if self.everyone {
             return Percent::HUNDRED;
@@ -135,9 +136,13 @@ pub(crate) fn name(name: &str) -> u64 {
     xxh3_64(name.as_bytes())
 }
 
+/// `XXH3_64("fader unit")`.
+const UNIT_SEED: u64 = 0xb814_3619_1015_f974;
+
 /// Tells units apart, and chooses samples of them, independently of every salt.
+#[inline]
 pub(crate) fn unit(unit: &[u8]) -> u64 {
-    xxh3_64_with_seed(unit, xxh3_64(b"fader unit"))
+    xxh3_64_with_seed(unit, UNIT_SEED)
 }
 
 /// Hashes a text on top of another hash.
@@ -230,6 +235,11 @@ mod tests {
 
     fn percent(micros: u32) -> Percent {
         Percent::from_micros(micros).unwrap()
+    }
+
+    #[test]
+    fn the_seed_of_units_is_a_hash_of_their_name() {
+        assert_eq!(UNIT_SEED, xxh3_64(b"fader unit"));
     }
 
     #[test]

@@ -43,24 +43,32 @@ impl Ledger {
 
     /// Adds a request of a unit.
     pub(crate) fn began(&mut self, unit: u64, label: Label) {
-        self.add(unit, label, 1);
+        self.add(unit, label, true);
     }
 
     /// Takes one away.
     pub(crate) fn ended(&mut self, unit: u64, label: Label) {
-        self.add(unit, label, -1);
+        self.add(unit, label, false);
     }
 
     #[inline]
-    fn add(&mut self, unit: u64, label: Label, requests: i32) {
+    fn add(&mut self, unit: u64, label: Label, begins: bool) {
         let keeping = Keeping::of(unit);
         if let Some(cell) = self.0.get_mut(place(keeping)) {
             let what = i128::from(label.bits()) << 64 | i128::from(unit);
             let check = keeping.check(label.bits());
-            cell.add(&Cell {
-                sum: what * i128::from(requests),
-                check: check.wrapping_mul(requests.cast_unsigned()),
-                requests,
+            cell.add(&if begins {
+                Cell {
+                    sum: what,
+                    check,
+                    requests: 1,
+                }
+            } else {
+                Cell {
+                    sum: -what,
+                    check: check.wrapping_neg(),
+                    requests: -1,
+                }
             });
         }
     }

@@ -12,7 +12,7 @@ use fader::plan::Plan;
 use fader::{DrawnFlag, Outcome, OutcomeSink};
 
 use super::drawn::Drawn;
-use super::shard::Shard;
+use super::shard::{Book, Shard};
 use super::watched::{Limits, Watched};
 
 /// Counts what requests do that were drawn for a flag whose plan it watches.
@@ -104,6 +104,22 @@ impl Observer {
         self.shards.iter().map(|shard| &shard.0)
     }
 
+    /// Records in the book of the run that the flag has, if it has one, with the unit where that is asked.
+    #[inline]
+    fn record(
+        &self,
+        drawn: &DrawnFlag<'_>,
+        with_unit: impl FnOnce(&Book) -> bool,
+        record: impl FnOnce(&mut Book, &Drawn),
+    ) {
+        self.on(thread(), |shard| {
+            if let Some(book) = shard.book(drawn.index()) {
+                let drawn = Drawn::new(drawn, with_unit(book));
+                record(book, &drawn);
+            }
+        });
+    }
+
     /// Runs with the shard that a thread has.
     pub(crate) fn on(&self, thread: usize, record: impl FnOnce(&mut Shard)) {
         if let Some(shard) = self.shards.get(thread & (self.shards.len() - 1)) {
@@ -114,31 +130,21 @@ impl Observer {
 
 impl OutcomeSink for Observer {
     fn began(&self, drawn: &DrawnFlag<'_>) {
-        let drawn = Drawn::new(drawn);
-        self.on(thread(), |shard| {
-            if let Some(book) = shard.book(drawn.flag) {
-                book.began(&drawn);
-            }
-        });
+        // By request too, for the check of the assignment.
+        self.record(drawn, |_| true, Book::began);
     }
 
     fn ended(&self, drawn: &DrawnFlag<'_>, outcome: &Outcome) {
-        let drawn = Drawn::new(drawn);
-        self.on(thread(), |shard| {
-            if let Some(book) = shard.book(drawn.flag) {
-                book.ended(&drawn, *outcome);
-            }
-        });
+        self.record(drawn, by_unit, |book, drawn| book.ended(drawn, *outcome));
     }
 
     fn reported(&self, drawn: &DrawnFlag<'_>, event: &str) {
-        let drawn = Drawn::new(drawn);
-        self.on(thread(), |shard| {
-            if let Some(book) = shard.book(drawn.flag) {
-                book.reported(&drawn, event);
-            }
-        });
+        self.record(drawn, by_unit, |book, drawn| book.reported(drawn, event));
     }
+}
+
+fn by_unit(book: &Book) -> bool {
+    book.watched.by_unit
 }
 
 /// A panic of another thread leaves counts that are off by one at most.

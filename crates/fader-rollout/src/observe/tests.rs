@@ -58,7 +58,6 @@ fn arms(candidate: u32, stable: u32) -> Arms {
 /// A request of this unit, drawn by chance under 5 %.
 fn drawn(number: u64, enrolled: bool, tick: u32) -> Drawn {
     Drawn {
-        flag: FLAG,
         label: Label::new(percent(5), enrolled, false),
         tick,
         unit: Some(unit(number)),

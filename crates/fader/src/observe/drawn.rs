@@ -76,10 +76,12 @@ impl<'a> DrawnFlag<'a> {
         })
     }
 
+    #[inline]
     fn compiled(&self) -> Option<&'a Flag> {
         self.live.ruleset.flag(self.id).map(|flag| &**flag)
     }
 
+    #[inline]
     fn drawing_rule(&self) -> Option<&'a Rule> {
         let (rule, _) = self.decision.draw()?;
         self.compiled()?.rules.get(usize::from(rule))
@@ -93,6 +95,7 @@ impl<'a> DrawnFlag<'a> {
 
     /// Returns the flag's number, which it keeps for the life of the handle. Numbers count the flags that the handle has
     /// ever had, from 0 on, so that a sink can keep its counts by them.
+    #[inline]
     #[must_use]
     pub fn index(&self) -> u32 {
         self.id.0
@@ -105,6 +108,7 @@ impl<'a> DrawnFlag<'a> {
     }
 
     /// Returns the side on which the unit is.
+    #[inline]
     #[must_use]
     pub fn arm(&self) -> Arm {
         match self.decision.draw() {
@@ -115,6 +119,7 @@ impl<'a> DrawnFlag<'a> {
 
     /// Tells whether an open wave of a staged ramp enrolled the unit: by what it is and not by chance, so that it says
     /// nothing in a comparison of the arms.
+    #[inline]
     #[must_use]
     pub fn is_wave(&self) -> bool {
         self.decision.is_wave()
@@ -122,6 +127,7 @@ impl<'a> DrawnFlag<'a> {
 
     /// Returns the percent of the rule under which the draw was made: the overlay's, or else the document's; of a clock
     /// ramp where it stood when the unit of work began; 100 for weights alone. Waves are not in it.
+    #[inline]
     #[must_use]
     pub fn share(&self) -> Percent {
         let (Some((rule, _)), Some(drawing)) = (self.decision.draw(), self.drawing_rule()) else {
@@ -136,6 +142,7 @@ impl<'a> DrawnFlag<'a> {
     /// Returns the tick in which the unit of work began: the number that the controller had set when the scope was made,
     /// see [`RampControl::begin_tick`](crate::RampControl::begin_tick). It is the same at its beginning and at its end;
     /// 0 where no controller runs.
+    #[inline]
     #[must_use]
     pub fn tick(&self) -> u32 {
         self.whose.tick
@@ -165,6 +172,7 @@ impl<'a> DrawnFlag<'a> {
 
     /// Returns a hash of the unit, the same under every salt and independent of every position and place:
     /// `XXH3_64(utf8(unit), seed = XXH3_64("fader unit"))`. It tells units apart, and chooses samples of them.
+    #[inline]
     #[must_use]
     pub fn unit_hash(&self) -> Option<u64> {
         let mut digits = itoa::Buffer::new();
@@ -176,6 +184,7 @@ impl<'a> DrawnFlag<'a> {
     }
 
     /// Returns how long the unit has been known, where the attributes tell: a visitor since the cookie was made.
+    #[inline]
     #[must_use]
     pub fn unit_age(&self) -> Option<Duration> {
         match &self.drawing_rule()?.draw.as_ref()?.unit {
