@@ -8,7 +8,7 @@
 //! - *By request* (`"by": "request"`), π is the realised share n1/(n1 + n0). Ticks of one share are merged until
 //!   n1 ≥ 1 and n ≥ 20/share, or 60 seconds have gone by. Requests alone decide that, never how they end.
 //!
-//! An absolute guardrail counts the candidate alone: bad ones of all its requests, by unit at most one a unit and minute.
+//! An absolute guardrail counts the candidate alone: bad ones of all its requests, by unit at most one a unit and second.
 //! What is bad beyond that is counted among those that went well, which only lowers the evidence.
 
 use std::time::Duration;
@@ -25,7 +25,7 @@ mod merge;
 #[cfg(test)]
 mod tests;
 
-pub use finding::{Finding, Totals};
+pub use finding::{Finding, Missing, Totals};
 
 /// Which part of the probability of a false alarm a judge may spend.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
@@ -98,6 +98,7 @@ enum Test {
     },
     Absolute(Absolute),
     Gauge {
+        shows: bool,
         beyond_since: Option<Duration>,
         breached: bool,
     },
@@ -196,12 +197,15 @@ impl Judge {
     }
 }
 
+/// A margin above this is as good as this.
+const MOST: f64 = 1000.0;
+
 /// Returns the level of each guardrail that is a test. Gauges are none, and take no part.
 fn level(plan: &Plan, part: BudgetPart) -> Result<f64, InvalidSetting> {
     let tests = plan.guardrails.iter();
     let tests = tests.filter(|guardrail| !matches!(guardrail.metric, Metric::Gauge(_)));
     let budget = Budget::new(
-        plan.false_alarm,
+        plan.false_alarm.clamp(1e-12, 1.0 - 1e-12),
         u32::try_from(tests.count()).unwrap_or(u32::MAX),
     )?;
     Ok(match part {
@@ -244,15 +248,16 @@ impl Test {
         };
         match (&guardrail.metric, guardrail.limit) {
             (Metric::Gauge(_), _) => Ok(Self::Gauge {
+                shows: false,
                 beyond_since: None,
                 breached: false,
             }),
             // A success is bad from the margin times the quantile on, so what is left to compare are two rates.
             (Metric::Latency(_), Limit::NoWorseThan(_)) => relative(1.0),
-            (_, Limit::NoWorseThan(margin)) => relative(margin),
+            (_, Limit::NoWorseThan(margin)) => relative(margin.min(MOST)),
             (Metric::Latency(quantile), _) => absolute(1.0 - f64::from(*quantile) / 1000.0),
             // At a limit of 1 nothing is ever bad enough.
-            (_, Limit::Below(limit)) => absolute(limit.min(1.0 - 1e-9)),
+            (_, Limit::Below(limit)) => absolute(limit.clamp(1e-12, 1.0 - 1e-9)),
             (_, _) => absolute(1.0 - 1e-9),
         }
     }
@@ -285,12 +290,14 @@ impl Bar {
             });
         }
         if let Test::Gauge {
+            shows,
             beyond_since,
             breached,
         } = &mut self.test
         {
+            *shows = gauge.is_some();
             let limit = match guardrail.limit {
-                Limit::Below(limit) | Limit::NoWorseThan(limit) => limit,
+                Limit::Below(limit) => limit,
                 _ => f64::INFINITY,
             };
             let beyond = gauge.is_some_and(|value| value >= limit);
@@ -299,24 +306,30 @@ impl Bar {
             let asked = guardrail.hold.unwrap_or_default();
             *breached |= look.exposed != Exposed::Nobody && held.is_some_and(|held| held >= asked);
         }
-        self.verdict = self.verdict(guardrail, look, gauge);
+        self.verdict = self.verdict(guardrail, look);
     }
 
-    fn verdict(&self, guardrail: &Guardrail, look: &Look<'_>, gauge: Option<f64>) -> Verdict {
+    fn verdict(&self, guardrail: &Guardrail, look: &Look<'_>) -> Verdict {
         let found = match &self.test {
             Test::Relative { test, .. } => test.verdict(),
             Test::Absolute(test) => test.verdict(),
             Test::Gauge { breached: true, .. } => Verdict::Regressed,
-            Test::Gauge { beyond_since, .. } => match (gauge, beyond_since) {
-                (None, _) => Verdict::NoData,
-                (Some(_), Some(_)) => Verdict::Undecided,
-                (Some(_), None) => Verdict::Safe,
-            },
+            Test::Gauge {
+                beyond_since: Some(_),
+                ..
+            } => Verdict::Undecided,
+            Test::Gauge { .. } => Verdict::Safe,
         };
         if found == Verdict::Regressed {
             return found;
         }
         let is_relative = matches!(self.test, Test::Relative { .. });
+        // A gauge is one number of the process: there is no other arm to compare it with.
+        let is_idle =
+            matches!(self.test, Test::Gauge { .. }) && !matches!(guardrail.limit, Limit::Below(_));
+        if is_idle {
+            return Verdict::NotApplicable;
+        }
         let compares = look.exposed == Exposed::Part;
         if is_relative && !compares {
             return Verdict::NotApplicable;
@@ -324,14 +337,29 @@ impl Bar {
         if !look.source_works {
             return Verdict::SourceError;
         }
-        let is_gauge = matches!(self.test, Test::Gauge { .. });
-        let nobody = self.of.candidate == 0 || (is_relative && self.of.stable == 0);
-        let no_quantile = is_relative
-            && matches!(guardrail.metric, Metric::Latency(_))
-            && self.quantile.is_none();
-        if !is_gauge && (nobody || no_quantile || self.exhausted) {
+        if self.missing(guardrail).is_some() {
             return Verdict::NoData;
         }
         found
+    }
+
+    /// Returns what keeps it from telling anything.
+    fn missing(&self, guardrail: &Guardrail) -> Option<Missing> {
+        let is_relative = match &self.test {
+            Test::Gauge { shows: false, .. } => return Some(Missing::Gauge),
+            Test::Gauge { .. } => return None,
+            Test::Relative { .. } => true,
+            Test::Absolute(_) => false,
+        };
+        let needs_quantile = is_relative && matches!(guardrail.metric, Metric::Latency(_));
+        if self.exhausted {
+            Some(Missing::Units)
+        } else if needs_quantile && self.quantile.is_none() {
+            Some(Missing::Quantile)
+        } else if self.of.candidate == 0 || (is_relative && self.of.stable == 0) {
+            Some(Missing::Requests)
+        } else {
+            None
+        }
     }
 }

@@ -19,8 +19,10 @@
 //! - *By unit*, a unit is bad at its first bad event of the run, and is out for the rest of it, for that guardrail, in
 //!   both arms. Of shares in one tick the lower one has it. Where only known units count, those whose age is told and
 //!   below ten minutes are left out.
-//! - *By unit, the candidate alone* (`below`): a unit is bad once a minute (60 ticks) at the most, among all requests. So
-//!   users for whom everything fails count as long as it does, and one client that hammers counts once a minute.
+//! - *By unit, the candidate alone* (`below`): a unit is bad once a tick at the most, among all requests, and only while
+//!   `min_bad_units` units are bad within a minute (60 ticks). So users for whom everything fails count for as long as it
+//!   does, and a few clients that hammer roll nothing back. Of a user with many requests a second, those for whom all
+//!   fail weigh less than their part.
 //! - *By request*, each bad request counts.
 //! - An absolute guardrail asks the candidate alone. Requests that a wave enrolled count for such guardrails alone, in
 //!   strata of their own, and in no check of the assignment.
@@ -30,7 +32,7 @@
 //! A tick is told when each request that began in it is past its limit; what runs then is slow, and its end changes
 //! nothing any more. Before, nothing of it is told: the slow requests of one arm may end long before those of the other
 //! and would be seen first. What failed, or what the client did wrong, is left out. What the client dropped is slow if
-//! it had waited for longer than the limit, and else left out. A limit above 60 s is 60 s.
+//! it had waited for longer than the limit, and else left out. A limit above 60 s is not judged: its guardrail has no data.
 //!
 //! # What has no room
 //!
@@ -46,7 +48,7 @@
 //!   cell, whether it hangs or ended too late: so one arm may hang and the other be slow, and both count alike.
 //! - A run remembers 65,536 spent units for each guardrail. One more, or more than a fifth of all units (and more than
 //!   100), and a guardrail that compares is exhausted: it counts nothing more. The tick in which that happens still
-//!   counts. One that asks the candidate alone begins anew each minute, and never is.
+//!   counts. One that asks the candidate alone never is.
 //! - The assignment is checked on one unit in 64, and on 65,536 at most.
 //!
 //! # Cost

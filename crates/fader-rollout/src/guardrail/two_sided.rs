@@ -8,7 +8,7 @@ use super::bits;
 use super::ladder::Ladder;
 use super::logs::Logs;
 use super::mixture::{BETTER, Mixture, WORSE};
-use super::setting::{CHANCE, InvalidSetting, within};
+use super::setting::{InvalidSetting, within};
 use super::starts::Starts;
 use super::verdict::Verdict;
 
@@ -54,7 +54,7 @@ impl TwoSided {
     pub(super) fn new(margin: f64, level: f64, planned: Duration) -> Result<Self, InvalidSetting> {
         Ok(Self {
             margin,
-            level: within("level", level, CHANCE)?,
+            level: within("level", level, f64::MIN_POSITIVE..=1.0 - 1e-12)?,
             min_hits: DEFAULT_MIN_BAD_UNITS,
             hits: 0.0,
             starts: Starts::new(planned),

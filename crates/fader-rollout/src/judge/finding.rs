@@ -23,6 +23,21 @@ impl Totals {
     }
 }
 
+/// Why a guardrail has no data.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+#[non_exhaustive]
+pub enum Missing {
+    /// An arm that it asks has seen no request of this run.
+    Requests,
+    /// The stable arm's quantile is not known yet, or its limit is above 60 seconds.
+    Quantile,
+    /// Too many units were bad once, so that those left tell nothing: for the rest of the run.
+    Units,
+    /// The gauge shows nothing.
+    Gauge,
+}
+
 /// What there is to say of a guardrail: its verdict, and what it stands on.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[non_exhaustive]
@@ -33,6 +48,8 @@ pub struct Finding {
     pub name: String,
     /// What it says.
     pub verdict: Verdict,
+    /// What is missing, where there is no data.
+    pub missing: Option<Missing>,
     /// Bad events so far: units at their first one, or requests.
     pub bad: Totals,
     /// Requests so far.
@@ -62,6 +79,9 @@ impl Bar {
             guardrail: at,
             name: name(guardrail),
             verdict: self.verdict,
+            missing: (self.verdict == Verdict::NoData)
+                .then(|| self.missing(guardrail))
+                .flatten(),
             bad: self.bad,
             of: self.of,
             evidence: evidence.map(|evidence| evidence.min(f64::MAX)),

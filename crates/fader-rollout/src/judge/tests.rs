@@ -5,7 +5,7 @@ use std::time::Duration;
 use fader::Percent;
 use fader::plan::{Guardrail, Limit, Metric, Plan, Reached, Stage};
 
-use super::{BudgetPart, Exposed, Judge, Look};
+use super::{BudgetPart, Exposed, Judge, Look, Missing};
 use crate::counts::{Counts, Exposures, Stratum};
 use crate::guardrail::{Arms, Verdict};
 
@@ -283,4 +283,57 @@ fn a_judge_resumed_goes_on_as_if_it_never_stopped() {
             assert_eq!(whole, resumed);
         }
     }
+}
+
+/// What a document may say is judged, however far out it is.
+#[test]
+fn extreme_settings_are_no_error() {
+    for (limit, alarm) in [
+        (Limit::NoWorseThan(2000.0), 1e-10),
+        (Limit::NoWorseThan(f64::MAX), 1e-300),
+        (Limit::Below(1e-13), 0.999_999_999_999_999_9),
+        (Limit::Below(1.0), 0.5),
+    ] {
+        let mut plan = plan(vec![errors(limit)]);
+        plan.false_alarm = alarm;
+        for part in [BudgetPart::OneProcess, BudgetPart::Process(u32::MAX)] {
+            let mut judge = Judge::new(&plan, HOUR, part).unwrap();
+            let counts = stratum("5", arms(50, 1), arms(50, 950));
+            judge.observe(&plan, &look(0, Exposed::Part), &counts);
+            assert!(judge.finding(&plan, 0).unwrap().evidence.unwrap() >= 0.0);
+        }
+    }
+}
+
+/// There is no other arm to compare it with.
+#[test]
+fn a_gauge_that_is_to_be_no_worse_than_stable_says_nothing() {
+    let gauge = Guardrail::new(Metric::Gauge("queue".into()), Limit::NoWorseThan(1.1));
+    let plan = plan(vec![gauge]);
+    let mut judge = judge(&plan);
+    let look = Look {
+        gauges: &[Some(40.0)],
+        ..look(0, Exposed::Part)
+    };
+    judge.observe(&plan, &look, &Counts::default());
+    assert_eq!(verdict(&judge), Verdict::NotApplicable);
+}
+
+#[test]
+fn what_is_missing_is_told() {
+    let slow = Guardrail::new(Metric::Latency(990), Limit::NoWorseThan(1.2));
+    let plan = plan(vec![slow]);
+    let mut judge = judge(&plan);
+    let missing = |judge: &Judge| judge.finding(&plan, 0).unwrap().missing;
+    judge.observe(&plan, &look(0, Exposed::Part), &Counts::default());
+    assert_eq!(missing(&judge), Some(Missing::Quantile));
+    judge.freeze(&[Some(Duration::from_millis(10))]);
+    judge.observe(&plan, &look(0, Exposed::Part), &Counts::default());
+    assert_eq!(missing(&judge), Some(Missing::Requests));
+    let mut counts = stratum("5", arms(0, 1), arms(50, 950));
+    judge.observe(&plan, &look(0, Exposed::Part), &counts);
+    assert_eq!(missing(&judge), None);
+    counts.exhausted = vec![true];
+    judge.observe(&plan, &look(0, Exposed::Part), &counts);
+    assert_eq!(missing(&judge), Some(Missing::Units));
 }

@@ -13,7 +13,7 @@ use crate::guardrail::Arms;
 /// Units that a run remembers, for each guardrail and for the check of the assignment.
 const REMEMBERED: usize = 65_536;
 
-/// For so many ticks a unit counts once for a guardrail that asks the candidate alone.
+/// For so many ticks it is remembered which units were bad, for a guardrail that asks the candidate alone.
 const MINUTE: u32 = 60;
 
 /// So few spent units never leave too few.
@@ -26,8 +26,8 @@ const PART: usize = 5;
 #[derive(Debug)]
 pub(crate) struct Tally {
     watched: Arc<Watched>,
-    /// By guardrail: units that were bad once. Where arms are compared they are out for the rest of the run; where the
-    /// candidate alone is asked, for the rest of a minute.
+    /// By guardrail: units that were bad once, in the run where arms are compared, and are out for the rest of it; in the
+    /// present minute where the candidate alone is asked.
     spent: Vec<HashSet<u64>>,
     ticks: u32,
     exhausted: Vec<bool>,
@@ -74,11 +74,18 @@ impl Tally {
         let live = bits(guardrails).filter(|&at| self.exhausted.get(at) == Some(&false));
         let live = live.fold(0, |live, at| live | 1 << at);
         let mut lanes = lanes.clone();
-        for event in in_order(bad) {
-            let first = bits(event.bits & live).filter(|&at| self.spend(at, event.unit));
-            let first = first.fold(0, |first, at| first | 1 << at);
+        let bad = in_order(bad);
+        let enough = self.meet(live & self.watched.absolute(), &bad);
+        let mut told = HashSet::new();
+        for event in bad {
+            let compared = bits(event.bits & live & !self.watched.absolute());
+            let first = compared.filter(|&at| self.spend(at, event.unit));
+            let limited = bits(event.bits & enough).filter(|&at| told.insert((at, event.unit)));
+            let counted = first
+                .chain(limited)
+                .fold(0, |counted, at| counted | 1 << at);
             if let Some(lane) = lanes.at(event.label) {
-                lane.count_bad(first, event.label.is_enrolled());
+                lane.count_bad(counted, event.label.is_enrolled());
             }
         }
         for lane in lanes.iter() {
@@ -91,6 +98,22 @@ impl Tally {
                 of: score.of,
             }));
         }
+    }
+
+    /// Notes which units are bad for guardrails that ask the candidate alone, and returns those for which enough of them
+    /// were within the minute: a few broken clients are no reason to roll back, however often they try.
+    fn meet(&mut self, guardrails: u64, bad: &[Event]) -> u64 {
+        for event in bad {
+            for at in bits(event.bits & guardrails) {
+                if let Some(met) = self.spent.get_mut(at).filter(|met| met.len() < REMEMBERED) {
+                    met.insert(event.unit);
+                }
+            }
+        }
+        let least = self.watched.min_bad_units;
+        let enough =
+            bits(guardrails).filter(|&at| self.spent.get(at).is_some_and(|met| met.len() >= least));
+        enough.fold(0, |enough, at| enough | 1 << at)
     }
 
     fn forgive(&mut self, guardrail: usize) {
@@ -110,9 +133,7 @@ impl Tally {
         if spent.len() < REMEMBERED {
             return spent.insert(unit);
         }
-        // Where the candidate alone is asked, what is not counted went well: that only lowers the evidence.
-        let compares = self.watched.absolute() >> guardrail & 1 == 0;
-        *exhausted |= compares && !spent.contains(&unit);
+        *exhausted |= !spent.contains(&unit);
         false
     }
 

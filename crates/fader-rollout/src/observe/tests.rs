@@ -42,6 +42,7 @@ fn plan(by: &str, guardrails: Vec<Guardrail>) -> Plan {
     let mut plan = Plan::new(vec![stage]);
     plan.by = by.into();
     plan.count = Count::AllUnits;
+    plan.min_bad_units = 1;
     plan.guardrails = guardrails;
     plan
 }

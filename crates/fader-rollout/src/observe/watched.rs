@@ -15,7 +15,7 @@ use crate::judge::by_request;
 /// Guardrails of a plan that are counted; each has a bit.
 pub(crate) const GUARDRAILS: usize = 64;
 
-/// Waiting longer than this for one request tells nothing new.
+/// For how long a tick stays open at the most. A longer limit can't be judged.
 pub(crate) const LONGEST: Duration = Duration::from_secs(60);
 
 /// One run of a plan.
@@ -25,6 +25,8 @@ pub(crate) struct Watched {
     /// Whether units count at their first bad event, or else requests.
     pub(crate) by_unit: bool,
     known_only: bool,
+    /// How many units must be bad within a minute before a limit counts them.
+    pub(crate) min_bad_units: usize,
     errors: u64,
     client_errors: u64,
     custom: Vec<(Arc<str>, u64)>,
@@ -65,6 +67,7 @@ impl Watched {
             run,
             by_unit: !by_request(plan),
             known_only: plan.count == Count::KnownUnits,
+            min_bad_units: usize::try_from(plan.min_bad_units).unwrap_or(usize::MAX),
             errors: 0,
             client_errors: 0,
             custom: Vec::new(),
@@ -170,11 +173,12 @@ impl Watched {
 impl Limits {
     /// Sets a guardrail's limits.
     pub(crate) fn set(&mut self, guardrail: usize, candidate: Duration, stable: Duration) {
+        // One arm alone must not be judged by a shorter limit.
+        if candidate.max(stable) > LONGEST {
+            return;
+        }
         if let Some(place) = self.each.get_mut(guardrail) {
-            *place = Some(ArmLimits {
-                candidate: candidate.min(LONGEST),
-                stable: stable.min(LONGEST),
-            });
+            *place = Some(ArmLimits { candidate, stable });
             self.known |= 1 << guardrail;
         }
     }

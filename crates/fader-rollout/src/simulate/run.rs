@@ -19,7 +19,7 @@ use crate::counts::Counts;
 use crate::guardrail::Verdict;
 use crate::judge::{BudgetPart, Judge, Look, by_request, planned};
 use crate::machine::{
-    Cause, Command, Effect, Exposure, Now, Observation, Phase, Ramp, State, Wish, step,
+    Cause, Command, Effect, Exposure, Now, Observation, Phase, Position, Ramp, State, Wish, step,
 };
 use crate::observe::Watched;
 
@@ -128,6 +128,14 @@ impl Simulation {
             .wrapping_mul(0x9e37_79b9_7f4a_7c15)
             .wrapping_add(run.into());
         Run::new(self, Xoshiro256PlusPlus::seed_from_u64(seed)).finish()
+    }
+
+    /// Makes the judge of each process, where there are several.
+    fn locals(&self) -> Vec<Judge> {
+        let several = self.local.iter();
+        several
+            .flat_map(|judge| (0..self.scenario.processes).map(|_| judge.clone()))
+            .collect()
     }
 
     fn at(&self, second: u32) -> Timestamp {
@@ -240,7 +248,7 @@ impl<'s> Run<'s> {
             self.measured.0 += f64::from(began.stable);
             self.measured.1 += 1.0;
             counts = vec![self.fleet.whole.count()];
-            if let Some(guardrail) = self.judge_processes(second + 1, exposure) {
+            if let Some(guardrail) = self.judge_processes(exposure) {
                 return self.fate(second + 1, Some(guardrail));
             }
         }
@@ -276,6 +284,7 @@ impl<'s> Run<'s> {
                     let watched = Arc::new(Watched::new(&plan, 0));
                     self.fleet = Fleet::new(&watched, self.of.scenario.processes);
                     self.seen = Seen::new(&self.population, by_request(&plan), plan.min_units);
+                    self.locals = self.of.locals();
                 }
                 Effect::Limits(limits) => {
                     self.slow_from = limits;
@@ -308,16 +317,23 @@ impl<'s> Run<'s> {
     }
 
     /// Judges what each process has counted by itself; returns the guardrail by which one of them stops.
-    fn judge_processes(&mut self, second: u32, exposure: Exposure) -> Option<String> {
+    fn judge_processes(&mut self, exposure: Exposure) -> Option<String> {
         let plan = self.of.ramp.plan();
+        let state = self.state.as_ref()?;
+        // As the machine does: only stages are judged, and what can't be taken back is not.
+        let can_stop = matches!(state.position(), Position::Stage { index, .. } if !self.of.ramp.is_irreversible(index));
         let look = Look {
-            elapsed: Duration::from_secs(second.into()),
+            elapsed: state.elapsed(),
             exposed: exposure.exposed(),
             gauges: &[],
             source_works: true,
         };
         for (judge, process) in self.locals.iter_mut().zip(&mut self.fleet.processes) {
-            judge.observe(plan, &look, &process.count());
+            let counts = process.count();
+            if !can_stop {
+                continue;
+            }
+            judge.observe(plan, &look, &counts);
             let breached =
                 judge
                     .verdicts()

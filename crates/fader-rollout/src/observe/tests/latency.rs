@@ -197,8 +197,14 @@ fn a_tick_of_too_many_shares_tells_nothing() {
 }
 
 #[test]
-fn a_limit_beyond_a_minute_is_a_minute() {
-    let mut world = World::with_limits(&latency("user.id"), 300_000, 90_000);
+fn a_limit_beyond_a_minute_is_not_judged() {
+    // To judge one arm by a minute and the other by less would be another margin.
+    let mut world = World::with_limits(&latency("user.id"), 60_001, 50_000);
+    world.began(drawn(1, true, 2));
+    world.request(drawn(2, false, 2), took(Ending::Success, 60_001));
+    assert!(world.strata(1..=90).is_empty());
+
+    let mut world = World::with_limits(&latency("user.id"), 60_000, 50_000);
     world.began(drawn(1, true, 2));
     world.request(drawn(2, false, 2), took(Ending::Success, 60_001));
     assert!(world.strata(1..=62).is_empty());

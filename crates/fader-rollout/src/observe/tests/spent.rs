@@ -188,21 +188,45 @@ fn a_run_remembers_65536_spent_units() {
     assert!((65_537..65_537 + 250).contains(&failed), "{failed}");
 }
 
-/// Users for whom all fails are seen as long as it fails, and each of them once a minute.
+/// Users for whom all fails are seen for as long as it fails, each of them once a tick.
 #[test]
-fn a_limit_counts_a_bad_unit_once_a_minute_and_never_runs_out() {
+fn a_limit_counts_a_bad_unit_once_a_tick_and_never_runs_out() {
     let mut world = World::new(&plan("user.id", vec![absolute(Metric::Errors)]));
     for tick in 0..180 {
-        for number in 0..300 {
-            world.request(drawn(number, true, tick), FAILED);
+        for number in 0..600 {
+            world.request(drawn(number % 300, true, tick), FAILED);
         }
         let counts = world.collect(tick);
-        let bad = if tick % 60 == 0 { 300 } else { 0 };
         assert_eq!(
             counts.strata,
-            [stratum(0, 5, arms(bad, 0), arms(300, 0))],
+            [stratum(0, 5, arms(300, 0), arms(600, 0))],
             "{tick}"
         );
         assert_eq!(counts.exhausted, [false]);
     }
+}
+
+/// Two clients that hammer for minutes are below `min_bad_units`; a third one within the minute is not.
+#[test]
+fn a_limit_waits_for_enough_bad_units_within_a_minute() {
+    let mut plan = plan("user.id", vec![absolute(Metric::Errors)]);
+    plan.min_bad_units = 3;
+    let mut world = World::new(&plan);
+    let mut bad_at = |tick: u32, units: std::ops::Range<u64>| {
+        for number in units {
+            world.request(drawn(number, true, tick), FAILED);
+        }
+        world.request(drawn(100, true, tick), DONE);
+        world.collect(tick).strata[0].bad.candidate
+    };
+    for tick in 0..90 {
+        assert_eq!(bad_at(tick, 0..2), 0, "{tick}");
+    }
+    assert_eq!(bad_at(90, 2..3), 1);
+    assert_eq!(bad_at(91, 0..2), 2);
+    // The next minute begins anew.
+    for tick in 92..121 {
+        let _ = bad_at(tick, 0..0);
+    }
+    assert_eq!(bad_at(121, 0..2), 0);
 }
