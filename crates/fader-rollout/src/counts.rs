@@ -9,8 +9,9 @@ use crate::guardrail::Arms;
 
 /// What one process counted of one run in one tick, usually a second.
 ///
-/// Everything that is judged comes in this form: from the requests of a service, from the processes of a fleet, from a
-/// journal, from a simulation. Counts add up: those of two processes may be judged one after the other.
+/// Everything that is judged comes in this form: from the requests of a service, from a journal, from a simulation.
+/// Counts of requests add up. Counts of units do so only where no unit is in two of them: what several processes see of
+/// the same units has to be put together before it is counted.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct Counts {

@@ -1,6 +1,6 @@
 //! Progressive delivery for fader feature flags: what counts, judges and decides while a staged ramp runs.
 //!
-//! For those who run ramps, and for whoever wants to know beforehand what a plan does. Everything but [`observe`] is a
+//! For those who run ramps, and for whoever wants to know beforehand what a plan does. What judges and decides is a
 //! function of what it is given: no clock, no I/O, no chance of its own. What drives it (a thread that ticks each
 //! second, a journal, commands of operators) is planned.
 //!
@@ -53,6 +53,7 @@
 //! | judge a run by all its guardrails | [`judge`] |
 //! | read the formulas, and what is guaranteed | [`guardrail`] |
 //! | decide what a ramp does next | [`machine`] |
+//! | tell beforehand what a plan sees, and what is doubtful in it | [`explain`] |
 //! | run a plan in virtual time | `simulate`, behind the feature of that name |
 
 mod counts;

@@ -17,6 +17,7 @@
 //!   it was in, and beyond that only in a plan without guardrails, up to the next stage that asks for an approval or
 //!   can't be taken back.
 //! - From a stage that can't be taken back on, the machine lowers nothing by itself: it pauses, and calls for a person.
+//! - Warm-up is not judged: it exposes as many as the first stage, for the time that it states.
 //! - The guardrails of a run end with it. What is completed is exposed to all and not judged any more.
 //!
 //! ```

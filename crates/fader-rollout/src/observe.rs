@@ -83,6 +83,7 @@ mod watched;
 
 pub use collector::{Collected, Collector};
 pub use observer::Observer;
+pub(crate) use watched::LONGEST;
 #[cfg(feature = "simulate")]
 pub(crate) use {
     batch::Batch, hashes::Seeing, label::Label, lanes::Lanes, sample::Event, slot::Closed,

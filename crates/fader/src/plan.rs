@@ -21,7 +21,8 @@ pub struct Plan {
     pub guardrails: Vec<Guardrail>,
     /// The probability, over the whole run, that a healthy candidate is rolled back: above 0, below 1. Default: 0.01.
     pub false_alarm: f64,
-    /// How many units each arm must have seen before a gate opens. Default: 200.
+    /// How many units each arm must have seen in the run, and how many requests in the stage, before a gate opens. At
+    /// 100 %, and in a wave, only the candidate is asked. Default: 200.
     pub min_units: u64,
     /// How many bad units of the candidate it takes at least to call it regressed. Default: 3.
     pub min_bad_units: u32,
@@ -29,7 +30,8 @@ pub struct Plan {
     pub count: Count,
     /// When exposure may be raised: in any of them. Without any, always.
     pub windows: Vec<Window>,
-    /// For how long the first stage runs before it counts. Default: not at all.
+    /// For how long the candidate gets the traffic of the first stage before anything is counted or judged. Default: not
+    /// at all.
     pub warmup: Option<Duration>,
     /// For how long the service mirrors traffic to the candidate before anybody is enrolled. Default: not at all.
     pub shadow: Option<Duration>,

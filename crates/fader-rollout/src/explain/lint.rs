@@ -3,11 +3,12 @@
 use std::{fmt, slice};
 
 use fader::Percent;
-use fader::plan::{Limit, Metric, Plan, Reached, Window};
+use fader::plan::{Guardrail, Limit, Metric, Plan, Reached, Window};
 use serde::Serialize;
 
 use super::{Subject, schedule, written};
 use crate::machine::Windows;
+use crate::observe::LONGEST;
 
 mod traffic;
 
@@ -70,6 +71,10 @@ kinds! {
     NoGuardrails = "no-guardrails",
     /// A stage at 100 % that no absolute guardrail watches.
     NoAbsoluteGuardrail = "no-absolute-guardrail",
+    /// A gauge that is to be no worse than that of another arm, which has none.
+    RelativeGauge = "relative-gauge",
+    /// A latency limit that is too long to be judged.
+    LimitTooLong = "limit-too-long",
     /// More than one false alarm in ten runs.
     ManyFalseAlarms = "many-false-alarms",
     /// A first stage above 25 %.
@@ -203,6 +208,9 @@ fn of_guardrails(plan: &Plan, lints: &mut Lints<'_>) {
             "add one, such as { \"metric\": \"errors\", \"below\": 0.01 }",
         );
     }
+    for (at, guardrail) in plan.guardrails.iter().enumerate() {
+        never_judged(at, guardrail, lints);
+    }
     let tests = plan
         .guardrails
         .iter()
@@ -217,6 +225,29 @@ fn of_guardrails(plan: &Plan, lints: &mut Lints<'_>) {
             ),
             "0.01 is the default, and sees a failing candidate hardly later",
         );
+    }
+}
+
+/// A guardrail that never says anything.
+fn never_judged(at: usize, guardrail: &Guardrail, lints: &mut Lints<'_>) {
+    match (&guardrail.metric, guardrail.limit) {
+        (Metric::Gauge(_), Limit::NoWorseThan(_)) => lints.add(
+            LintKind::RelativeGauge,
+            &format!("guardrails[{at}].no_worse_than"),
+            "a gauge is one number of a process, and no other arm has one to compare it with"
+                .to_owned(),
+            "write the highest value that is fine as `below`",
+        ),
+        (Metric::Latency(_), Limit::Faster(limit)) if limit > LONGEST => lints.add(
+            LintKind::LimitTooLong,
+            &format!("guardrails[{at}].below"),
+            format!(
+                "a limit of {} is not judged: requests are followed for a minute",
+                written(limit)
+            ),
+            "set it to 60s at most",
+        ),
+        _ => {}
     }
 }
 

@@ -12,7 +12,8 @@ use super::verdict::{Limits, Verdict};
 ///
 /// For latency it is the part that takes too long: `latency_p99` below 800 ms is a limit of 0.01 on what takes longer.
 /// It holds at 100 %, where there is no stable arm to compare with. The [module](super) states formulas, sources and
-/// the guarantee; trials that share their fate, such as the requests of one user, void it: count users there.
+/// the guarantee. Trials that share their fate, such as the requests of one user, void it: of each user at most one bad
+/// trial a second should count, and only where several users have one, as [`observe`](crate::observe) does it.
 ///
 /// It is serialised as [`Relative`](super::Relative) is.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]

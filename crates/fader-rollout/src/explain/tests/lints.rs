@@ -50,6 +50,24 @@ fn an_irreversible_stage_without_approval() {
 }
 
 #[test]
+fn guardrails_that_never_say_anything() {
+    let gauge = |limit| Guardrail::new(Metric::Gauge("queue".into()), limit);
+    let kind = LintKind::RelativeGauge;
+    let with = |guardrail: Guardrail| move |plan: &mut Plan| plan.guardrails = vec![guardrail];
+    let relative = document(kind, with(gauge(Limit::NoWorseThan(1.1))));
+    assert_eq!(relative, [".guardrails[0].no_worse_than"]);
+    assert!(document(kind, with(gauge(Limit::Below(1.1)))).is_empty());
+
+    let slow = |seconds| {
+        let limit = Limit::Faster(Duration::from_secs(seconds));
+        Guardrail::new(Metric::Latency(990), limit)
+    };
+    let kind = LintKind::LimitTooLong;
+    assert_eq!(document(kind, with(slow(61))), [".guardrails[0].below"]);
+    assert!(document(kind, with(slow(60))).is_empty());
+}
+
+#[test]
 fn no_guardrails() {
     let kind = LintKind::NoGuardrails;
     assert_eq!(document(kind, |plan| plan.guardrails.clear()), [""]);
