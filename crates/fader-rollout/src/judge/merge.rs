@@ -15,11 +15,15 @@ const LONGEST: Duration = Duration::from_secs(60);
 /// How many enrolled requests a stratum should have, on average.
 const ENROLLED: f64 = 20.0;
 
-/// Requests of one share that are not judged yet: a realised share needs enough of both arms.
+/// Requests that are not judged yet, by share: a realised share needs enough of both arms.
 ///
-/// What ends a stratum are exposures and time alone. If it depended on how requests end, it would be chosen.
+/// What ends a stratum are its requests and time alone. If it depended on how requests end, it would be chosen; so the
+/// end of a share ends none either, since whoever sets it may have looked at how they ended.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
-pub(super) struct Merge {
+pub(super) struct Merge(Vec<Open>);
+
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+struct Open {
     /// The share in millionths of a percent.
     share: u32,
     since: Duration,
@@ -28,54 +32,67 @@ pub(super) struct Merge {
 }
 
 impl Merge {
-    /// Takes a tick of a share, and passes on each stratum that is complete: when it began, its realised share, its bad
+    /// Takes a tick of a share, and passes on the stratum if it is complete: when it began, its realised share, its bad
     /// requests.
     pub(super) fn take(
         &mut self,
         elapsed: Duration,
         tick: &Stratum,
-        mut complete: impl FnMut(Duration, f64, Arms),
+        complete: impl FnOnce(Duration, f64, Arms),
     ) {
-        if self.share != tick.share.micros() {
-            self.close(&mut complete);
+        if tick.of == Arms::default() {
+            return;
         }
-        if self.is_empty() {
-            (self.share, self.since) = (tick.share.micros(), elapsed);
-        }
-        add(&mut self.bad, tick.bad);
-        add(&mut self.of, tick.of);
-        let n = f64::from(self.of.candidate) + f64::from(self.of.stable);
-        let share = Percent::from_micros(self.share).map_or(0.0, part);
-        if self.of.candidate >= 1 && n * share >= ENROLLED {
-            self.close(&mut complete);
+        let share = tick.share.micros();
+        let mut open = match self.0.iter().position(|open| open.share == share) {
+            Some(at) => self.0.swap_remove(at),
+            None => Open {
+                share,
+                since: elapsed,
+                bad: Arms::default(),
+                of: Arms::default(),
+            },
+        };
+        open.bad = open.bad + tick.bad;
+        open.of = open.of + tick.of;
+        if open.is_full() {
+            open.close(complete);
+        } else {
+            self.0.push(open);
         }
     }
 
-    /// Passes on a stratum that has waited for long.
+    /// Passes on the strata that have waited for long.
     pub(super) fn close_if_old(
         &mut self,
         elapsed: Duration,
         mut complete: impl FnMut(Duration, f64, Arms),
     ) {
-        if !self.is_empty() && elapsed.saturating_sub(self.since) >= LONGEST {
-            self.close(&mut complete);
-        }
-    }
-
-    fn is_empty(&self) -> bool {
-        self.of.candidate == 0 && self.of.stable == 0
-    }
-
-    fn close(&mut self, complete: &mut impl FnMut(Duration, f64, Arms)) {
-        if !self.is_empty() {
-            let n = f64::from(self.of.candidate) + f64::from(self.of.stable);
-            complete(self.since, f64::from(self.of.candidate) / n, self.bad);
-        }
-        *self = Self::default();
+        self.0.retain(|open| {
+            let waits = elapsed.saturating_sub(open.since) < LONGEST;
+            if !waits {
+                open.close(&mut complete);
+            }
+            waits
+        });
     }
 }
 
-fn add(sum: &mut Arms, more: Arms) {
-    sum.candidate = sum.candidate.saturating_add(more.candidate);
-    sum.stable = sum.stable.saturating_add(more.stable);
+impl Open {
+    fn all(&self) -> f64 {
+        f64::from(self.of.candidate) + f64::from(self.of.stable)
+    }
+
+    fn is_full(&self) -> bool {
+        let share = Percent::from_micros(self.share).map_or(0.0, part);
+        self.of.candidate >= 1 && self.all() * share >= ENROLLED
+    }
+
+    fn close(&self, complete: impl FnOnce(Duration, f64, Arms)) {
+        complete(
+            self.since,
+            f64::from(self.of.candidate) / self.all(),
+            self.bad,
+        );
+    }
 }
