@@ -1,7 +1,7 @@
 //! Shows what guardrails promise: `cargo xtask guardrails`.
 //!
 //! `cargo run --release -p fader-rollout --example guardrails -- [--runs N] [--into DOCS]`: so many healthy runs of each
-//! kind, 10,000 if not said, and a fifth of them where that is enough. Prints the tables, and puts them and the pictures
+//! kind, 10,000 if not said, and at most 2,000 where that is enough. Prints the tables, and puts them and the pictures
 //! into a folder of pages.
 #![expect(clippy::print_stdout, reason = "it prints tables")]
 
@@ -40,9 +40,9 @@ fn main() -> Result<(), Box<dyn Error>> {
     let start = Instant::now();
     let mut tables = Tables::default();
     tables.exact();
-    let (left, right) = tables.comparison((runs / 5).max(20));
-    tables.detection((runs / 10).max(20) | 1);
-    tables.threats((runs / 5).max(20));
+    let (left, right) = tables.comparison(runs.min(2000));
+    tables.detection(runs.min(1001));
+    tables.threats(runs.min(2000));
     tables.healthy(runs);
     tables.say(&format!(
         "\nMeasured on {}, with `--runs {runs}`, in {} minutes on {}.",

@@ -264,6 +264,9 @@ impl<'t> Watch<'t> {
 
     /// Judges what is told by now, in the order in which it happened or, where it came late, later.
     fn judge(&mut self, second: u32) {
+        if self.later.iter().all(|(when, _)| *when > second) {
+            return;
+        }
         let plan = &self.threat.case.plan;
         let all = self.later.drain(..);
         let (now, later): (Vec<_>, Vec<_>) = all.partition(|(when, _)| *when <= second);
@@ -271,9 +274,7 @@ impl<'t> Watch<'t> {
         for (_, counts) in &now {
             self.judge.observe(plan, &look(second), counts);
         }
-        if !now.is_empty() {
-            self.most = self.most.max(self.judge.evidence(0).unwrap_or_default());
-        }
+        self.most = self.most.max(self.judge.evidence(0).unwrap_or_default());
     }
 }
 
@@ -315,7 +316,7 @@ fn ramp(second: u32) -> (Percent, f64) {
     (stage.parse().expect("a percent"), part / 100.0)
 }
 
-/// Five units come each second and stay for ten minutes. In its first minute a unit fails in one second of a hundred,
+/// Two units come each second and stay for ten minutes. In its first minute a unit fails in one second of a hundred,
 /// later in one of two thousand.
 fn newcomers(case: &Case, random: &mut SmallRng) -> f64 {
     let (mut judge, mut most) = (judge(case), 0.0_f64);
@@ -323,7 +324,7 @@ fn newcomers(case: &Case, random: &mut SmallRng) -> f64 {
     let mut spent = HashSet::new();
     for second in 0..HOUR {
         let (share, part) = ramp(second);
-        there.extend((0..5).map(|_| (second, random.random::<f64>())));
+        there.extend((0..2).map(|_| (second, random.random::<f64>())));
         while there.front().is_some_and(|(came, _)| came + 600 < second) {
             there.pop_front();
         }
