@@ -169,6 +169,11 @@ pub(crate) fn each<T: Send>(runs: u32, work: impl Fn(u32) -> T + Sync) -> Vec<T>
         runs.map(|run| (run, work(run))).collect::<Vec<_>>()
     };
     let part = &part;
+    // All threads begin before the first one is waited for.
+    #[expect(
+        clippy::needless_collect,
+        reason = "an iterator would wait for each at once"
+    )]
     let mut found: Vec<(u32, T)> = thread::scope(|scope| {
         let threads: Vec<_> = (0..cores)
             .map(|core| scope.spawn(move || part(core)))

@@ -147,7 +147,7 @@ impl Tables {
             self.say(&format!("| {} | {} |", case.name, cells.join(" | ")));
             left.push(Panel {
                 title: case.name,
-                bars: std::array::from_fn(|at| (parts[at], cells[at].clone())),
+                bars: parts.into_iter().zip(cells).collect(),
             });
         }
         let runs = runs / 4;
@@ -163,7 +163,7 @@ impl Tables {
             };
             right.push(Panel {
                 title: case.name,
-                bars: std::array::from_fn(|at| (length(medians[at]), cells[at].clone())),
+                bars: medians.map(length).into_iter().zip(cells).collect(),
             });
         }
         (left, right)

@@ -80,7 +80,7 @@ impl Others {
 
     /// Every minute: less than 99 % of the last one's requests went well. Ten of them roll back.
     fn flagger(&mut self, second: u32) -> bool {
-        if second > 0 && second % 60 == 0 {
+        if second > 0 && second.is_multiple_of(60) {
             self.failed_minutes += u32::from(is_below(&mut self.minute, 0.99));
         }
         self.failed_minutes >= 10
@@ -88,7 +88,7 @@ impl Others {
 
     /// Every five minutes: less than 95 % of their requests went well. More than three of them roll back.
     fn argo(&mut self, second: u32) -> bool {
-        if second > 0 && second % 300 == 0 {
+        if second > 0 && second.is_multiple_of(300) {
             self.failed_fives += u32::from(is_below(&mut self.five, 0.95));
         }
         self.failed_fives > 3
@@ -154,7 +154,7 @@ pub(crate) fn compare(case: &Case, runs: u32) -> [(u32, Option<u32>); 5] {
         first
     });
     std::array::from_fn(|who| {
-        let first = found.iter().map(|run| run[who]);
+        let first = found.iter().map(|run| run.get(who).copied().flatten());
         let mut seconds: Vec<u32> = first.map(|first| first.unwrap_or(u32::MAX)).collect();
         seconds.sort_unstable();
         let alarms = seconds.iter().filter(|second| **second < u32::MAX).count();

@@ -135,25 +135,20 @@ fn lines(case: &Case) -> Vec<Vec<f64>> {
 pub(crate) struct Panel {
     pub(crate) title: &'static str,
     /// For each of those compared: how long its bar is, of 1, and what stands behind it.
-    pub(crate) bars: [(f64, String); 5],
+    pub(crate) bars: Vec<(f64, String)>,
 }
 
 /// Draws false alarms in the left column, and detection in the right one.
 pub(crate) fn comparison(left: &[Panel], right: &[Panel]) -> String {
-    let rows = left.len().max(right.len()) as f64;
+    let rows = u32::try_from(left.len().max(right.len())).unwrap_or_default();
     let mut svg = begin(
         960.0,
-        70.0 + rows * 128.0,
+        70.0 + f64::from(rows) * 128.0,
         "False alarms in healthy hours, and how soon regressions are seen",
     );
-    for (column, panels) in [left, right].into_iter().enumerate() {
-        for (row, panel) in panels.iter().enumerate() {
-            draw(
-                &mut svg,
-                panel,
-                column as f64 * 480.0,
-                60.0 + row as f64 * 128.0,
-            );
+    for (x, panels) in [(0.0, left), (480.0, right)] {
+        for (row, panel) in (0_u32..).zip(panels) {
+            draw(&mut svg, panel, x, 60.0 + f64::from(row) * 128.0);
         }
     }
     end(svg)
@@ -165,8 +160,8 @@ fn draw(svg: &mut String, panel: &Panel, x: f64, y: f64) {
         svg,
         format_args!("<text class=\"work\" x=\"{left}\" y=\"{y}\">{title}</text>"),
     );
-    for (row, ((length, value), name)) in panel.bars.iter().zip(NAMES).enumerate() {
-        let above = y + 10.0 + row as f64 * 18.0;
+    for (row, ((length, value), name)) in (0_u32..).zip(panel.bars.iter().zip(NAMES)) {
+        let above = y + 10.0 + f64::from(row) * 18.0;
         let (base, name_x, width) = (above + 10.0, left - 8.0, (length * 200.0).max(1.0));
         let (bar, text) = if row == 0 {
             ("ours", " class=\"ours\"")

@@ -247,7 +247,7 @@ impl<'t> Watch<'t> {
             Way::Operator if self.most_now(moment) > 1.0 => "50".parse().ok(),
             Way::Operator => "1".parse().ok(),
             Way::Flaps if second / 60 % 5 == 4 => Some(Percent::ZERO),
-            Way::Flaps if second / 60 % 2 == 0 => "1".parse().ok(),
+            Way::Flaps if (second / 60).is_multiple_of(2) => "1".parse().ok(),
             Way::Flaps => "50".parse().ok(),
             _ => None,
         }
@@ -311,7 +311,7 @@ fn counts(share: Percent, bad: Arms, of: Arms) -> Counts {
 /// The share of a stage of the ramp, as a percent and as a part.
 #[expect(clippy::expect_used, reason = "the shares are fixed")]
 fn ramp(second: u32) -> (Percent, f64) {
-    let stage = RAMP[(second / 720) as usize % RAMP.len()];
+    let stage = RAMP.get((second / 720) as usize).unwrap_or(&"100");
     let part: f64 = stage.parse().expect("a number");
     (stage.parse().expect("a percent"), part / 100.0)
 }
@@ -357,8 +357,7 @@ fn bursts(case: &Case, one_arm: bool, random: &mut SmallRng) -> f64 {
     let part = f64::from(share.micros()) / f64::from(Percent::HUNDRED.micros());
     for second in 0..HOUR {
         let (mut bad, mut of) = (Arms::default(), Arms::default());
-        let count = Poisson::new(20.0).map_or(0.0, |bursts| bursts.sample(random));
-        for _ in 0..count as u32 {
+        for _ in 0..poisson(random) {
             let fails = random.random::<f64>() < 0.001;
             let enrolled = if one_arm {
                 50 * u32::from(random.random::<f64>() < part)
@@ -380,4 +379,14 @@ fn bursts(case: &Case, one_arm: bool, random: &mut SmallRng) -> f64 {
         most = most.max(judge.evidence(0).unwrap_or_default());
     }
     most
+}
+
+/// Returns how many bursts begin in a second: twenty on average.
+#[expect(
+    clippy::cast_possible_truncation,
+    clippy::cast_sign_loss,
+    reason = "a count of a second's bursts"
+)]
+fn poisson(random: &mut SmallRng) -> u32 {
+    Poisson::new(20.0_f64).map_or(0, |bursts| bursts.sample(random) as u32)
 }
