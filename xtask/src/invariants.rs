@@ -97,13 +97,13 @@ fn impure_in(file: &str, line: &str) -> Vec<&'static str> {
     let is_named = |name: &str| {
         code.contains(name) && (name.contains(':') || words().any(|word| word == name))
     };
-    let within = |part: &&str| {
-        let rest = file.strip_prefix(*part);
+    let within = |part: &str| {
+        let rest = file.strip_prefix(part);
         rest.is_some_and(|rest| rest.starts_with(['/', '.']))
     };
     let names = PURE
         .iter()
-        .filter(|(_, allowed)| !allowed.iter().any(|part| within(&part)));
+        .filter(|(_, allowed)| !allowed.iter().any(|part| within(part)));
     names
         .map(|(name, _)| *name)
         .filter(|name| is_named(name))

@@ -4,6 +4,7 @@
 
 mod bench;
 mod check;
+mod guardrails;
 mod invariants;
 mod peers;
 mod tools;
@@ -28,7 +29,10 @@ usage: cargo xtask COMMAND
                   keeps the new figures
   bench-web [axum|actix] [--pairs NUMBER] [--format table|json]
                   measures what the flags cost a server: CPU time a request, and latency
-  bench-peers     measures other engines beside this one, and writes docs/BENCHMARKS.md";
+  bench-peers     measures other engines beside this one, and writes docs/BENCHMARKS.md
+  guardrails [--runs NUMBER]
+                  shows what guardrails promise, with NUMBER healthy runs of each kind (10,000),
+                  and writes the tables and pictures of docs/GUARDRAILS.md";
 
 fn main() -> ExitCode {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
@@ -53,6 +57,7 @@ fn run(arguments: &[&str]) -> anyhow::Result<()> {
         ["bench", options @ ..] => bench::run(options),
         ["bench-web", options @ ..] => web::run(options),
         ["bench-peers"] => peers::run(),
+        ["guardrails", options @ ..] => guardrails::run(options),
         [] | ["help" | "--help" | "-h"] => {
             println!("{USAGE}");
             Ok(())

@@ -188,6 +188,16 @@ impl Judge {
         self.assignment.is_broken()
     }
 
+    /// Returns E, the evidence of a guardrail that the candidate is worse than it may be; none of a gauge.
+    #[must_use]
+    pub fn evidence(&self, guardrail: usize) -> Option<f64> {
+        match &self.bars.get(guardrail)?.test {
+            Test::Relative { test, .. } => Some(test.evidence()),
+            Test::Absolute(test) => Some(test.evidence()),
+            Test::Gauge { .. } => None,
+        }
+    }
+
     /// Returns what there is to say of a guardrail.
     #[must_use]
     pub fn finding(&self, plan: &Plan, guardrail: usize) -> Option<Finding> {

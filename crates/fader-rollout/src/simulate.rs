@@ -26,5 +26,5 @@ mod tests;
 mod traffic;
 
 pub use report::{Quantiles, Report};
-pub use run::{Fate, Simulation};
+pub use run::{Fate, Moment, Simulation};
 pub use scenario::{Activity, Curve, Effect, InvalidScenario, Latency, Outage, Scenario, Sick};

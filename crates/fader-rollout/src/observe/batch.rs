@@ -31,10 +31,15 @@ pub(crate) struct Batch {
 
 impl Batch {
     pub(crate) fn new(watched: &Watched) -> Self {
+        Self::with_room(SHARES, watched)
+    }
+
+    /// Makes one for so many shares and ways to draw them.
+    pub(crate) fn with_room(shares: usize, watched: &Watched) -> Self {
         Self {
             requests: Arms::default(),
             units: Arms::default(),
-            lanes: Lanes::new(SHARES, watched.guardrails()),
+            lanes: Lanes::new(shares, watched.guardrails()),
             bad: Vec::new(),
             exposed: Vec::new(),
             closed: Vec::new(),

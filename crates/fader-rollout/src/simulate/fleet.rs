@@ -12,6 +12,9 @@ use crate::counts::Counts;
 use crate::guardrail::Arms;
 use crate::observe::{Batch, Closed, Event, Label, Lanes, Tally, Watched};
 
+/// Shares and ways to draw them in one tick: what is told lies back as far as it lags, and a share lasts longer.
+const SHARES: usize = 8;
+
 /// One who counts: a process of its own, or the controller of them all.
 pub(super) struct Counter {
     watched: Arc<Watched>,
@@ -96,7 +99,7 @@ impl Counter {
 
     /// Returns what is told in this second.
     pub(super) fn count(&mut self) -> Counts {
-        let mut batch = Batch::new(&self.watched);
+        let mut batch = Batch::with_room(SHARES, &self.watched);
         batch.units = self.units;
         batch.exposed.append(&mut self.exposed);
         for told in self.ends.pop_front().unwrap_or_default() {
@@ -128,7 +131,7 @@ impl Counter {
     }
 
     fn times(&self, told: &Told, limited: u64) -> Closed {
-        let mut lanes = Lanes::new(4, self.watched.guardrails());
+        let mut lanes = Lanes::new(SHARES, self.watched.guardrails());
         let mut slow = Vec::new();
         for class in &told.second.classes {
             let label = Label::new(told.share, class.enrolled, class.wave);
@@ -185,7 +188,7 @@ impl Fleet {
         }
     }
 
-    /// Returns how many requests of the candidate began.
+    /// Returns how many requests began, and how many of them were bad for the first guardrail.
     #[expect(clippy::too_many_arguments, reason = "what a second depends on")]
     pub(super) fn second(
         &mut self,
@@ -197,12 +200,12 @@ impl Fleet {
         seen: &mut Seen,
         slow_from: &[Option<(Duration, Duration)>],
         random: &mut impl rand::Rng,
-    ) -> Arms {
+    ) -> (Arms, Arms) {
         let share = exposure.0;
         let parts = u32::try_from(self.processes.len())
             .unwrap_or(u32::MAX)
             .max(1);
-        let mut began = Arms::default();
+        let (mut began, mut bad) = (Arms::default(), Arms::default());
         for part in 0..parts as usize {
             let second = traffic.second(at, exposure, parts, population, slow_from, random);
             let second = Arc::new(second);
@@ -210,6 +213,7 @@ impl Fleet {
                 seen.see(class, population, random);
             }
             began = began + second.began();
+            bad = bad + second.bad();
             self.whole.take(share, &second, lag, slow_from);
             if let Some(process) = self.processes.get_mut(part) {
                 process.take(share, &second, lag, slow_from);
@@ -220,6 +224,6 @@ impl Fleet {
             process.units = self.whole.units;
         }
         seen.fresh.clear();
-        began
+        (began, bad)
     }
 }

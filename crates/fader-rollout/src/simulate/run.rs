@@ -5,8 +5,8 @@ use std::sync::Arc;
 use std::thread;
 use std::time::Duration;
 
-use fader::Timestamp;
 use fader::plan::{Freeze, Metric, OnBreach, Plan, Stage};
+use fader::{Percent, Timestamp};
 use rand::SeedableRng;
 use rand_xoshiro::Xoshiro256PlusPlus;
 
@@ -16,7 +16,7 @@ use super::report::Report;
 use super::scenario::{InvalidScenario, Scenario};
 use super::traffic::Traffic;
 use crate::counts::Counts;
-use crate::guardrail::Verdict;
+use crate::guardrail::{Arms, Verdict};
 use crate::judge::{BudgetPart, Judge, Look, by_request, planned};
 use crate::machine::{
     Cause, Command, Effect, Exposure, Now, Observation, Phase, Position, Ramp, State, Wish, step,
@@ -53,6 +53,26 @@ pub struct Fate {
     pub candidate_requests: u64,
     /// The phase at the end.
     pub phase: String,
+}
+
+/// A second of a run that has gone by, for whoever watches.
+#[derive(Clone, Copy, Debug)]
+#[non_exhaustive]
+pub struct Moment<'a> {
+    /// How many seconds have gone by.
+    pub second: u32,
+    /// The share that was drawn in the last one.
+    pub share: Percent,
+    /// Requests that began in it.
+    pub requests: Arms,
+    /// Those of them that were bad for the plan's first guardrail, each of them: no unit is left out.
+    pub bad: Arms,
+    /// What the machine was told of at its end, of requests that began in it or before.
+    pub counts: &'a [Counts],
+    /// What the machine's judge says now.
+    pub judge: &'a Judge,
+    /// What those of each process say, where there are several.
+    pub processes: &'a [Judge],
 }
 
 impl Simulation {
@@ -124,10 +144,23 @@ impl Simulation {
     /// Runs it once. The same run of the same seed has the same fate.
     #[must_use]
     pub fn one(&self, run: u32, seed: u64) -> Fate {
+        self.watch(run, seed, |_| None)
+    }
+
+    /// Runs it once, and shows each second to a watcher.
+    ///
+    /// The watcher may set the share by hand: what it returns last is drawn as long as the ramp draws at all, and
+    /// whatever the machine says. A watcher that returns none changes nothing.
+    pub fn watch(
+        &self,
+        run: u32,
+        seed: u64,
+        watcher: impl FnMut(&Moment<'_>) -> Option<Percent>,
+    ) -> Fate {
         let seed = seed
             .wrapping_mul(0x9e37_79b9_7f4a_7c15)
             .wrapping_add(run.into());
-        Run::new(self, Xoshiro256PlusPlus::seed_from_u64(seed)).finish()
+        Run::new(self, Xoshiro256PlusPlus::seed_from_u64(seed)).finish(watcher)
     }
 
     /// Makes the judge of each process, where there are several.
@@ -192,6 +225,8 @@ struct Run<'s> {
     /// Successes of the stable arm since latencies were last measured anew, and seconds.
     measured: (f64, f64),
     candidate_requests: u64,
+    /// What a watcher has set.
+    by_hand: Option<Percent>,
 }
 
 impl<'s> Run<'s> {
@@ -215,18 +250,22 @@ impl<'s> Run<'s> {
             slow_from: vec![None; plan.guardrails.len()],
             measured: (measured, MEASURED_SECONDS),
             candidate_requests: 0,
+            by_hand: None,
             of,
             random,
             population,
         }
     }
 
-    fn finish(mut self) -> Fate {
+    fn finish(mut self, mut watcher: impl FnMut(&Moment<'_>) -> Option<Percent>) -> Fate {
         let commands = self.commands();
         let mut counts = vec![Counts::default()];
+        let mut last = (Percent::ZERO, Arms::default(), Arms::default());
         for second in 0..=self.of.scenario.seconds {
             let at = f64::from(second);
-            if let Some(fate) = self.look(second, &commands, &mut counts) {
+            let fate = self.look(second, &commands, &mut counts);
+            self.show(second, last, &counts, &mut watcher);
+            if let Some(fate) = fate {
                 return fate;
             }
             if second == self.of.scenario.seconds {
@@ -234,7 +273,7 @@ impl<'s> Run<'s> {
             }
             let exposure = self.exposure();
             let lag = usize::try_from(self.of.scenario.lag_seconds).unwrap_or_default();
-            let began = self.fleet.second(
+            let (began, bad) = self.fleet.second(
                 &self.traffic,
                 at,
                 (exposure.percent, exposure.waves),
@@ -244,6 +283,7 @@ impl<'s> Run<'s> {
                 &self.slow_from,
                 &mut self.random,
             );
+            last = (exposure.percent, began, bad);
             self.candidate_requests += u64::from(began.candidate);
             self.measured.0 += f64::from(began.stable);
             self.measured.1 += 1.0;
@@ -302,9 +342,36 @@ impl<'s> Run<'s> {
     }
 
     fn exposure(&self) -> Exposure {
-        self.state
-            .as_ref()
-            .map_or(Exposure::NOBODY, State::exposure)
+        let state = self.state.as_ref();
+        let exposure = state.map_or(Exposure::NOBODY, State::exposure);
+        let draws = exposure.percent > Percent::ZERO;
+        let by_hand = self.by_hand.filter(|_| draws);
+        Exposure {
+            percent: by_hand.unwrap_or(exposure.percent),
+            ..exposure
+        }
+    }
+
+    fn show(
+        &mut self,
+        second: u32,
+        (share, requests, bad): (Percent, Arms, Arms),
+        counts: &[Counts],
+        watcher: &mut impl FnMut(&Moment<'_>) -> Option<Percent>,
+    ) {
+        let Some(state) = &self.state else {
+            return;
+        };
+        let moment = Moment {
+            second,
+            share,
+            requests,
+            bad,
+            counts,
+            judge: state.judge(),
+            processes: &self.locals,
+        };
+        self.by_hand = watcher(&moment).or(self.by_hand);
     }
 
     fn quantiles(&mut self, second: f64, guardrails: usize) -> Vec<Option<Duration>> {

@@ -68,6 +68,19 @@ impl Second {
         }
         arms
     }
+
+    /// Returns how many requests were bad for the first guardrail, by arm.
+    pub(super) fn bad(&self) -> Arms {
+        let of_first = self.bad.iter().filter(|bad| bad.guardrails & 1 != 0);
+        of_first.fold(Arms::default(), |mut arms, bad| {
+            if bad.enrolled {
+                arms.candidate += 1;
+            } else {
+                arms.stable += 1;
+            }
+            arms
+        })
+    }
 }
 
 /// A metric whose events are simulated, with the guardrails that ask for it.
@@ -82,8 +95,8 @@ pub(super) struct Traffic<'s> {
     by_request: bool,
     /// Rates of bad events: errors, client errors, custom ones.
     asked: Vec<Asked>,
-    /// Latency guardrails, with the quantile that they ask for.
-    slow: Vec<(usize, f64)>,
+    /// Latency guardrails, with the quantile that they ask for, and that of the standard normal distribution.
+    slow: Vec<(usize, f64, f64)>,
 }
 
 impl<'s> Traffic<'s> {
@@ -92,7 +105,10 @@ impl<'s> Traffic<'s> {
         let mut slow = Vec::new();
         for (at, guardrail) in plan.guardrails.iter().enumerate() {
             match guardrail.metric {
-                Metric::Latency(tenths) => slow.push((at, f64::from(tenths) / 1000.0)),
+                Metric::Latency(tenths) => {
+                    let quantile = f64::from(tenths) / 1000.0;
+                    slow.push((at, quantile, normal_quantile(quantile)));
+                }
                 Metric::Gauge(_) => {}
                 _ => ask(&mut asked, guardrail, at),
             }
@@ -203,7 +219,7 @@ impl<'s> Traffic<'s> {
         let failing = self.rate(second, class, "errors");
         let timed = binomial(class.ended, 1.0 - failing, random);
         class.timed = timed + hung;
-        for (at, _) in &self.slow {
+        for (at, _, _) in &self.slow {
             let limits = slow_from.get(*at).copied().flatten();
             let Some((candidate, stable)) = limits else {
                 continue;
@@ -277,8 +293,7 @@ impl<'s> Traffic<'s> {
         let mut quantiles = vec![None; guardrails];
         let scale = self.scenario.base("latency", second).unwrap_or(1.0);
         let latency = self.scenario.latency_ms;
-        for (at, quantile) in &self.slow {
-            let z = normal_quantile(*quantile);
+        for (at, quantile, z) in &self.slow {
             let density = (-0.5 * z * z).exp() / (2.0 * std::f64::consts::PI).sqrt();
             let error = (quantile * (1.0 - quantile) / successes).sqrt() / density;
             let noise: f64 = StandardNormal.sample(random);
