@@ -198,6 +198,11 @@ impl Judge {
         }
     }
 
+    /// Takes over from a judge that has found the assignment to be broken.
+    pub(crate) fn distrust(&mut self) {
+        self.assignment.distrust();
+    }
+
     /// Returns what there is to say of a guardrail.
     #[must_use]
     pub fn finding(&self, plan: &Plan, guardrail: usize) -> Option<Finding> {

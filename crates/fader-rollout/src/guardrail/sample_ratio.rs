@@ -46,6 +46,10 @@ impl SampleRatio {
         self.broken |= self.evidence() >= 1.0 / LEVEL;
     }
 
+    pub(crate) fn distrust(&mut self) {
+        self.broken = true;
+    }
+
     /// Returns E, the evidence that the assignment is broken: 1 at the start, an alarm from 1000 on.
     #[must_use]
     pub fn evidence(&self) -> f64 {

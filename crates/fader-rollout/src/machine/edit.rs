@@ -31,7 +31,12 @@ impl Tick<'_> {
         // An approval is of the stage as it was.
         self.state.approvals.clear();
         if self.state.judged != self.ramp.judged() {
+            // Other guardrails do not mend who is enrolled.
+            let broken = self.state.judge.is_assignment_broken();
             self.judge_anew();
+            if broken {
+                self.state.judge.distrust();
+            }
         }
         match self.state.position {
             Position::Stage { index, .. } => {

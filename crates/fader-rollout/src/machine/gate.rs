@@ -186,10 +186,13 @@ impl Tick<'_> {
                 self.guardrails(waits);
                 self.idle(index, waits);
                 self.surroundings(waits);
-                self.approval(index + 1, waits);
-                let next = self.ramp.reach((index + 1).min(self.ramp.last()));
+                self.approval(index.saturating_add(1), waits);
+                let next = self
+                    .ramp
+                    .reach(index.saturating_add(1).min(self.ramp.last()));
                 self.raising(next, waits);
                 if self.state.exposure != self.wanted() {
+                    self.approval(index, waits);
                     waits.push(Wait::Exposure);
                 }
             }
@@ -216,9 +219,9 @@ impl Tick<'_> {
         }
     }
 
-    fn approval(&self, stage: usize, waits: &mut Vec<Wait>) {
+    pub(super) fn approval(&self, stage: usize, waits: &mut Vec<Wait>) {
         let asked = self.ramp.stage(stage).is_some_and(|stage| stage.approve);
-        let stage = stage + 1;
+        let stage = stage.saturating_add(1);
         let mut given = self.state.approvals.iter();
         if asked && !given.any(|approval| approval.stage == stage) {
             waits.push(Wait::Approval { stage });

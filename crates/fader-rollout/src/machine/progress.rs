@@ -124,6 +124,9 @@ impl Tick<'_> {
         let mut waits = Vec::new();
         self.surroundings(&mut waits);
         self.raising(wanted, &mut waits);
+        if let Some(index) = self.state.stage_index() {
+            self.approval(index, &mut waits);
+        }
         if waits.is_empty() {
             self.state.exposure = wanted;
             if let Position::Stage { index, .. } = self.state.position {

@@ -174,7 +174,7 @@ impl State {
     /// Returns the stage that it is in, counted from 1.
     #[must_use]
     pub fn stage(&self) -> Option<usize> {
-        self.stage_index().map(|index| index + 1)
+        self.stage_index().map(|index| index.saturating_add(1))
     }
 
     /// Returns whom the ramp enrols.

@@ -85,6 +85,7 @@ impl Collector {
     /// in which requests began that now are all done or too late.
     #[must_use = "what was collected is not counted again"]
     pub fn collect(&mut self, tick: u32) -> Vec<Collected> {
+        self.observer.collected(tick);
         let watching = self.observer.runs();
         self.runs.retain(|index, run| {
             let same = watching.get(index);

@@ -3,7 +3,7 @@
 use std::cell::Cell;
 use std::collections::BTreeMap;
 use std::fmt;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicU32, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread::available_parallelism;
 use std::time::Duration;
@@ -24,6 +24,8 @@ pub struct Observer {
     shards: Box<[Padded]>,
     /// By the flag's number. Taken by the controller alone.
     runs: Mutex<BTreeMap<u32, Watching>>,
+    /// The tick after the one that was collected last.
+    upcoming: AtomicU32,
 }
 
 /// On cache lines of its own, so that threads do not slow each other down.
@@ -60,13 +62,16 @@ impl Observer {
         Self {
             shards: (0..shards.max(1)).map(|_| Padded::default()).collect(),
             runs: Mutex::default(),
+            upcoming: AtomicU32::new(0),
         }
     }
 
     /// Begins to watch a run of a flag's plan, by the flag's number (see [`DrawnFlag::index`]), and forgets what was
-    /// counted of an earlier one. Of a plan's guardrails the first 64 are counted.
+    /// counted of an earlier one. What began in a tick that is collected already belongs to that. Of a plan's guardrails
+    /// the first 64 are counted.
     pub fn watch(&self, index: u32, plan: &Plan, run: u64) {
-        let watched = Arc::new(Watched::new(plan, run));
+        let since = self.upcoming.load(Ordering::Relaxed);
+        let watched = Arc::new(Watched::new(plan, run).since(since));
         let limits = Arc::new(Watched::limits(plan));
         let mut runs = self.runs();
         for shard in self.shards() {
@@ -88,7 +93,7 @@ impl Observer {
     /// quantile, and so many times it for the candidate.
     ///
     /// It holds for requests that begin some ticks later, so that each is judged by one limit from its beginning to its
-    /// end. Above 60 s it is 60 s. Until it is set, a relative guardrail of latency counts nothing; an absolute one has
+    /// end. One above 60 s is not taken. Until it is set, a relative guardrail of latency counts nothing; an absolute one has
     /// its limit from the plan.
     pub fn set_limits(&self, index: u32, guardrail: usize, candidate: Duration, stable: Duration) {
         if let Some(watching) = self.runs().get_mut(&index) {
@@ -98,6 +103,12 @@ impl Observer {
 
     pub(crate) fn runs(&self) -> MutexGuard<'_, BTreeMap<u32, Watching>> {
         lock(&self.runs)
+    }
+
+    /// Notes that a tick was collected.
+    pub(crate) fn collected(&self, tick: u32) {
+        self.upcoming
+            .store(tick.saturating_add(1), Ordering::Relaxed);
     }
 
     pub(crate) fn shards(&self) -> impl ExactSizeIterator<Item = &Mutex<Shard>> {

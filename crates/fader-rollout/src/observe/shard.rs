@@ -74,6 +74,9 @@ impl Book {
     }
 
     pub(crate) fn ended(&mut self, drawn: &Drawn, how: Outcome) {
+        if drawn.tick < self.watched.since {
+            return;
+        }
         let who = self.watched.who(drawn);
         self.sheet.ended(&self.watched, drawn, who, how);
         let slot = slot(&mut self.open, drawn.tick);
@@ -83,6 +86,9 @@ impl Book {
     }
 
     pub(crate) fn reported(&mut self, drawn: &Drawn, event: &str) {
+        if drawn.tick < self.watched.since {
+            return;
+        }
         if let Some(who) = self.watched.who(drawn) {
             self.sheet.reported(&self.watched, drawn.label, who, event);
         }

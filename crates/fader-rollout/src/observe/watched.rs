@@ -22,6 +22,8 @@ pub(crate) const LONGEST: Duration = Duration::from_secs(60);
 #[derive(Debug)]
 pub(crate) struct Watched {
     pub(crate) run: u64,
+    /// What began in an earlier tick is of an earlier run.
+    pub(crate) since: u32,
     /// Whether units count at their first bad event, or else requests.
     pub(crate) by_unit: bool,
     known_only: bool,
@@ -65,6 +67,7 @@ impl Watched {
     pub(crate) fn new(plan: &Plan, run: u64) -> Self {
         let mut watched = Self {
             run,
+            since: 0,
             by_unit: !by_request(plan),
             known_only: plan.count == Count::KnownUnits,
             min_bad_units: usize::try_from(plan.min_bad_units).unwrap_or(usize::MAX),
@@ -100,6 +103,10 @@ impl Watched {
             }
         }
         watched
+    }
+
+    pub(crate) fn since(self, since: u32) -> Self {
+        Self { since, ..self }
     }
 
     pub(crate) fn guardrails(&self) -> usize {

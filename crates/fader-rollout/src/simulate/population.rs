@@ -15,7 +15,7 @@ use crate::observe::Seeing;
 /// Events of a class of units come with its part of all activity, and each is of one of them by chance: the same as
 /// simulating every request, without paying for those that end well.
 pub(super) struct Population {
-    /// Rising, from 0 to 1.
+    /// Of units that no wave can enrol, rising from 0 to 1.
     positions: Vec<f64>,
     /// The activity of all well units up to each one, itself left out; one more than there are units.
     well: Vec<f64>,
@@ -37,8 +37,10 @@ pub(super) enum Health {
 }
 
 impl Population {
-    pub(super) fn draw(scenario: &Scenario, random: &mut impl Rng) -> Self {
+    /// Draws the units of a plan with so many waves. Those of the waves come last.
+    pub(super) fn draw(scenario: &Scenario, waves: usize, random: &mut impl Rng) -> Self {
         let count = usize::try_from(scenario.unit_count()).unwrap_or_default();
+        let drawn = count - scenario.wave_units().saturating_mul(waves).min(count);
         let sigma = scenario.requests_per_unit.lognormal;
         let activity = (sigma > 0.0)
             .then(|| LogNormal::new(0.0, sigma).ok())
@@ -56,8 +58,10 @@ impl Population {
         for unit in 0..count {
             // Sums of exponentials, divided by their total, are ordered uniform numbers.
             let gap: f64 = Exp1.sample(random);
-            at += gap;
-            found.positions.push(at);
+            if unit < drawn {
+                at += gap;
+                found.positions.push(at);
+            }
             let active = activity.map_or(1.0, |activity| activity.sample(random));
             let is_sick = random.random::<f64>() < scenario.sick_units.share;
             *(if is_sick { &mut sick } else { &mut well }) += active;
@@ -77,19 +81,20 @@ impl Population {
         found
     }
 
-    /// Returns which units a share enrols, which ones the open waves do, and which ones are left. Waves take the last
-    /// positions, which a percent reaches at its end; who is in a wave is not drawn.
+    /// Returns which units a share enrols, which ones the open waves do, and which ones are left. Whoever is in a wave is
+    /// in neither arm, before it opens as well: as in a service, where a wave takes as many of either.
     pub(super) fn split(&self, share: f64, waves: u32) -> [Range<usize>; 3] {
-        let all = self.positions.len();
-        let open = usize::try_from(waves).unwrap_or_default();
-        let first = all - self.wave.saturating_mul(open).min(all);
+        let (drawn, all) = (self.positions.len(), self.len());
+        let open = usize::try_from(waves).unwrap_or(usize::MAX);
+        let wave_end = drawn
+            .saturating_add(self.wave.saturating_mul(open))
+            .min(all);
         let enrolled = self.positions.partition_point(|position| *position < share);
-        let enrolled = enrolled.min(first);
-        [0..enrolled, first..all, enrolled..first]
+        [0..enrolled, drawn..wave_end, enrolled..drawn]
     }
 
     pub(super) fn len(&self) -> usize {
-        self.positions.len()
+        self.well.len().saturating_sub(1)
     }
 
     /// Returns a unit's hash.

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::thread;
 use std::time::Duration;
 
-use fader::plan::{Freeze, Metric, OnBreach, Plan, Stage};
+use fader::plan::{Freeze, Metric, OnBreach, Plan, Reached, Stage};
 use fader::{Percent, Timestamp};
 use rand::SeedableRng;
 use rand_xoshiro::Xoshiro256PlusPlus;
@@ -210,6 +210,13 @@ fn pin(plan: &mut Plan, stage: usize, seconds: u32) -> Result<(), InvalidScenari
     Ok(())
 }
 
+fn waves(plan: &Plan) -> usize {
+    let stages = plan.stages.iter();
+    stages
+        .filter(|stage| !matches!(stage.to, Reached::Percent(_)))
+        .count()
+}
+
 /// A run under way.
 struct Run<'s> {
     of: &'s Simulation,
@@ -232,7 +239,7 @@ struct Run<'s> {
 impl<'s> Run<'s> {
     fn new(of: &'s Simulation, mut random: Xoshiro256PlusPlus) -> Self {
         let plan = of.ramp.plan();
-        let population = Population::draw(&of.scenario, &mut random);
+        let population = Population::draw(&of.scenario, waves(plan), &mut random);
         let rate = of.scenario.rate.at(0.0);
         // Before its start a plan is armed for as long as its quantiles take.
         let measured = (rate * MEASURED_SECONDS).max(MEASURED);

@@ -124,6 +124,20 @@ fn a_gauge_counts_nothing() {
     assert_eq!(counts.exhausted, [false]);
 }
 
+/// Rolled back, reset, begun anew: what hung all the while fails in no later run.
+#[test]
+fn the_end_of_a_request_of_an_earlier_run_counts_in_no_later_one() {
+    let plan = plan("user.id", vec![relative(Metric::Errors)]);
+    let mut world = World::new(&plan);
+    world.began(drawn(1, true, 5));
+    let _ = world.collect(5);
+    world.observer.watch(FLAG, &plan, 2);
+    world.ended(drawn(1, true, 5), FAILED);
+    world.request(drawn(2, true, 6), FAILED);
+    let strata = world.collect(6).strata;
+    assert_eq!(strata, [stratum(0, 5, arms(1, 0), arms(1, 0))]);
+}
+
 #[test]
 fn a_new_run_forgets_everything() {
     let plan = plan("user.id", vec![relative(Metric::Errors)]);
