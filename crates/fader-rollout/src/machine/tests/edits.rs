@@ -151,3 +151,64 @@ fn a_completed_plan_that_was_lowered_rises_again_only_outside_of_freezes() {
     run.pass(60);
     assert_eq!(run.percent(), "1 %");
 }
+
+#[test]
+fn accepting_an_edit_does_not_start_a_stage_that_asks_for_approval() {
+    let mut run = Run::started(plan());
+    run.plan.terms += 1;
+    run.plan.stages = vec![stage("100", HOUR)];
+    run.plan.stages[0].approve = true;
+    run.reload();
+    run.pass(1);
+    run.wish(Wish::Accept).unwrap();
+    run.pass(1);
+    run.pass(1);
+    assert_eq!(
+        run.percent(),
+        "1 %",
+        "nobody approved stage 1, {:?}",
+        run.state.waits()
+    );
+}
+
+#[test]
+fn a_completed_plan_that_is_edited_asks_for_approval_again() {
+    let mut plan = plan();
+    plan.stages.truncate(2);
+    plan.stages[1] = stage("5", 0);
+    let mut run = Run::started(plan);
+    for _ in 0..10 {
+        run.pass(HOUR);
+    }
+    assert_eq!(
+        (run.phase(), run.percent()),
+        (Phase::Completed, "5 %".to_owned())
+    );
+    run.plan.terms += 1;
+    run.plan.stages = vec![stage("50", HOUR)];
+    run.plan.stages[0].approve = true;
+    run.reload();
+    run.pass(1);
+    run.wish(Wish::Accept).unwrap();
+    run.pass(1);
+    assert_eq!(
+        run.percent(),
+        "5 %",
+        "nobody approved, {:?}",
+        run.state.waits()
+    );
+}
+
+#[test]
+fn an_edit_of_a_guardrail_does_not_mend_a_broken_assignment() {
+    let mut run = Run::started(plan());
+    run.count(1, &skewed());
+    assert_eq!(run.state.held(), Some(Held::AssignmentBroken));
+    run.plan.terms += 1;
+    run.plan.guardrails[0] = Guardrail::new(Metric::Errors, Limit::NoWorseThan(1.01));
+    run.reload();
+    run.pass(1);
+    run.wish(Wish::Accept).unwrap();
+    run.pass(1);
+    assert_eq!(run.state.held(), Some(Held::AssignmentBroken));
+}
