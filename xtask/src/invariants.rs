@@ -20,13 +20,14 @@ const NAMES: [(&str, &[&str]); 6] = [
 
 /// What `fader-rollout` may not name, and the only files and folders that may: what judges and decides is a function of
 /// what it is given.
-const PURE: [(&str, &[&str]); 9] = [
+const PURE: [(&str, &[&str]); 10] = [
     ("std::fs", &[]),
     ("std::env", &[]),
     ("std::net", &[]),
     ("tokio", &[]),
     ("SystemTime", &[]),
-    ("Instant", &[]),
+    ("time::Instant", &[]),
+    ("Instant::now", &[]),
     ("Mutex", &["observe"]),
     ("thread", &["observe", "simulate"]),
     ("rand", &["simulate"]),
@@ -157,7 +158,7 @@ mod tests {
     fn what_judges_names_no_clock_and_no_chance() {
         assert_eq!(
             impure_in("machine/gate.rs", "use std::time::Instant;"),
-            ["Instant"]
+            ["time::Instant"]
         );
         assert_eq!(
             impure_in("machine/instant.rs", "let instant = instants(1);"),
