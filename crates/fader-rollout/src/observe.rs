@@ -54,8 +54,8 @@
 //! # Cost
 //!
 //! Threads share 2 shards for each processor, 32 at most, each with a lock that is held for nanoseconds. A request's
-//! beginning takes 41 ns and its end 54 ns, with one relative latency and two guardrails of errors, by unit, the hash of
-//! the unit included (37 ns and 49 ns by request); with one thread or with eight on two processors (release build, median
+//! beginning takes 42 ns and its end 48 ns, with one relative latency and two guardrails of errors, by unit, the hash of
+//! the unit included; slow or failed 50 to 52 ns; with one thread or with eight on two processors (release build, median
 //! of rounds of 500, busy x86-64 server, November 2026; the example `recording` measures it). A run takes 32 KiB, and for
 //! each shard 25 KiB; with a guardrail of latency 14 KiB more, and 20 KiB for each second of its limit and four more.
 //!

@@ -58,8 +58,14 @@ impl Slot {
     }
 
     pub(crate) fn began(&mut self, watched: &Watched, label: Label, who: Who) {
-        if watched.counting(label) & self.limits.known != 0 {
-            self.run(label, who, true);
+        if watched.counting(label) & self.limits.known == 0 {
+            return;
+        }
+        if let Some(lane) = self.lanes.at(label) {
+            lane.run(label.is_enrolled(), 1);
+        }
+        if let Who::Unit(unit) = who {
+            self.ledger.began(unit, label);
         }
     }
 
@@ -69,7 +75,13 @@ impl Slot {
         if counting == 0 {
             return;
         }
-        self.run(label, who, false);
+        if let Who::Unit(unit) = who {
+            self.ledger.ended(unit, label);
+        }
+        let Some(lane) = self.lanes.at(label) else {
+            return;
+        };
+        lane.run(enrolled, -1);
         let Some(took) = how.latency() else { return };
         let slow = self.limits.slower(counting, took, enrolled);
         let (of, bad) = match how.ending() {
@@ -78,28 +90,15 @@ impl Slot {
             Ending::Dropped => (slow, slow),
             _ => return,
         };
-        if let Some(lane) = self.lanes.at(label) {
-            lane.count(of, enrolled);
-            match who {
-                Who::Request => lane.count_bad(bad, enrolled),
-                Who::Unit(unit) if bad != 0 => self.slow.insert(Event {
-                    unit,
-                    label,
-                    bits: bad,
-                }),
-                Who::Unit(_) => {}
-            }
-        }
-    }
-
-    fn run(&mut self, label: Label, who: Who, begins: bool) {
-        if let Some(lane) = self.lanes.at(label) {
-            lane.run(label.is_enrolled(), if begins { 1 } else { -1 });
-        }
+        lane.count(of, enrolled);
         match who {
-            Who::Unit(unit) if begins => self.ledger.began(unit, label),
-            Who::Unit(unit) => self.ledger.ended(unit, label),
-            Who::Request => {}
+            Who::Request => lane.count_bad(bad, enrolled),
+            Who::Unit(unit) if bad != 0 => self.slow.insert(Event {
+                unit,
+                label,
+                bits: bad,
+            }),
+            Who::Unit(_) => {}
         }
     }
 }
