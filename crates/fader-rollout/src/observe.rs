@@ -55,9 +55,10 @@
 //!
 //! Threads share 2 shards for each processor, 32 at most, each with a lock that is held for nanoseconds. A request's
 //! beginning takes 42 ns and its end 48 ns, with one relative latency and two guardrails of errors, by unit, the hash of
-//! the unit included; slow or failed 50 to 52 ns; with one thread or with eight on two processors (release build, median
-//! of rounds of 500, busy x86-64 server, November 2026; the example `recording` measures it). A run takes 32 KiB, and for
-//! each shard 25 KiB; with a guardrail of latency 14 KiB more, and 20 KiB for each second of its limit and four more.
+//! the unit included (36 ns and 34 ns by request; a slow or failed end by unit 50 to 52 ns); with one thread or with eight
+//! on two processors (release build, median of rounds of 500, x86-64 server, November 2026; the example `recording`
+//! measures it). A run takes 32 KiB, and for each shard 25 KiB; with a guardrail of latency 14 KiB more, and 20 KiB for
+//! each second of its limit and four more.
 //!
 //! Durations are kept in a histogram (`hdrhistogram`: a fixed array from 10 µs to 1 h, within 1 %). It records in some
 //! nanoseconds without allocation, and those of the shards add up exactly, which sketches that compress while they
