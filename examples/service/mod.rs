@@ -119,8 +119,8 @@ impl Service {
         })
     }
 
-    /// Says that it listens. The first future resolves once the service is told to stop and its arms are drained, or the
-    /// grace is over: then the server is to stop. The second one resolves when the grace is over.
+    /// Says that it listens. The first future resolves once the service is told to stop and its arms are drained: then the
+    /// server is to stop. The second one resolves when the grace is over.
     pub fn start(
         &self,
     ) -> Result<(
@@ -135,8 +135,8 @@ impl Service {
             signal.await;
             say("stopping");
             let _ = stopping.send(());
-            // Until it ends the probe answers 503, and sockets and streams are told to end.
-            in_flight.drain_all(GRACE).await;
+            // Until it ends the probe answers 503, and sockets and streams are told to end. The grace ends before it.
+            in_flight.drain_all(2 * GRACE).await;
         };
         let grace_is_over = async move {
             if stopped.await.is_err() {
