@@ -34,6 +34,12 @@
 //! A late start comes once a minute: half of the v evenly over the planned duration, half as 1/(j·(j+1)) over all
 //! starts j. A regression that begins late so has evidence of its own, which the healthy time before does not outweigh.
 //!
+//! *By unit* a unit is a trial once in a run, so that units which would have been bad anyhow, but later, look like a late
+//! rise: whom the candidate fails half as often it fails later, when stable's are long spent. Let the candidate be behind
+//! by D = Σ (x0·o − x1) over the run so far, with o = π·r/(1 − π) its odds. While D is above half of its standard
+//! deviation, √(Σ x·o), late starts leave the candidate's bad units out, up to as many as it is behind; and so for stable
+//! in the other direction. That only lowers E.
+//!
 //! # What is guaranteed
 //!
 //! The candidate is [`Regressed`](Verdict::Regressed) as soon as E ≥ 1/α. While it is no worse than the margin, that

@@ -6,7 +6,7 @@
 //!
 //! - *By unit*, π is the share under which the events' requests were drawn. Each tick is a stratum.
 //! - *By request* (`"by": "request"`), π is the realised share n1/(n1 + n0). Ticks of one share are merged until
-//!   n1 ≥ 1 and n ≥ 20/share, or 60 seconds have gone by. Requests alone decide that, never how they end.
+//!   n1 ≥ 1 and n ≥ 8/share, or 60 seconds have gone by. Requests alone decide that, never how they end.
 //!
 //! An absolute guardrail counts the candidate alone: bad ones of all its requests, by unit at most one a unit and second.
 //! What is bad beyond that is counted among those that went well, which only lowers the evidence.
@@ -21,7 +21,7 @@ use crate::guardrail::{Absolute, Budget, InvalidSetting, Relative, SampleRatio, 
 use merge::Merge;
 
 pub(crate) mod finding;
-mod merge;
+pub(crate) mod merge;
 #[cfg(test)]
 mod tests;
 
@@ -114,7 +114,7 @@ impl Judge {
         let level = level(plan, part)?;
         let bars = plan.guardrails.iter();
         let bars = bars.map(|guardrail| {
-            let test = Test::new(guardrail, level, plan.min_bad_units, planned)?;
+            let test = Test::new(plan, guardrail, level, planned)?;
             Ok(Bar {
                 test,
                 verdict: Verdict::NoData,
@@ -246,20 +246,25 @@ pub(crate) fn part(share: fader::Percent) -> f64 {
 
 impl Test {
     fn new(
+        plan: &Plan,
         guardrail: &Guardrail,
         level: f64,
-        min_bad_units: u32,
         planned: Duration,
     ) -> Result<Self, InvalidSetting> {
         let relative = |margin| {
+            let test = Relative::new(margin, level, planned)?.min_bad_units(plan.min_bad_units);
             Ok(Self::Relative {
-                test: Relative::new(margin, level, planned)?.min_bad_units(min_bad_units),
+                test: if by_request(plan) {
+                    test
+                } else {
+                    test.of_units()
+                },
                 open: Merge::default(),
             })
         };
         let absolute = |limit| {
             Absolute::new(limit, level, planned)
-                .map(|test| Self::Absolute(test.min_bad_units(min_bad_units)))
+                .map(|test| Self::Absolute(test.min_bad_units(plan.min_bad_units)))
         };
         match (&guardrail.metric, guardrail.limit) {
             (Metric::Gauge(_), _) => Ok(Self::Gauge {

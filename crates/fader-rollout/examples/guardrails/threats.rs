@@ -73,6 +73,11 @@ pub(crate) fn threats() -> Vec<Threat> {
     let outage = r#""outages": [{ "from": 1000, "seconds": 120, "errors": 0.1 }]"#;
     let drifting = curve(|part| 1.0 + 0.5 * part);
     let plain = |name| Case::new(name, "5");
+    let mends = |name, times: f64| {
+        Case::new(name, "50").base("0.0002").with(&format!(
+            r#""sick_units": {{ "share": 0.03, "times": 5000 }}, "effect": {{ "errors": {times} }}"#
+        ))
+    };
     vec![
         threat(
             "a",
@@ -164,6 +169,14 @@ pub(crate) fn threats() -> Vec<Threat> {
             "n",
             Way::Bursts,
             plain("by request: fifty requests share one fate").by_request(),
+        ),
+        threat(
+            "o",
+            Way::Plan,
+            mends(
+                "a candidate that mends four fifths of what always fails",
+                0.2,
+            ),
         ),
         broken(
             Way::BurstsOfOneArm,

@@ -8,8 +8,8 @@ use serde::Serialize;
 use super::latency::Latency;
 use super::{Expected, seconds};
 use crate::guardrail::{AbsoluteForecast, BETTER, Forecast, WRONG_SAFE, least};
-use crate::judge::by_request;
 use crate::judge::finding::name;
+use crate::judge::{by_request, merge};
 
 /// What one guardrail sees in one stage.
 #[derive(Clone, Debug, PartialEq, Serialize)]
@@ -182,7 +182,7 @@ impl Scene<'_> {
             kind,
             least_bad: self.plan.min_bad_units.into(),
             step: if merged {
-                (20.0 / (expected.rate * self.share)).clamp(TICK, 60.0)
+                (merge::ENROLLED / (expected.rate * self.share)).clamp(TICK, 60.0)
             } else {
                 TICK
             },

@@ -78,18 +78,19 @@ impl Mixture {
         }
     }
 
-    /// Takes a stratum: L = c^hits / exp(cost)^trials for each alternative c.
+    /// Takes a stratum: L = c^hits / exp(cost)^trials for each alternative c. Late starts leave out some of the hits.
     pub(super) fn take(
         &mut self,
         alternatives: &[Alternative; ALTERNATIVES],
         costs: &Nine,
         (hits, trials): (f64, f64),
+        left_out: f64,
     ) {
         let terms = self.start.iter_mut().zip(&mut self.late);
         for ((start, late), ((_, log), cost)) in terms.zip(alternatives.iter().zip(costs)) {
             let gain = hits * log - trials * cost;
             *start += gain;
-            *late += gain;
+            *late += gain - left_out * (log - cost);
         }
     }
 

@@ -61,6 +61,15 @@ impl Relative {
         Self(self.0.with_min_hits(least))
     }
 
+    /// Says that what is counted are units, each at its first bad event of the run.
+    ///
+    /// Late starts then leave out an arm's bad units as long as it is behind what the other arm's would let expect of
+    /// the run so far: where a candidate has mended most of what fails for some users, these are bad later than stable's,
+    /// and are no late regression. The [module](super) says more.
+    pub fn of_units(self) -> Self {
+        Self(self.0.of_units())
+    }
+
     /// Takes a stratum: what happened under one share, in one tick or several merged ones.
     ///
     /// `elapsed` is the time of the run at which the stratum began. `share` is the candidate's part of the traffic,

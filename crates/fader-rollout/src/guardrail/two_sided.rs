@@ -32,6 +32,7 @@ pub(super) struct TwoSided {
     worse: Mixture,
     better: Mixture,
     ladder: Ladder,
+    arrears: Option<Arrears>,
     /// Whether E was ever at least 1/α.
     regressed: bool,
     /// Hits, and misses, weighed so that their quotient estimates the ratio (Mantel & Haenszel 1959).
@@ -41,6 +42,36 @@ pub(super) struct TwoSided {
     weighed_misses: f64,
     #[serde(skip)]
     logs: Logs,
+}
+
+/// What is no arrears yet, in standard deviations: without it, chance that was against a regression before its onset
+/// would hide it for longer.
+const NOISE: f64 = 0.5;
+
+/// How many hits one side is behind the other over the run, at the margin.
+///
+/// Each unit is a trial once. Where one arm's come later, because it has mended most of what fails in the other, it is
+/// behind at first, and what then comes only makes up for that: it is no rise.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
+struct Arrears {
+    /// Above 0 where hits are behind, below where misses are.
+    #[serde(with = "bits")]
+    hits: f64,
+    /// The variance of that if there is no effect.
+    #[serde(with = "bits")]
+    variance: f64,
+}
+
+impl Arrears {
+    /// Takes a stratum at the odds of a hit, and returns how many of its hits, and of its misses, make up for others.
+    fn take(&mut self, odds: f64, hits: f64, misses: f64) -> (f64, f64) {
+        self.variance += (hits + misses) * odds;
+        let noise = NOISE * self.variance.sqrt();
+        let of_hits = (self.hits + misses * odds - noise).clamp(0.0, hits);
+        let of_misses = ((hits - self.hits - noise) / odds).clamp(0.0, misses);
+        self.hits += misses * odds - hits;
+        (of_hits, of_misses)
+    }
 }
 
 /// The trials of a stratum.
@@ -61,6 +92,7 @@ impl TwoSided {
             worse: Mixture::new(),
             better: Mixture::new(),
             ladder: Ladder::new(),
+            arrears: None,
             regressed: false,
             weighed_hits: 0.0,
             weighed_misses: 0.0,
@@ -70,6 +102,12 @@ impl TwoSided {
 
     pub(super) fn with_min_hits(self, min_hits: u32) -> Self {
         Self { min_hits, ..self }
+    }
+
+    /// Has late starts leave out what only makes up for what has not come before.
+    pub(super) fn of_units(self) -> Self {
+        let arrears = Some(Arrears::default());
+        Self { arrears, ..self }
     }
 
     /// Takes a stratum. One without trials, or with a share that leaves one side empty, tells nothing.
@@ -90,8 +128,14 @@ impl TwoSided {
             self.better.begin(fresh);
         }
         self.logs.follow(share, self.margin);
-        self.worse.take(&WORSE, &self.logs.worse, (hits, all));
-        self.better.take(&BETTER, &self.logs.better, (misses, all));
+        let (late_hits, late_misses) = match &mut self.arrears {
+            Some(arrears) => arrears.take(self.margin * share / (1.0 - share), hits, misses),
+            None => (0.0, 0.0),
+        };
+        let (worse, better) = (&self.logs.worse, &self.logs.better);
+        self.worse.take(&WORSE, worse, (hits, all), late_hits);
+        self.better
+            .take(&BETTER, better, (misses, all), late_misses);
         self.ladder.take(&self.logs.grid, all);
         self.regressed |=
             self.has_min_hits() && self.worse.reaches(1.0 / self.level, self.to_come());

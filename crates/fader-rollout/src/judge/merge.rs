@@ -12,8 +12,9 @@ use crate::guardrail::Arms;
 /// After how long a stratum is complete at the latest.
 const LONGEST: Duration = Duration::from_secs(60);
 
-/// How many enrolled requests a stratum should have, on average.
-const ENROLLED: f64 = 20.0;
+/// How many enrolled requests a stratum should have, on average: more is seen later, and fewer make most strata empty on one
+/// side.
+pub(crate) const ENROLLED: f64 = 8.0;
 
 /// Requests that are not judged yet, by share: a realised share needs enough of both arms.
 ///

@@ -181,8 +181,8 @@ fn by_request_ticks_are_merged_until_exposures_suffice() {
     plan.by = "request".into();
     let mut judge = judge(&plan);
     let evidence = |judge: &Judge| judge.finding(&plan, 0).unwrap().evidence.unwrap();
-    // 1 % of 1,000 requests: two ticks make 20 of the candidate.
-    let tick = stratum("1", arms(10, 0), arms(10, 990));
+    // 1 % of 500 requests: two ticks make 10 of the candidate.
+    let tick = stratum("1", arms(5, 0), arms(5, 495));
     judge.observe(&plan, &look(0, Exposed::Part), &tick);
     assert!((evidence(&judge) - 1.0).abs() < 1e-12);
     judge.observe(&plan, &look(1, Exposed::Part), &tick);

@@ -354,7 +354,7 @@ fn a_fleet_stops_as_one_process_does() {
 
 /// By request each request draws for itself, and the realised share takes the place of the design share.
 #[test]
-fn by_request_a_total_failure_takes_two_seconds() {
+fn by_request_a_total_failure_takes_a_second() {
     let mut plan = plan(
         vec![stage("1", 60 * MINUTE)],
         vec![errors(Limit::NoWorseThan(1.0))],
@@ -363,5 +363,6 @@ fn by_request_a_total_failure_takes_two_seconds() {
     let json = r#"{ "rate": 1000, "seconds": 60, "base": { "errors": 0.001 }, "effect": { "errors": 1000 } }"#;
     let report = report(&plan, json, 50);
     assert_eq!(report.rolled_back, 50);
-    assert!((2..=3).contains(&report.seconds.unwrap().p50), "{report:?}");
+    assert!(report.seconds.unwrap().p50 <= 2, "{report:?}");
+    assert!(report.candidate_requests.unwrap().p50 <= 15, "{report:?}");
 }

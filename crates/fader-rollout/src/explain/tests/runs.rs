@@ -133,8 +133,8 @@ fn requests_that_are_merged_are_seen_in_the_time_that_is_told() {
     plan.by = "request".into();
     let sights = first(&plan, &expected);
     check(&plan, &expected, 0, 10.0, sights[0].ten_times);
-    // In strata of ten seconds.
-    assert_eq!(sights[0].total.unwrap().p50.as_secs(), 10);
+    // In strata of four seconds.
+    assert_eq!(sights[0].total.unwrap().p50.as_secs(), 4);
     check(&plan, &expected, 0, 1e9, sights[0].total);
 }
 

@@ -62,6 +62,7 @@ fn computed(share: f64, margin: f64, theta: f64, [x1, x0]: [u32; 2]) -> f64 {
         &alternatives,
         &costs(&alternatives, chance),
         (x1.into(), trials),
+        0.0,
     );
     2.0 * mixture.evidence(0.0)
 }

@@ -76,6 +76,59 @@ proptest! {
         prop_assert_eq!(found_worse.to_bits(), test.evidence().to_bits());
     }
 
+    /// Of units, late starts see what is left of a stratum when what makes up for earlier ones is taken out of it, which
+    /// never adds to the evidence.
+    #[test]
+    fn late_starts_leave_out_what_makes_up_for_what_had_not_come(steps in steps(), margin in margin()) {
+        let mut test = relative(margin, 0.05).of_units();
+        super::feed(&mut test, &steps);
+        let all = strata(&steps);
+        let (mut behind, mut variance, mut rest) = (0.0, 0.0, [Vec::new(), Vec::new()]);
+        for &(minute, share, bad) in &all {
+            let odds = margin * share / (1.0 - share);
+            let (hits, misses) = (f64::from(bad.candidate), f64::from(bad.stable));
+            variance += (hits + misses) * odds;
+            let noise = 0.5 * f64::sqrt(variance);
+            let makes_up = f64::max(behind + misses * odds - noise, 0.0).min(hits);
+            rest[0].push((minute, share, hits - makes_up, misses));
+            let makes_up = f64::max(hits - behind - noise, 0.0).min(misses * odds) / odds;
+            rest[1].push((minute, share, hits, misses - makes_up));
+            behind += misses * odds - hits;
+        }
+        let alternatives = [WORSE, BETTER.map(|times| 1.0 / times)];
+        let found = test.inner().both();
+        for ((found, late), times) in found.into_iter().zip(&rest).zip(alternatives) {
+            let log = |c: f64, &(_, share, hits, misses): &(u32, f64, f64, f64)| {
+                let all = 1.0 - share + share * margin;
+                hits * c.ln() + (hits + misses) * (all / (1.0 - share + share * c * margin)).ln()
+            };
+            let halves = |strata: &[(u32, f64, f64, f64)], start: u32| {
+                let products = times.map(|c| {
+                    let first = strata.iter().position(|stratum| stratum.0 >= start);
+                    let of_start = strata.iter().skip(first.unwrap_or(strata.len()));
+                    of_start.map(|stratum| log(c, stratum)).sum::<f64>().exp()
+                });
+                products.iter().sum::<f64>() / 9.0
+            };
+            let whole: Vec<_> = all.iter().map(|&(minute, share, bad)| {
+                (minute, share, f64::from(bad.candidate), f64::from(bad.stable))
+            }).collect();
+            let last = all.last().map_or(0, |stratum| stratum.0);
+            let weight = |j: u32| {
+                let even = if j <= 60 { 1.0 / 60.0 } else { 0.0 };
+                0.5 * even + 0.5 / (f64::from(j) * f64::from(j + 1))
+            };
+            let begun: f64 = (1..=last).map(|j| weight(j) * halves(late, j)).sum();
+            let to_come = 1.0 - (1..=last).map(weight).sum::<f64>();
+            assert_close(found, 0.5 * halves(&whole, 0) + 0.5 * (begun + to_come))?;
+        }
+        let mut published = relative(margin, 0.05);
+        super::feed(&mut published, &steps);
+        for (found, most) in found.into_iter().zip(published.inner().both()) {
+            prop_assert!(found <= most * (1.0 + 1e-9), "{found}, {most}");
+        }
+    }
+
     /// ℓ(g) = Σ (x1·ln g − x·ln(1 − π + π·g)) on the grid g = 2^(j/4).
     #[test]
     fn the_likelihood_agrees(steps in steps()) {
