@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use fader::{
     AttributeName, Attributes, Context, Delivery, Event, FlagKey, Flags, ManualClock, Overlay,
-    Reason, Source, State, Timestamp, ValueRef,
+    Percent, RampLimit, Reason, Source, State, Timestamp, ValueRef,
 };
 
 fn file() -> Source {
@@ -1313,4 +1313,46 @@ fn a_kill_announces_the_flags_that_depend_on_it() {
             vec!["a", "other", "b", "c", "d"]
         ]
     );
+}
+
+/// Whatever an overlay says, a ramp enrols no more than its controller lets it.
+#[test]
+fn a_limit_holds_whatever_the_overlay_says() {
+    let flags = Flags::builder().build();
+    let ramp = r#"{ "flags": { "f": { "rules": [ { "name": "ramp", "serve": "on", "ramp": {
+        "start": "2026-12-01T09:00:00Z", "stages": [ { "percent": 50, "bake": "1h" } ], "guardrails": [] } } ] } } }"#;
+    flags.load(ramp, &Source::new("test")).unwrap();
+    let everybody = Overlay::new().percent("f", "ramp", Percent::HUNDRED);
+    let is_on = || flags.resolve("f", &Context::new("user")).variant() == Some("on");
+    let limit = |percent| RampLimit {
+        flag: "f".to_owned(),
+        rule: "ramp".to_owned(),
+        percent,
+        waves: 0,
+    };
+    let told = Arc::new(Mutex::new(Vec::new()));
+    let sink = Arc::clone(&told);
+    let _subscription = flags.subscribe(move |event| {
+        if let Event::Overlaid(change) = event {
+            sink.lock().unwrap().push(change.keys().len());
+        }
+    });
+    let control = flags.control_ramps();
+    flags.apply(everybody.clone());
+    assert!(is_on());
+    control.limit([limit(Percent::ZERO)]);
+    assert!(!is_on());
+    flags.apply(everybody.with_version(2));
+    assert!(!is_on(), "a later overlay raises nothing either");
+    flags
+        .load(format!("{ramp} "), &Source::new("test"))
+        .unwrap();
+    assert!(!is_on(), "nor does another document");
+    control.limit([limit(Percent::HUNDRED)]);
+    assert!(is_on());
+    control.limit([]);
+    assert!(is_on());
+    assert_eq!(*told.lock().unwrap(), [1, 1, 1, 0, 1, 1]);
+    drop(control);
+    assert!(!is_on(), "without a controller it enrols nobody");
 }

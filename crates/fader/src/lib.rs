@@ -71,6 +71,7 @@ pub mod plan;
 mod ruleset;
 mod snapshot;
 mod source;
+mod store;
 mod time;
 mod wanted;
 
@@ -81,7 +82,7 @@ pub use decision::{Draw, ErrorCode, Reason, Resolution};
 pub use document::diagnostic::{CompileError, Diagnostic, DiagnosticKind, Severity};
 pub use explain::Explanation;
 pub use handle::{
-    Change, Event, Flags, FlagsBuilder, HistoryEntry, KeyReport, Loaded, RampControl,
+    Change, Event, Flags, FlagsBuilder, HistoryEntry, KeyReport, Loaded, RampControl, RampLimit,
     RollbackError, Scope, SourceStatus, State, Status, Subscription, WeakFlags,
 };
 pub use key::{Decoded, FlagKey, FlagType, FlagValue, Key, VariantRef};
@@ -93,6 +94,7 @@ pub use overlay::{Overlay, OverlayEntry};
 pub use percent::{ParsePercentError, Percent};
 pub use snapshot::Snapshot;
 pub use source::{Delivery, Source, Strictness};
+pub use store::{MemoryStore, Store, StoreError};
 pub use time::{Clock, ManualClock, SystemClock, Timestamp};
 pub use wanted::Wanted;
 

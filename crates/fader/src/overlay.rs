@@ -118,12 +118,44 @@ impl Overlay {
         entry.rules.entry(rule.to_owned()).or_default()
     }
 
+    /// Says when a flag's entry was changed, and by whom and why.
+    #[must_use]
+    pub fn signed_at(
+        self,
+        flag: &str,
+        by: impl Into<String>,
+        reason: impl Into<String>,
+        at: crate::Timestamp,
+    ) -> Self {
+        let mut signed = self.signed(flag, by, reason);
+        let entry = signed.flags.entry(flag.to_owned()).or_default();
+        entry.at = Some(at.to_string());
+        signed
+    }
+
     /// Says who changed a flag's entry, and why.
     #[must_use]
     pub fn signed(mut self, flag: &str, by: impl Into<String>, reason: impl Into<String>) -> Self {
         let entry = self.flags.entry(flag.to_owned()).or_default();
         (entry.by, entry.reason) = (Some(by.into()), Some(reason.into()));
         self
+    }
+
+    /// Takes out what it says of a flag.
+    pub fn forget(&mut self, flag: &str) {
+        self.flags.remove(flag);
+    }
+
+    /// Returns what people ask of whoever runs staged ramps, as it stands there: their form is not asked, so that one
+    /// that is misspelt keeps no kill from taking effect.
+    #[must_use]
+    pub fn commands(&self) -> &[serde_json::Value] {
+        &self.commands
+    }
+
+    /// Returns them to be changed: one is added at the end, and answered in its place.
+    pub fn commands_mut(&mut self) -> &mut Vec<serde_json::Value> {
+        &mut self.commands
     }
 
     /// Returns what it says of each flag, by name.

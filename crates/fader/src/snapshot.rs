@@ -152,7 +152,7 @@ impl Live {
         notes: Arc<Notes>,
         hooks: Arc<Hooks>,
     ) -> Self {
-        let bound = bind(&ruleset, &overlay);
+        let bound = bind(&ruleset, &overlay, &hooks);
         let overlaid = bound
             .iter()
             .map(Option::as_ref)
@@ -225,7 +225,7 @@ impl Live {
 }
 
 /// Looks up the overlay's flags and rules. An entry whose flag or rule the document lacks waits.
-fn bind(ruleset: &Ruleset, overlay: &Overlay) -> Box<[Option<FlagOverlay>]> {
+fn bind(ruleset: &Ruleset, overlay: &Overlay, hooks: &Hooks) -> Box<[Option<FlagOverlay>]> {
     let mut bound = Vec::new();
     for (name, entry) in overlay.flags() {
         let Some(id) = ruleset.find(name) else {
@@ -241,7 +241,12 @@ fn bind(ruleset: &Ruleset, overlay: &Overlay) -> Box<[Option<FlagOverlay>]> {
                     .rule_named(label)
                     .and_then(|rule| u16::try_from(rule).ok());
                 if let Some(rule) = rule {
-                    let (reach, waves) = (Reach::of(held.percent), held.waves);
+                    let (mut percent, mut waves) = (held.percent, held.waves);
+                    if let Some(most) = hooks.limit_of(name, label) {
+                        percent = percent.min(most.percent);
+                        waves = waves.min(most.waves);
+                    }
+                    let reach = Reach::of(percent);
                     found.rules.insert(rule, HeldRule { reach, waves });
                 }
             }

@@ -24,9 +24,11 @@ use crate::key::{FlagKey, FlagValue, Key, NO_LINEAGE, VariantRef};
 use crate::observe::{ExposureSink, Hooks, OutcomeSink, Watch};
 use crate::overlay::Overlay;
 use crate::overrides::Overrides;
+use crate::percent::Percent;
 use crate::ruleset::{FlagId, Unit};
 use crate::snapshot::{Entry, Live, Snapshot};
 use crate::source::{Delivery, Source};
+use crate::store::Store;
 use crate::time::{Clock, Timestamp};
 
 /// A set of flags that can be replaced while it answers: the handle that a service makes once and clones everywhere.
@@ -82,6 +84,7 @@ struct Inner {
     events: Events,
     keys: Mutex<Vec<&'static dyn Key>>,
     attachments: Mutex<Vec<Box<dyn Any + Send>>>,
+    store: Mutex<Option<Arc<dyn Store>>>,
 }
 
 /// The lineage of the next handle.
@@ -110,6 +113,7 @@ impl Flags {
             events: Events::default(),
             keys: Mutex::default(),
             attachments: Mutex::default(),
+            store: Mutex::default(),
         };
         Self {
             inner: Arc::new(inner),
@@ -546,6 +550,18 @@ impl Flags {
         lock(&self.inner.attachments).push(Box::new(guard));
     }
 
+    /// Says where the handle's overlay is kept, in place of what was said before: the provider that follows it does, and
+    /// whoever writes it asks for it.
+    pub fn set_store(&self, store: impl Store + 'static) {
+        *lock(&self.inner.store) = Some(Arc::new(store));
+    }
+
+    /// Returns where the handle's overlay is kept, if a provider has said so.
+    #[must_use]
+    pub fn store(&self) -> Option<Arc<dyn Store>> {
+        lock(&self.inner.store).clone()
+    }
+
     /// Makes a reference that does not keep the handle alive.
     #[must_use]
     pub fn downgrade(&self) -> WeakFlags {
@@ -622,6 +638,31 @@ impl RampControl {
             flags.inner.live.with(|live| live.hooks.begin_tick(tick));
         }
     }
+
+    /// Sets the most that staged ramps may enrol, in place of the limits before: whatever an overlay says, a ramp enrols
+    /// no more. So an overlay that is older than what was decided last, or edited by hand, raises nothing. A ramp that is
+    /// not named has no limit. The limits end with the last controller of the handle.
+    pub fn limit(&self, limits: impl IntoIterator<Item = RampLimit>) {
+        let limits = limits.into_iter();
+        let limits = limits.map(|limit| (limit.flag.clone(), limit)).collect();
+        if let Some(flags) = self.flags.upgrade() {
+            flags.hook(move |hooks| hooks.limit(limits));
+        }
+    }
+}
+
+/// The most that a staged ramp may enrol, see [`RampControl::limit`].
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[expect(clippy::exhaustive_structs, reason = "what an overlay holds of a ramp")]
+pub struct RampLimit {
+    /// The flag.
+    pub flag: String,
+    /// The rule's name or place.
+    pub rule: String,
+    /// The most that may be drawn.
+    pub percent: Percent,
+    /// How many waves may be open.
+    pub waves: u32,
 }
 
 impl Drop for RampControl {

@@ -14,7 +14,7 @@ mod writer;
 
 pub use builder::FlagsBuilder;
 pub use events::{Change, Event, Subscription};
-pub use flags::{Flags, RampControl, WeakFlags};
+pub use flags::{Flags, RampControl, RampLimit, WeakFlags};
 pub use keys::KeyReport;
 pub use scope::Scope;
 pub use status::{SourceStatus, State, Status};

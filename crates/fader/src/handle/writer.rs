@@ -588,7 +588,9 @@ fn changed_keys(old: &Live, new: &Live) -> Vec<Arc<str>> {
         let flag = new.ruleset.flag(*id);
         new.hooks.controls() != old.hooks.controls() && flag.is_some_and(|flag| flag.is_guarded())
     });
-    let overlaid: HashSet<FlagId> = overlaid.chain(staged).collect();
+    let limited = new.hooks.limited_otherwise(&old.hooks);
+    let limited = limited.filter_map(|name| new.ruleset.find(name));
+    let overlaid: HashSet<FlagId> = overlaid.chain(staged).chain(limited).collect();
     let overlaid = link::dependents(&new.ruleset, &overlaid);
     let in_new = new.ruleset.order.iter();
     let gone = old

@@ -1,10 +1,12 @@
 //! What hangs on a handle and lives through every swap.
 
+use std::collections::BTreeMap;
 use std::fmt;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 
+use crate::handle::RampLimit;
 use crate::observe::{DrawnFlag, ExposureSink, Outcome, OutcomeSink, Watch};
 use crate::ruleset::Flag;
 
@@ -15,6 +17,8 @@ pub(crate) struct Hooks {
     exposures: Vec<Arc<dyn ExposureSink>>,
     /// How many controllers run the staged ramps.
     controllers: usize,
+    /// By flag: the most that the controller lets its staged ramp enrol.
+    limits: Arc<BTreeMap<String, RampLimit>>,
     /// The number that the controller gave to the present moment. One for the life of the handle, whatever is swapped.
     tick: Arc<AtomicU32>,
 }
@@ -35,8 +39,29 @@ impl Hooks {
     pub(crate) fn remove_controller(&mut self) {
         self.controllers = self.controllers.saturating_sub(1);
         if !self.controls() {
+            self.limits = Arc::default();
             self.begin_tick(0);
         }
+    }
+
+    pub(crate) fn limit(&mut self, limits: BTreeMap<String, RampLimit>) {
+        self.limits = Arc::new(limits);
+    }
+
+    /// Returns the most that a staged ramp may enrol, if there is a limit.
+    pub(crate) fn limit_of(&self, flag: &str, rule: &str) -> Option<&RampLimit> {
+        self.limits.get(flag).filter(|limit| limit.rule == rule)
+    }
+
+    /// Returns the flags of whose ramps a limit differs from that of other hooks.
+    pub(crate) fn limited_otherwise<'a>(
+        &'a self,
+        other: &'a Self,
+    ) -> impl Iterator<Item = &'a str> {
+        let all = self.limits.values().chain(other.limits.values());
+        let differ =
+            |limit: &&RampLimit| self.limits.get(&limit.flag) != other.limits.get(&limit.flag);
+        all.filter(differ).map(|limit| &*limit.flag)
     }
 
     pub(crate) fn begin_tick(&self, tick: u32) {
