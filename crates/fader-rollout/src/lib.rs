@@ -56,6 +56,7 @@
 //! | tell beforehand what a plan sees, and what is doubtful in it | [`explain`] |
 //! | run a plan in virtual time | `simulate`, behind the feature of that name |
 
+pub mod control;
 mod counts;
 pub mod explain;
 pub mod guardrail;

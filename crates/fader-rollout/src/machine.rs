@@ -50,7 +50,7 @@ mod edit;
 mod effect;
 mod exposure;
 mod gate;
-mod instant;
+pub(crate) mod instant;
 mod position;
 mod progress;
 mod ramp;
@@ -68,6 +68,9 @@ pub use position::{Held, Part, Phase, Position};
 pub use ramp::{DEFAULT_MAX_CRASHES, DEFAULT_RESTART_HOLD, InvalidRamp, Ramp};
 pub use state::{Approval, Frozen, Paused, State};
 pub use windows::Windows;
+
+/// Who pauses where no person does.
+pub(crate) const MACHINE: &str = "fader";
 
 /// Takes a run one step on: returns its next state and what is to be done, in this order.
 ///

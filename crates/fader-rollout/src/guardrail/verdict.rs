@@ -1,5 +1,7 @@
 //! What a guardrail says.
 
+use std::fmt;
+
 use serde::{Deserialize, Serialize};
 
 /// What a guardrail says of the candidate.
@@ -34,6 +36,20 @@ pub enum Verdict {
 pub struct Limits {
     lower: f64,
     upper: f64,
+}
+
+/// In plain words, such as `no data`.
+impl fmt::Display for Verdict {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Safe => "safe",
+            Self::Regressed => "regressed",
+            Self::Undecided => "undecided",
+            Self::NoData => "no data",
+            Self::SourceError => "source error",
+            Self::NotApplicable => "not applicable",
+        })
+    }
 }
 
 impl Limits {

@@ -6,12 +6,12 @@ use fader::Timestamp;
 use fader::plan::{Metric, OnBreach};
 use serde::{Deserialize, Serialize};
 
-use super::Tick;
 use super::effect::{Effect, Notice};
 use super::exposure::Exposure;
 use super::instant;
 use super::position::Position;
 use super::state::Paused;
+use super::{MACHINE, Tick};
 use crate::counts::Counts;
 use crate::guardrail::Verdict;
 use crate::judge::{Finding, Look};
@@ -89,9 +89,6 @@ pub(super) enum Handled {
     /// It has paused the run, and a person has let it go on.
     Waived,
 }
-
-/// Who pauses where no person does.
-const MACHINE: &str = "fader";
 
 impl Tick<'_> {
     /// Takes what was counted, and does what its breaches ask for. In every state that exposes anybody: whether the
@@ -210,7 +207,8 @@ impl Tick<'_> {
             self.state.killed = found.killed;
         }
         if found.killed && !told.killed {
-            let (by, reason) = ("overlay".to_owned(), "killed by hand".to_owned());
+            let (by, reason) = self.seen.killed_by.unwrap_or(("overlay", "killed by hand"));
+            let (by, reason) = (by.to_owned(), reason.to_owned());
             self.roll_back(Cause::Killed { by, reason });
         }
         let (found, told) = (found.drawn(), told.drawn());

@@ -41,6 +41,11 @@ pub enum Wish {
         /// Which one, counted from 1.
         stage: usize,
     },
+    /// To take an approval back, while the stage has not started.
+    Withdraw {
+        /// Which one, counted from 1.
+        stage: usize,
+    },
     /// To stop it where it is.
     Pause,
     /// To let it go on. A guardrail that has paused it does not do so again in this run.
@@ -55,6 +60,25 @@ pub enum Wish {
     Reset,
     /// To go on by the plan as it is now, or from where somebody has lowered it.
     Accept,
+}
+
+impl Wish {
+    /// Returns what is asked in one word, such as `roll-back`: what stands in an overlay's `do`.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Start => "start",
+            Self::Approve { .. } => "approve",
+            Self::Withdraw { .. } => "withdraw",
+            Self::Pause => "pause",
+            Self::Resume => "resume",
+            Self::RollBack => "roll-back",
+            Self::Kill => "kill",
+            Self::Unkill => "unkill",
+            Self::Reset => "reset",
+            Self::Accept => "accept",
+        }
+    }
 }
 
 /// What came of a command.
@@ -102,6 +126,7 @@ impl Tick<'_> {
         match command.what {
             Wish::Start => self.start()?,
             Wish::Approve { stage } => self.approve(stage, command)?,
+            Wish::Withdraw { stage } => self.withdraw(stage)?,
             Wish::Pause => self.pause(command)?,
             Wish::Resume => self.resume()?,
             Wish::RollBack => self.roll_back(Cause::Operator { by, reason }),
@@ -169,6 +194,19 @@ impl Tick<'_> {
             }
             Ok(())
         }
+    }
+
+    fn withdraw(&mut self, stage: usize) -> Result<(), String> {
+        let now = self.state.stage_index();
+        if now.is_some_and(|index| stage <= index.saturating_add(1)) {
+            return Err(format!("stage {stage} has started"));
+        }
+        let given = self.state.approvals.len();
+        self.state.approvals.retain(|given| given.stage != stage);
+        if self.state.approvals.len() == given {
+            return Err(format!("stage {stage} is not approved"));
+        }
+        Ok(())
     }
 
     fn pause(&mut self, command: &Command) -> Result<(), String> {

@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use fader::{Json, Timestamp};
+use serde::Serialize;
 
 use super::breach::{Evidence, Response};
 use super::command::{Answer, Command};
@@ -51,6 +52,10 @@ pub struct Observation<'a> {
     pub probes_green: bool,
     /// For how long the stable arm has served nobody. Default: not at all.
     pub stable_idle: Duration,
+    /// Who has killed the flag in the live overlay, and why. Default: not known.
+    pub killed_by: Option<(&'a str, &'a str)>,
+    /// Whether what is decided can be kept. Default: yes.
+    pub storage_works: bool,
     /// Whether the process before this one ended uncleanly; true in one step only. Default: no.
     pub unclean_end: bool,
 }
@@ -73,6 +78,8 @@ impl Observation<'_> {
             turn: true,
             probes_green: true,
             stable_idle: Duration::ZERO,
+            killed_by: None,
+            storage_works: true,
             unclean_end: false,
         }
     }
@@ -106,7 +113,8 @@ pub enum Effect {
 }
 
 /// Something that people may want to know.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Serialize)]
+#[serde(rename_all = "kebab-case")]
 #[non_exhaustive]
 pub enum Notice {
     /// It is in another phase or in another stage.

@@ -2,6 +2,7 @@
 //!
 //! The list of reasons and the decision are one thing: a gate opens when its list is empty.
 
+use std::fmt;
 use std::time::Duration;
 
 use fader::plan::{FactTest, OnBreach, Requirement};
@@ -70,6 +71,8 @@ pub enum Wait {
     },
     /// The source of the counts fails.
     Source,
+    /// What is decided can't be kept.
+    Storage,
     /// A probe is not green.
     Probes,
     /// The stable arm has served somebody lately.
@@ -128,6 +131,7 @@ impl Wait {
             Self::Freeze { .. } => (15, 0),
             Self::Turn => (16, 0),
             Self::Exposure => (17, 0),
+            Self::Storage => (18, 0),
         };
         kind + 32 * u64::try_from(which).unwrap_or_default()
     }
@@ -135,6 +139,62 @@ impl Wait {
     /// Tells whether it goes by itself, by time alone.
     pub(super) fn is_time(self) -> bool {
         matches!(self, Self::Serving | Self::Time { .. } | Self::Start { .. })
+    }
+}
+
+/// Says what is waited for, in a few words.
+impl fmt::Display for Wait {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Stopped => f.write_str("somebody to let it go on"),
+            Self::Operator => f.write_str("somebody to start it"),
+            Self::Start { at } => write!(f, "its start at {at}"),
+            Self::Approval { stage } => write!(f, "an approval of stage {stage}"),
+            Self::Serving => f.write_str("every process to serve the present exposure"),
+            Self::Time { left } => write!(f, "{} s more", left.as_secs_f64().ceil()),
+            Self::Units { arm, seen, wanted } => {
+                write!(f, "units of the {arm} arm: {seen} of {wanted}")
+            }
+            Self::Requests { arm, seen, wanted } => {
+                write!(
+                    f,
+                    "requests of the {arm} arm in this stage: {seen} of {wanted}"
+                )
+            }
+            Self::Guardrail { guardrail, verdict } => {
+                write!(f, "guardrail {} ({verdict})", guardrail.saturating_add(1))
+            }
+            Self::Source => f.write_str("the source of the counts"),
+            Self::Storage => f.write_str("its journal or its overlay, which can't be written"),
+            Self::Probes => f.write_str("green probes"),
+            Self::Idle { left } => {
+                write!(
+                    f,
+                    "the stable arm to serve nobody for {} s more",
+                    left.as_secs()
+                )
+            }
+            Self::Requirement { requirement } => {
+                write!(
+                    f,
+                    "requirement {} of the plan",
+                    requirement.saturating_add(1)
+                )
+            }
+            Self::Window => f.write_str("a window to open"),
+            Self::Freeze { until } => write!(f, "the end of the freeze at {until}"),
+            Self::Turn => f.write_str("its group's turn"),
+            Self::Exposure => f.write_str("the exposure of its stage"),
+        }
+    }
+}
+
+impl fmt::Display for Arm {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Candidate => "candidate",
+            Self::Stable => "stable",
+        })
     }
 }
 
@@ -287,6 +347,9 @@ impl Tick<'_> {
     pub(super) fn surroundings(&self, waits: &mut Vec<Wait>) {
         if !self.seen.source_works {
             waits.push(Wait::Source);
+        }
+        if !self.seen.storage_works {
+            waits.push(Wait::Storage);
         }
         if !self.seen.probes_green {
             waits.push(Wait::Probes);

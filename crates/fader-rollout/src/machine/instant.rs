@@ -7,11 +7,11 @@ use serde::{Deserialize, Deserializer, Serializer};
 /// 9999-12-31T23:59:59Z: what comes later can't be written in four digits.
 const LAST: i128 = 253_402_300_799_000_000_000;
 
-pub(super) fn serialize<S: Serializer>(at: &Timestamp, serializer: S) -> Result<S::Ok, S::Error> {
+pub(crate) fn serialize<S: Serializer>(at: &Timestamp, serializer: S) -> Result<S::Ok, S::Error> {
     serializer.collect_str(&Timestamp::from_nanos(at.as_nanos().clamp(0, LAST)))
 }
 
-pub(super) fn deserialize<'de, D: Deserializer<'de>>(
+pub(crate) fn deserialize<'de, D: Deserializer<'de>>(
     deserializer: D,
 ) -> Result<Timestamp, D::Error> {
     let text = String::deserialize(deserializer)?;

@@ -142,6 +142,20 @@ impl State {
         }
     }
 
+    /// Makes the state of a plan of which it is known that it has run, and no more: its state is lost. It is paused, and
+    /// exposes nobody until a person resumes or resets it.
+    pub fn lost(ramp: &Ramp, now: Timestamp, reason: &str) -> Self {
+        let paused = Paused {
+            by: super::MACHINE.to_owned(),
+            reason: reason.to_owned(),
+            at: now,
+        };
+        Self {
+            paused: Some(paused),
+            ..Self::new(ramp)
+        }
+    }
+
     /// Returns the run in one word: what stops it comes before how far it is.
     #[must_use]
     pub fn phase(&self) -> Phase {
