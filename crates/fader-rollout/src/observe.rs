@@ -71,6 +71,7 @@ mod hashes;
 mod label;
 mod lanes;
 mod ledger;
+mod memory;
 mod observer;
 mod sample;
 mod shard;
@@ -83,6 +84,7 @@ mod units;
 mod watched;
 
 pub use collector::{Collected, Collector};
+pub use memory::Memory;
 pub use observer::Observer;
 pub(crate) use watched::LONGEST;
 #[cfg(feature = "simulate")]

@@ -242,9 +242,12 @@ fn bind(ruleset: &Ruleset, overlay: &Overlay, hooks: &Hooks) -> Box<[Option<Flag
                     .and_then(|rule| u16::try_from(rule).ok());
                 if let Some(rule) = rule {
                     let (mut percent, mut waves) = (held.percent, held.waves);
-                    if let Some(most) = hooks.limit_of(name, label) {
-                        percent = percent.min(most.percent);
-                        waves = waves.min(most.waves);
+                    let is_staged = flag
+                        .staged()
+                        .is_some_and(|(staged, _)| *staged.label == *label.as_str());
+                    if let Some((most, open)) = hooks.limit_of(name, label).filter(|_| is_staged) {
+                        percent = percent.min(most);
+                        waves = waves.min(open);
                     }
                     let reach = Reach::of(percent);
                     found.rules.insert(rule, HeldRule { reach, waves });

@@ -122,7 +122,7 @@ impl fmt::Display for Told<'_> {
             }
             Notice::FreezeEnded => f.write_str("the freeze is over"),
             Notice::NewRun { run } => write!(f, "run {run} begins at 0 %"),
-            Notice::RolledBack(evidence) => write!(f, "rolled back, {}", evidence),
+            Notice::RolledBack(evidence) => write!(f, "rolled back, {evidence}"),
             Notice::RaisedByHand(exposure) => {
                 let reach = Reach(*exposure);
                 write!(

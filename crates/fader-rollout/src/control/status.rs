@@ -12,6 +12,9 @@ use serde::{Deserialize, Serialize};
 use crate::judge::{Finding, Totals};
 use crate::machine::{Approval, Evidence, Frozen, Held, Paused, Phase, Ramp, State, Wait};
 
+/// How long it stays as it is, in nanoseconds, where nothing changes.
+pub(super) const HEARTBEAT_NANOS: i128 = 5_000_000_000;
+
 /// The file's name in the state directory.
 pub(super) const FILE: &str = "status.json";
 
@@ -120,7 +123,8 @@ impl RampStatus {
             waits: state.waits().to_vec(),
             approvals: state.approvals().to_vec(),
             guardrails: state.findings(plan).collect(),
-            alarm: plan.guardrails.len() as f64 / plan.false_alarm,
+            alarm: f64::from(u32::try_from(plan.guardrails.len()).unwrap_or(u32::MAX))
+                / plan.false_alarm,
             requests: state.requests(),
             units: state.units(),
             evidence: state.evidence().cloned(),
@@ -142,6 +146,15 @@ impl RampStatus {
 }
 
 impl Status {
+    /// Writes it for those of other processes.
+    pub(super) fn write(&self, directory: &Path) -> std::io::Result<()> {
+        let (path, fresh) = (directory.join(FILE), directory.join("status.json.new"));
+        let mut text = serde_json::to_vec_pretty(self)?;
+        text.push(b'\n');
+        std::fs::write(&fresh, text)?;
+        std::fs::rename(&fresh, &path)
+    }
+
     /// Reads what the controller of a state directory has said last.
     ///
     /// # Errors

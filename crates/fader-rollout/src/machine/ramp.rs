@@ -77,6 +77,12 @@ impl Ramp {
         &self.plan
     }
 
+    /// Tells whether it was made with these freezes.
+    #[must_use]
+    pub fn has_freezes(&self, freezes: &[Freeze]) -> bool {
+        *self.freezes == *freezes
+    }
+
     /// Returns when exposure may be raised.
     pub fn windows(&self) -> &Windows {
         &self.windows

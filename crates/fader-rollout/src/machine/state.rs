@@ -156,6 +156,21 @@ impl State {
         }
     }
 
+    /// Pauses it, unless it is over: of what it stands on something is not known.
+    pub fn pause_for(&mut self, reason: &str, now: Timestamp) {
+        let is_over = matches!(
+            self.position,
+            Position::Completed | Position::RollingBack | Position::RolledBack
+        );
+        if !is_over && self.paused.is_none() {
+            self.paused = Some(Paused {
+                by: super::MACHINE.to_owned(),
+                reason: reason.to_owned(),
+                at: now,
+            });
+        }
+    }
+
     /// Returns the run in one word: what stops it comes before how far it is.
     #[must_use]
     pub fn phase(&self) -> Phase {

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::batch::Batch;
+use super::memory::Memory;
 use super::observer::{Observer, Watching, lock};
 use super::sheet::{Durations, Sheet, durations};
 use super::slot::{Closing, Slot};
@@ -36,6 +37,8 @@ pub struct Collected {
     pub run: u64,
     /// What was counted.
     pub counts: Counts,
+    /// What the tick has added to what the run remembers of its units.
+    pub news: Memory,
 }
 
 #[derive(Debug)]
@@ -51,6 +54,8 @@ struct Run {
     /// The first tick that was never open.
     next: u32,
     measured: Option<Measured>,
+    /// The words of the maps of units, as they were last.
+    seen: Vec<u64>,
 }
 
 /// A tick whose latencies are not yet known.
@@ -94,13 +99,32 @@ impl Collector {
         let each = watching.iter().map(|(&index, watching)| {
             let run = self.runs.entry(index);
             let run = run.or_insert_with(|| Run::new(&watching.watched));
+            let counts = run.collect(&self.observer, index, watching, tick);
+            let mut news = run.tally.news();
+            news.seen = run.watched.units.news(&mut run.seen);
             Collected {
                 index,
                 run: watching.watched.run,
-                counts: run.collect(&self.observer, index, watching, tick),
+                counts,
+                news,
             }
         });
         each.collect()
+    }
+
+    /// Goes on from what a run remembers of its units: right after its [`watch`](Observer::watch), in a process that takes
+    /// it over from another one.
+    pub fn recall(&mut self, index: u32, memory: &Memory) {
+        let watching = self.observer.runs().get(&index).cloned();
+        let Some(Watching { watched, .. }) = watching else {
+            return;
+        };
+        let mut run = Run::new(&watched);
+        run.tally.recall(memory);
+        watched.units.recall(&memory.seen);
+        // They are known to whoever keeps the memory.
+        let _ = watched.units.news(&mut run.seen);
+        self.runs.insert(index, run);
     }
 
     /// Forgets how long stable successes took, and measures anew: for a stage that begins.
@@ -122,6 +146,7 @@ impl Run {
             open: VecDeque::new(),
             next: 0,
             measured: Measured::new(watched),
+            seen: Vec::new(),
         }
     }
 

@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use super::batch::Batch;
 use super::lanes::{Lanes, bits};
+use super::memory::Memory;
 use super::sample::Event;
 use super::watched::Watched;
 use crate::counts::{Counts, Exposures, Stratum};
@@ -32,6 +33,8 @@ pub(crate) struct Tally {
     ticks: u32,
     exhausted: Vec<bool>,
     exposed: HashSet<u64>,
+    /// What the last tick has added to it.
+    news: Memory,
 }
 
 impl Tally {
@@ -43,16 +46,47 @@ impl Tally {
             ticks: 0,
             exhausted: vec![false; guardrails],
             exposed: HashSet::new(),
+            news: Memory::default(),
         }
+    }
+
+    /// Goes on from what a run remembers.
+    pub(crate) fn recall(&mut self, memory: &Memory) {
+        self.ticks = memory.ticks;
+        for (guardrail, unit) in memory.spent.iter().chain(&memory.met) {
+            if let Some(spent) = self.spent.get_mut(usize::from(*guardrail)) {
+                spent.insert(*unit);
+            }
+        }
+        for guardrail in &memory.exhausted {
+            if let Some(exhausted) = self.exhausted.get_mut(usize::from(*guardrail)) {
+                *exhausted = true;
+            }
+        }
+        self.exposed.extend(&memory.checked);
+    }
+
+    /// Returns what the last tick has added to what it remembers.
+    pub(crate) fn news(&mut self) -> Memory {
+        let exhausted = self
+            .exhausted
+            .iter()
+            .zip(0..)
+            .filter(|(exhausted, _)| **exhausted);
+        self.news.exhausted = exhausted.map(|(_, at)| at).collect();
+        self.news.clone()
     }
 
     /// Takes the sum of a tick.
     pub(crate) fn take(&mut self, batch: &Batch) -> Counts {
         let mut strata = Vec::new();
-        if self.ticks.is_multiple_of(MINUTE) {
-            bits(self.watched.absolute()).for_each(|at| self.forgive(at));
-        }
+        let begins = self.ticks.is_multiple_of(MINUTE);
         self.ticks = self.ticks.wrapping_add(1);
+        self.news.begin(self.ticks);
+        if begins {
+            bits(self.watched.absolute()).for_each(|at| self.forgive(at));
+            self.news.forgave = true;
+        }
         let at_the_end = self.watched.at_the_end();
         self.count(&mut strata, at_the_end, &batch.lanes, &batch.bad);
         for closed in &batch.closed {
@@ -105,8 +139,10 @@ impl Tally {
     fn meet(&mut self, guardrails: u64, bad: &[Event]) -> u64 {
         for event in bad {
             for at in bits(event.bits & guardrails) {
-                if let Some(met) = self.spent.get_mut(at).filter(|met| met.len() < REMEMBERED) {
-                    met.insert(event.unit);
+                if let Some(met) = self.spent.get_mut(at).filter(|met| met.len() < REMEMBERED)
+                    && met.insert(event.unit)
+                {
+                    self.news.met.push((place(at), event.unit));
                 }
             }
         }
@@ -131,7 +167,11 @@ impl Tally {
             return false;
         };
         if spent.len() < REMEMBERED {
-            return spent.insert(unit);
+            let is_new = spent.insert(unit);
+            if is_new {
+                self.news.spent.push((place(guardrail), unit));
+            }
+            return is_new;
         }
         *exhausted |= !spent.contains(&unit);
         false
@@ -154,6 +194,7 @@ impl Tally {
             if self.exposed.len() >= REMEMBERED || !self.exposed.insert(event.unit) {
                 continue;
             }
+            self.news.checked.push(event.unit);
             let share = event.label.share();
             if all.last().is_none_or(|last| last.share != share) {
                 all.push(Exposures {
@@ -169,6 +210,11 @@ impl Tally {
         }
         all
     }
+}
+
+/// A guardrail's place: there are at most 64.
+fn place(guardrail: usize) -> u8 {
+    u8::try_from(guardrail).unwrap_or(u8::MAX)
 }
 
 /// Sorts by share. A unit that was told of under two shares of one tick counts under the lower one, whatever its arms.

@@ -12,6 +12,9 @@ use crate::guardrail::Arms;
 
 const BITS: u32 = 1 << 16;
 
+/// How many words a map has.
+const WORDS: usize = (BITS / 64) as usize;
+
 /// From so many bits on the first map is too full.
 const FULL: u32 = BITS / 100 * 98;
 
@@ -29,6 +32,43 @@ impl Units {
         } else {
             self.stable.see(seeing);
         }
+    }
+
+    /// Returns the bits that were set since the last time, of which `known` holds the words.
+    pub(crate) fn news(&self, known: &mut Vec<u64>) -> Vec<u32> {
+        known.resize(4 * WORDS, 0);
+        let mut news = Vec::new();
+        let words = self.maps().into_iter().flat_map(|map| map.words.iter());
+        for ((word, known), at) in words.zip(known).zip(0_u32..) {
+            let now = word.load(Ordering::Relaxed);
+            let mut fresh = now & !*known;
+            while fresh != 0 {
+                news.push(at * 64 + fresh.trailing_zeros());
+                fresh &= fresh - 1;
+            }
+            *known = now;
+        }
+        news
+    }
+
+    /// Sets bits that another process has seen.
+    pub(crate) fn recall(&self, bits: &[u32]) {
+        for bit in bits {
+            let (map, bit) = ((bit / BITS) as usize, (bit % BITS) as usize);
+            if let Some(map) = self.maps().get(map) {
+                map.set(bit);
+            }
+        }
+    }
+
+    fn maps(&self) -> [&Map; 4] {
+        let Self { candidate, stable } = self;
+        [
+            &candidate.all,
+            &candidate.sampled,
+            &stable.all,
+            &stable.sampled,
+        ]
     }
 
     /// About how many there were.

@@ -1,6 +1,7 @@
 //! The handle that a service holds.
 
 use std::any::Any;
+use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::atomic::{AtomicI64, AtomicU32, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
@@ -414,6 +415,19 @@ impl Flags {
         self.write(|writer, live, _, events| writer.apply(live, overlay, events));
     }
 
+    /// Puts an overlay on top of the document if its version is above that of the live one, and tells whether it is: for
+    /// whoever has written it, while a provider may have delivered a later one already.
+    #[expect(clippy::must_use_candidate, reason = "it is called for what it does")]
+    pub fn apply_newer(&self, overlay: Overlay) -> bool {
+        self.write(|writer, live, _, events| {
+            let is_newer = live.with(|live| live.overlay.version() < overlay.version());
+            if is_newer {
+                writer.apply(live, overlay, events);
+            }
+            is_newer
+        })
+    }
+
     /// Brings the ruleset before the live one back, under the present overlay: one pointer swap. It is local to this
     /// process, shows in [`status`](Self::status), and holds until the source delivers other content than what was
     /// rolled back from.
@@ -458,6 +472,19 @@ impl Flags {
     /// overlay, neither.
     pub fn control_ramps(&self) -> RampControl {
         self.hook(Hooks::add_controller);
+        RampControl {
+            flags: self.downgrade(),
+        }
+    }
+
+    /// Does what [`control_ramps`](Self::control_ramps) does within [limits](RampControl::limit) that hold from its first
+    /// moment on.
+    pub fn control_ramps_within(&self, limits: impl IntoIterator<Item = RampLimit>) -> RampControl {
+        let limits = by_flag(limits);
+        self.hook(|hooks| {
+            hooks.add_controller();
+            hooks.limit(limits);
+        });
         RampControl {
             flags: self.downgrade(),
         }
@@ -641,14 +668,18 @@ impl RampControl {
 
     /// Sets the most that staged ramps may enrol, in place of the limits before: whatever an overlay says, a ramp enrols
     /// no more. So an overlay that is older than what was decided last, or edited by hand, raises nothing. A ramp that is
-    /// not named has no limit. The limits end with the last controller of the handle.
+    /// not named enrols nobody. Until this is called there are no limits; they end with the last controller of the handle.
     pub fn limit(&self, limits: impl IntoIterator<Item = RampLimit>) {
-        let limits = limits.into_iter();
-        let limits = limits.map(|limit| (limit.flag.clone(), limit)).collect();
+        let limits = by_flag(limits);
         if let Some(flags) = self.flags.upgrade() {
             flags.hook(move |hooks| hooks.limit(limits));
         }
     }
+}
+
+fn by_flag(limits: impl IntoIterator<Item = RampLimit>) -> BTreeMap<String, RampLimit> {
+    let limits = limits.into_iter();
+    limits.map(|limit| (limit.flag.clone(), limit)).collect()
 }
 
 /// The most that a staged ramp may enrol, see [`RampControl::limit`].

@@ -8,6 +8,7 @@ use std::sync::atomic::{AtomicU32, Ordering};
 
 use crate::handle::RampLimit;
 use crate::observe::{DrawnFlag, ExposureSink, Outcome, OutcomeSink, Watch};
+use crate::percent::Percent;
 use crate::ruleset::Flag;
 
 /// The sinks of a handle, and whether a controller runs its staged ramps.
@@ -18,7 +19,7 @@ pub(crate) struct Hooks {
     /// How many controllers run the staged ramps.
     controllers: usize,
     /// By flag: the most that the controller lets its staged ramp enrol.
-    limits: Arc<BTreeMap<String, RampLimit>>,
+    limits: Option<Arc<BTreeMap<String, RampLimit>>>,
     /// The number that the controller gave to the present moment. One for the life of the handle, whatever is swapped.
     tick: Arc<AtomicU32>,
 }
@@ -39,18 +40,20 @@ impl Hooks {
     pub(crate) fn remove_controller(&mut self) {
         self.controllers = self.controllers.saturating_sub(1);
         if !self.controls() {
-            self.limits = Arc::default();
+            self.limits = None;
             self.begin_tick(0);
         }
     }
 
     pub(crate) fn limit(&mut self, limits: BTreeMap<String, RampLimit>) {
-        self.limits = Arc::new(limits);
+        self.limits = Some(Arc::new(limits));
     }
 
-    /// Returns the most that a staged ramp may enrol, if there is a limit.
-    pub(crate) fn limit_of(&self, flag: &str, rule: &str) -> Option<&RampLimit> {
-        self.limits.get(flag).filter(|limit| limit.rule == rule)
+    /// Returns the most that a staged ramp may enrol, in percent and in waves, if there are limits.
+    pub(crate) fn limit_of(&self, flag: &str, rule: &str) -> Option<(Percent, u32)> {
+        let limits = self.limits.as_ref()?;
+        let limit = limits.get(flag).filter(|limit| limit.rule == rule);
+        Some(limit.map_or((Percent::ZERO, 0), |limit| (limit.percent, limit.waves)))
     }
 
     /// Returns the flags of whose ramps a limit differs from that of other hooks.
@@ -58,10 +61,14 @@ impl Hooks {
         &'a self,
         other: &'a Self,
     ) -> impl Iterator<Item = &'a str> {
-        let all = self.limits.values().chain(other.limits.values());
-        let differ =
-            |limit: &&RampLimit| self.limits.get(&limit.flag) != other.limits.get(&limit.flag);
-        all.filter(differ).map(|limit| &*limit.flag)
+        let of = |hooks: &'a Self| hooks.limits.iter().flat_map(|limits| limits.values());
+        let differ = |limit: &&RampLimit| {
+            self.limit_of(&limit.flag, &limit.rule) != other.limit_of(&limit.flag, &limit.rule)
+        };
+        of(self)
+            .chain(of(other))
+            .filter(differ)
+            .map(|limit| &*limit.flag)
     }
 
     pub(crate) fn begin_tick(&self, tick: u32) {

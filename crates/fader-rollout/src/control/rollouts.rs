@@ -1,0 +1,441 @@
+//! The thread, and the handle that a service holds of it.
+
+use std::fmt;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::path::Path;
+use std::sync::mpsc::{self, Receiver, RecvTimeoutError, Sender};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::thread::{self, JoinHandle};
+use std::time::{Duration, Instant};
+
+use fader::{Clock, Flags, Json, Overlay, Store, Timestamp, WeakFlags};
+
+use super::controller::Controller;
+use super::error::{Refused, StartError};
+use super::event::Event;
+use super::order;
+use super::settings::Settings;
+use super::signals::Signals;
+use super::status::Status;
+use crate::machine::{Answer, Now, Wish};
+
+/// How often the controller looks.
+const TICK: Duration = Duration::from_secs(1);
+
+/// How long somebody waits who has asked for something.
+const PATIENCE: Duration = Duration::from_secs(30);
+
+/// Runs the staged ramps of a handle, on a thread of its own: it looks each second at what requests did, raises what may be
+/// raised, and lowers what has to be.
+///
+/// It runs until this is dropped, or the handle. The thread shares nothing with the runtime of the service: code that
+/// blocks all of that does not keep a ramp from being rolled back.
+///
+/// # What it needs
+///
+/// - A handle whose overlay is kept somewhere: a file's is. What it decides is written there.
+/// - A directory for its journal, which outlives the process and no other process uses: **one process**. Several
+///   replicas of a service with a ramp each would judge a part of the traffic each, and decide each for itself.
+///
+/// # When the process ends
+///
+/// Dropped in order, it is taken up where it was. A process that was killed or has crashed while a ramp exposed anybody is
+/// taken for a crash of the candidate: the ramp waits at 0 % for 60 s, and is rolled back at the second one in a stage
+/// ([`restart_hold`](RolloutsBuilder::restart_hold), [`max_crashes`](RolloutsBuilder::max_crashes)).
+///
+/// ```
+/// use fader_rollout::control::Rollouts;
+///
+/// # let directory = std::env::temp_dir().join(format!("fader-rollouts-{}", std::process::id()));
+/// # let flags = fader::Flags::builder().build();
+/// # flags.set_store(fader::MemoryStore::new(&flags));
+/// flags.load(r#"{ "flags": { "checkout": { "rules": [ { "name": "ramp", "by": "user.id", "serve": "on", "ramp": {
+///     "stages": [ { "percent": 1, "bake": "30m" }, { "percent": 100, "bake": "1h" } ],
+///     "guardrails": [ { "metric": "errors", "no_worse_than": 1.1 }, { "metric": "errors", "below": 0.01 } ] } } ] } } }"#,
+///     &fader::Source::new("flags.json"))?;
+/// let rollouts = Rollouts::start(&flags, &directory)?;
+/// rollouts.start_ramp("checkout", "anna", "the release of Tuesday")?;
+/// assert_eq!(rollouts.status().ramps[0].percent, "1");
+/// # drop(rollouts);
+/// # std::fs::remove_dir_all(&directory)?;
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+#[must_use = "dropped, it ends, and staged ramps enrol nobody"]
+pub struct Rollouts {
+    flags: WeakFlags,
+    store: Arc<dyn Store>,
+    clock: Arc<dyn Clock>,
+    signals: Signals,
+    inbox: Sender<Message>,
+    thread: Option<JoinHandle<()>>,
+    status: Arc<Mutex<Status>>,
+}
+
+enum Message {
+    Ask {
+        flag: String,
+        wish: Wish,
+        by: String,
+        reason: String,
+        answer: Sender<Answer>,
+    },
+    End,
+}
+
+/// How a controller is set up.
+#[derive(Default)]
+#[must_use = "nothing runs until `start` is called"]
+pub struct RolloutsBuilder {
+    settings: Settings,
+    signals: Signals,
+}
+
+impl RolloutsBuilder {
+    /// Sets for how long a ramp exposes nobody after an unclean end of the process. Default: 60 s.
+    pub fn restart_hold(mut self, hold: Duration) -> Self {
+        self.settings.restart_hold = hold;
+        self
+    }
+
+    /// Sets at how many unclean ends in one stage a ramp is rolled back; `u32::MAX` is never. Default: 2.
+    pub fn max_crashes(mut self, crashes: u32) -> Self {
+        self.settings.max_crashes = crashes;
+        self
+    }
+
+    /// Sets where the overlay is kept. Default: where the handle's provider says.
+    pub fn store(mut self, store: impl Store + 'static) -> Self {
+        self.settings.store = Some(Arc::new(store));
+        self
+    }
+
+    /// Sets the clock that decides `start`, windows and freezes. Default: the system's.
+    pub fn clock(mut self, clock: impl Clock + 'static) -> Self {
+        self.settings.clock = Arc::new(clock);
+        self
+    }
+
+    /// Adds who is told what happens to ramps, in its order, on a thread for that. Whoever is slow loses the events that
+    /// come when 4,096 wait for him.
+    pub fn on_event(mut self, told: impl FnMut(&Event) + Send + 'static) -> Self {
+        self.settings.events.push(Box::new(told));
+        self
+    }
+
+    /// Adds who is told the status whenever it has changed, and every five seconds, on the same thread.
+    pub fn on_status(mut self, told: impl FnMut(&Status) + Send + 'static) -> Self {
+        self.settings.statuses.push(Box::new(told));
+        self
+    }
+
+    /// Starts it: what was left is taken up, and the first look is over when it returns.
+    ///
+    /// # Errors
+    ///
+    /// The directory can't be made or written, or another process has it; nothing says where the overlay is kept; the
+    /// system refuses a thread.
+    pub fn start(self, flags: &Flags, state: impl AsRef<Path>) -> Result<Rollouts, StartError> {
+        let Self {
+            mut settings,
+            signals,
+        } = self;
+        let clock = Arc::clone(&settings.clock);
+        let store = settings.store.clone().or_else(|| flags.store());
+        let store = store.ok_or_else(StartError::no_store)?;
+        settings.start_telling().map_err(StartError::thread)?;
+        let wall = clock.now();
+        let mut controller =
+            Controller::open(flags, state.as_ref(), settings, signals.clone(), wall)?;
+        let began = Instant::now();
+        let _ = controller.tick(Now {
+            wall,
+            since_last: None,
+        });
+        let status = Arc::new(Mutex::new(controller.status(flags, wall, true)));
+        let (inbox, outbox) = mpsc::channel();
+        let told = Arc::clone(&status);
+        let ticking = Ticking {
+            controller,
+            clock: Arc::clone(&clock),
+            flags: flags.downgrade(),
+            status: told,
+            last: began,
+        };
+        let thread = thread::Builder::new()
+            .name("fader-rollout".to_owned())
+            .spawn(move || ticking.run(&outbox))
+            .map_err(StartError::thread)?;
+        Ok(Rollouts {
+            flags: flags.downgrade(),
+            store,
+            clock,
+            signals,
+            inbox,
+            thread: Some(thread),
+            status,
+        })
+    }
+}
+
+impl fmt::Debug for RolloutsBuilder {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("RolloutsBuilder")
+            .field("restart_hold", &self.settings.restart_hold)
+            .field("max_crashes", &self.settings.max_crashes)
+            .finish_non_exhaustive()
+    }
+}
+
+/// The thread's.
+struct Ticking {
+    controller: Controller,
+    clock: Arc<dyn Clock>,
+    flags: WeakFlags,
+    status: Arc<Mutex<Status>>,
+    last: Instant,
+}
+
+impl Ticking {
+    fn run(mut self, inbox: &Receiver<Message>) {
+        let mut due = self.last + TICK;
+        loop {
+            let wait = due.saturating_duration_since(Instant::now());
+            match inbox.recv_timeout(wait) {
+                Ok(Message::Ask {
+                    flag,
+                    wish,
+                    by,
+                    reason,
+                    answer,
+                }) => {
+                    let now = self.now();
+                    self.controller.obey(&flag, wish, &by, &reason, answer, now);
+                    self.publish(now.wall);
+                }
+                Ok(Message::End) | Err(RecvTimeoutError::Disconnected) => break,
+                Err(RecvTimeoutError::Timeout) => {
+                    // A machine that was asleep is not ticked for each second of it.
+                    due = (due + TICK).max(Instant::now());
+                    let now = self.now();
+                    // What went wrong in one look must not end all that come.
+                    let ticked = catch_unwind(AssertUnwindSafe(|| self.controller.tick(now)));
+                    match ticked {
+                        Ok(true) => self.publish(now.wall),
+                        Ok(false) => break,
+                        // Its end takes the ramps' exposure with it.
+                        Err(_) => return,
+                    }
+                }
+            }
+        }
+        let now = self.clock.now();
+        self.controller.end(now);
+    }
+
+    fn now(&mut self) -> Now {
+        let now = Instant::now();
+        let since_last = Some(now.saturating_duration_since(self.last));
+        self.last = now;
+        Now {
+            wall: self.clock.now(),
+            since_last,
+        }
+    }
+
+    fn publish(&self, now: Timestamp) {
+        if let Some(flags) = self.flags.upgrade() {
+            *lock(&self.status) = self.controller.status(&flags, now, true);
+        }
+    }
+}
+
+impl Rollouts {
+    /// Starts with the usual settings: see [`RolloutsBuilder::start`].
+    ///
+    /// # Errors
+    ///
+    /// Those of [`RolloutsBuilder::start`].
+    pub fn start(flags: &Flags, state: impl AsRef<Path>) -> Result<Self, StartError> {
+        Self::builder().start(flags, state)
+    }
+
+    /// Makes a builder with the usual settings.
+    pub fn builder() -> RolloutsBuilder {
+        RolloutsBuilder::default()
+    }
+
+    /// Returns what there is to say of the controller and its ramps.
+    #[must_use]
+    pub fn status(&self) -> Status {
+        lock(&self.status).clone()
+    }
+
+    /// Starts a plan that has no `start`.
+    ///
+    /// # Errors
+    ///
+    /// The ramp is not where it can be done; the controller has ended. So it is of all that can be asked.
+    pub fn start_ramp(&self, flag: &str, by: &str, reason: &str) -> Result<(), Refused> {
+        self.ask(flag, Wish::Start, by, reason)
+    }
+
+    /// Stops a ramp where it is. Its guardrails go on.
+    ///
+    /// # Errors
+    ///
+    /// See [`start_ramp`](Self::start_ramp).
+    pub fn pause(&self, flag: &str, by: &str, reason: &str) -> Result<(), Refused> {
+        self.ask(flag, Wish::Pause, by, reason)
+    }
+
+    /// Lets a ramp go on that is paused, or was lowered by hand.
+    ///
+    /// # Errors
+    ///
+    /// See [`start_ramp`](Self::start_ramp).
+    pub fn resume(&self, flag: &str, by: &str, reason: &str) -> Result<(), Refused> {
+        self.ask(flag, Wish::Resume, by, reason)
+    }
+
+    /// Lets a stage start that asks for it, counted from 1.
+    ///
+    /// # Errors
+    ///
+    /// See [`start_ramp`](Self::start_ramp).
+    pub fn approve(&self, flag: &str, stage: usize, by: &str, reason: &str) -> Result<(), Refused> {
+        self.ask(flag, Wish::Approve { stage }, by, reason)
+    }
+
+    /// Exposes nobody any more, until it is [reset](Self::reset).
+    ///
+    /// # Errors
+    ///
+    /// See [`start_ramp`](Self::start_ramp).
+    pub fn roll_back(&self, flag: &str, by: &str, reason: &str) -> Result<(), Refused> {
+        self.ask(flag, Wish::RollBack, by, reason)
+    }
+
+    /// Begins a new run, at 0 %.
+    ///
+    /// # Errors
+    ///
+    /// See [`start_ramp`](Self::start_ramp).
+    pub fn reset(&self, flag: &str, by: &str, reason: &str) -> Result<(), Refused> {
+        self.ask(flag, Wish::Reset, by, reason)
+    }
+
+    /// Goes on by a plan that was edited, as it is now.
+    ///
+    /// # Errors
+    ///
+    /// See [`start_ramp`](Self::start_ramp).
+    pub fn accept(&self, flag: &str, by: &str, reason: &str) -> Result<(), Refused> {
+        self.ask(flag, Wish::Accept, by, reason)
+    }
+
+    /// Asks anything of a ramp, and waits for the answer.
+    ///
+    /// # Errors
+    ///
+    /// See [`start_ramp`](Self::start_ramp), and of [`Wish::Kill`] and [`Wish::Unkill`] [`kill`](Self::kill).
+    pub fn ask(&self, flag: &str, wish: Wish, by: &str, reason: &str) -> Result<(), Refused> {
+        match wish {
+            Wish::Kill => return self.kill(flag, by, reason),
+            Wish::Unkill => return self.unkill(flag, by, reason),
+            _ => {}
+        }
+        let (answer, answered) = mpsc::channel();
+        let ask = Message::Ask {
+            flag: flag.to_owned(),
+            wish,
+            by: by.to_owned(),
+            reason: reason.to_owned(),
+            answer,
+        };
+        self.inbox.send(ask).map_err(|_| Refused::Ended)?;
+        match answered.recv_timeout(PATIENCE) {
+            Ok(Answer::Done) => Ok(()),
+            Ok(Answer::Refused(why)) => Err(Refused::Refused(why)),
+            Err(_) => Err(Refused::Ended),
+        }
+    }
+
+    /// Kills a flag, whether or not it has a ramp: nobody is served its variants any more, in this process at once. A ramp
+    /// is rolled back by it.
+    ///
+    /// # Errors
+    ///
+    /// The overlay can't be written: then it is killed in this process alone.
+    pub fn kill(&self, flag: &str, by: &str, reason: &str) -> Result<(), Refused> {
+        let now = self.clock.now();
+        let flags = self.flags.upgrade().ok_or(Refused::Ended)?;
+        let killed = |overlay: Overlay| overlay.kill(flag).signed_at(flag, by, reason, now);
+        let written = order::kill(&*self.store, flag, by, reason, now);
+        match written {
+            Ok(overlay) => {
+                flags.apply_newer(overlay);
+                Ok(())
+            }
+            Err(error) => {
+                flags.apply(killed(flags.snapshot().overlay().clone()));
+                Err(Refused::NotKept(error))
+            }
+        }
+    }
+
+    /// Takes a kill off. A ramp that was rolled back by it stays so, until it is [reset](Self::reset).
+    ///
+    /// # Errors
+    ///
+    /// The flag is not killed, or the overlay can't be written: then it stays killed.
+    pub fn unkill(&self, flag: &str, by: &str, reason: &str) -> Result<(), Refused> {
+        let now = self.clock.now();
+        let flags = self.flags.upgrade().ok_or(Refused::Ended)?;
+        let was = flags.snapshot().overlay().version();
+        let refused = |error: fader::StoreError| Refused::Refused(error.to_string());
+        let overlay = order::unkill(&*self.store, flag, by, reason, now).map_err(refused)?;
+        if overlay.version() <= was {
+            return Err(Refused::Refused(format!("`{flag}` is not killed")));
+        }
+        flags.apply_newer(overlay);
+        Ok(())
+    }
+
+    /// Says what a gauge shows, for guardrails `"metric": "gauge:NAME"`. One that was not set for a minute shows nothing,
+    /// so that its guardrail has no data; so does one that is no number.
+    pub fn set_gauge(&self, name: &str, value: f64) {
+        self.signals.set_gauge(name, value);
+    }
+
+    /// Says a fact that plans may require, such as `schema.version`.
+    pub fn set_fact(&self, name: &str, fact: impl Into<Json>) {
+        self.signals.set_fact(name, fact.into());
+    }
+
+    /// Says whether something is well that ramps depend on and can't be blamed for: a database, a partner. While it is not,
+    /// nothing is raised, and nothing is rolled back for it.
+    pub fn set_health(&self, name: &str, health: Result<(), String>) {
+        self.signals.set_health(name, None, health);
+    }
+}
+
+impl Drop for Rollouts {
+    fn drop(&mut self) {
+        let _ = self.inbox.send(Message::End);
+        if let Some(thread) = self.thread.take() {
+            let _ = thread.join();
+        }
+    }
+}
+
+impl fmt::Debug for Rollouts {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Rollouts")
+            .field("store", &self.store.name())
+            .finish_non_exhaustive()
+    }
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}

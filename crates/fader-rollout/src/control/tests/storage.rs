@@ -1,0 +1,123 @@
+//! What can't be written raises nothing, and keeps nothing from being lowered.
+
+use super::*;
+
+#[test]
+fn an_overlay_that_cannot_be_written_raises_nothing() {
+    let machine = Machine::new();
+    let mut process = machine.boot(&document(STAGES), 0);
+    process.seconds(5);
+    machine.disk.is_full.store(true, Ordering::SeqCst);
+    process.seconds(100);
+    assert!(process.gray < 100, "{}", process.gray);
+    let status = process
+        .controller
+        .status(&process.flags, at(process.second), true);
+    assert!(status.troubles[0].contains("no space left"), "{status:?}");
+    machine.disk.is_full.store(false, Ordering::SeqCst);
+    process.seconds(5);
+    assert_eq!(process.told(), percent("50"));
+    let status = process
+        .controller
+        .status(&process.flags, at(process.second), true);
+    assert_eq!(status.troubles, [""; 0]);
+}
+
+#[test]
+fn a_roll_back_needs_no_disk() {
+    let machine = Machine::new();
+    let mut process = machine.boot(&document(STAGES), 0);
+    process.seconds(5);
+    machine.disk.is_full.store(true, Ordering::SeqCst);
+    std::fs::remove_dir_all(machine.path()).unwrap();
+    process.is_sick = true;
+    process.seconds(3);
+    assert_eq!((process.gray, process.told()), (0, percent("5")));
+    // Neither does a document that comes while the overlay still says otherwise.
+    let again = document(STAGES).replace("checkout\": {", "checkout\": { \"tags\": [\"web\"],");
+    process
+        .flags
+        .load(again, &Source::new("flags.json"))
+        .unwrap();
+    process.second();
+    assert_eq!(process.gray, 0);
+    machine.disk.is_full.store(false, Ordering::SeqCst);
+    process.seconds(2);
+    assert_eq!((process.gray, process.told()), (0, Percent::ZERO));
+    let status = process
+        .controller
+        .status(&process.flags, at(process.second), true);
+    assert!(status.troubles[0].contains("was deleted"), "{status:?}");
+}
+
+#[test]
+fn a_state_directory_that_is_gone_raises_nothing() {
+    let machine = Machine::new();
+    let mut process = machine.boot(&document(STAGES), 0);
+    process.seconds(5);
+    std::fs::remove_dir_all(machine.path()).unwrap();
+    process.seconds(100);
+    assert_eq!(process.told(), percent("5"));
+    assert!(process.gray < 100, "{}", process.gray);
+}
+
+#[test]
+fn one_directory_serves_one_process() {
+    let machine = Machine::new();
+    let process = machine.boot(&document(STAGES), 0);
+    let second = Controller::open(
+        &process.flags,
+        machine.path(),
+        Settings::default(),
+        Signals::default(),
+        at(0),
+    );
+    let error = second.err().unwrap().to_string();
+    assert!(
+        error.contains("another process runs its ramps with it"),
+        "{error}"
+    );
+}
+
+#[test]
+fn a_journal_that_is_cut_off_is_taken_up_and_a_damaged_one_pauses() {
+    let machine = Machine::new();
+    let mut process = machine.boot(&document(STAGES), 0);
+    process.seconds(20);
+    process.controller.end(at(20));
+    drop(process);
+    let path = machine.path().join("journal.jsonl");
+    let whole = std::fs::read(&path).unwrap();
+
+    let mut cut = whole.clone();
+    cut.extend_from_slice(br#"{"at":"2026-12-01T09:00:20Z","audit":12,"ramps":{"checkout":{"#);
+    std::fs::write(&path, cut).unwrap();
+    let process = machine.boot(&document(STAGES), 21);
+    assert_eq!(process.ramp().paused, None);
+    process.controller_ends();
+
+    let mut damaged = std::fs::read(&path).unwrap();
+    let middle = damaged.len() / 2;
+    damaged[middle..middle + 40].fill(0);
+    std::fs::write(&path, damaged).unwrap();
+    let mut process = machine.boot(&document(STAGES), 22);
+    process.seconds(100);
+    assert_eq!(
+        (process.phase(), process.told()),
+        (Phase::Paused, percent("5"))
+    );
+    let paused = process.ramp().paused.unwrap();
+    assert!(
+        paused.reason.contains("of the journal can't be read"),
+        "{paused:?}"
+    );
+    let kept = std::fs::read_dir(machine.path()).unwrap();
+    let names = kept.map(|entry| entry.unwrap().file_name().into_string().unwrap());
+    assert_eq!(names.filter(|name| name.contains("damaged")).count(), 1);
+}
+
+impl Process {
+    fn controller_ends(mut self) {
+        self.controller.end(at(self.second));
+    }
+}
