@@ -337,7 +337,7 @@ impl Controller {
             }
             // An overlay that was written for it, and no state: that is lost.
             None if found.is_some_and(|found| found.is_some()) => {
-                let reason = "its state is lost: the state directory does not know it. Reset it to begin anew";
+                let reason = "its state is lost: the state directory does not know it. Resume it to begin anew, at 0 %";
                 (State::lost(&ramp, now, reason), Memory::default(), false)
             }
             None => (State::new(&ramp), Memory::default(), false),

@@ -61,26 +61,20 @@ fn killed_at_any_tick_it_ends_as_though_it_had_lived() {
             ..Machine::new()
         };
         let mut process = machine.boot(&document(STAGES), 0);
-        let mut most = Percent::ZERO;
+        let mut told = Vec::new();
         for second in 0..150 {
             process.is_sick = second >= 90;
             if second == idle_at && dies {
                 let (second, requests, sick) = (process.second, process.requests, process.is_sick);
-                let before = process.told();
                 drop(process);
                 process = machine.boot(&document(STAGES), second + 1);
                 (process.requests, process.is_sick) = (requests, sick);
-                let stage_is_over = second == 61 || second == 122;
-                assert!(
-                    process.told() <= before || stage_is_over,
-                    "killed at {second}"
-                );
             } else if second == idle_at {
                 process.look();
             } else {
                 process.second();
             }
-            most = most.max(process.told());
+            told.push(process.told());
         }
         let ramp = process.ramp();
         let lines = audit(&machine);
@@ -95,8 +89,7 @@ fn killed_at_any_tick_it_ends_as_though_it_had_lived() {
             ramp.guardrails,
             ramp.evidence,
             ramp.units,
-            process.told(),
-            most,
+            told,
             lines,
         )
     };
@@ -132,7 +125,7 @@ fn a_ramp_whose_state_is_lost_stays_where_nobody_is() {
             .reason
             .contains("its state is lost")
     );
-    assert_eq!(process.ask(Wish::Reset), Answer::Done);
+    assert_eq!(process.ask(Wish::Resume), Answer::Done);
     process.seconds(3);
     assert_eq!(process.told(), percent("5"));
 }
