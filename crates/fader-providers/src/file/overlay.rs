@@ -37,7 +37,7 @@ const PATIENCE: Duration = Duration::from_secs(5);
 /// | write | A new file, brought to the disk and renamed over the old one, with its mode and owner, as by [`replace_file`](crate::replace_file). |
 ///
 /// Where the overlay is a symlink it stays one, and the lock lies beside what it leads to, so that those who write it by
-/// different paths share one. Both directories may be the same; the latter has to be writable.
+/// different paths share one. That directory has to be writable.
 ///
 /// An editor or `mv` asks for no lock: what they write between a reading and a writing of others is lost.
 ///
