@@ -108,7 +108,7 @@ fn a_ramp_whose_state_is_lost_stays_where_nobody_is() {
     assert_eq!(process.told(), percent("50"));
     drop(process);
     let elsewhere = Machine {
-        disk: machine.disk.clone(),
+        disk: machine.disk,
         ..Machine::new()
     };
     let mut process = elsewhere.boot(&document(STAGES), 101);
