@@ -23,6 +23,7 @@ mod prompt;
 mod read;
 mod replace;
 mod shortage;
+mod store;
 
 const NEVER: Duration = Duration::from_secs(600);
 const SOON: Duration = Duration::from_millis(50);

@@ -27,7 +27,8 @@
 //! | `tracing` | `telemetry::log` | any handle, in lines |
 //! | `metrics` | `telemetry::measure` | any handle, in figures |
 //!
-//! With `file` or `http` there is `replace_file`, the safe way to write what a service follows.
+//! With `file` or `http` there is `replace_file`, the safe way to write what a service follows; with `file` also
+//! `OverlayFile`, the way for several processes to change one overlay.
 //!
 //! No provider needs an async runtime: each one works on a thread of its own, which ends soon after the last
 //! `Flags` is dropped.
@@ -48,7 +49,7 @@ pub mod telemetry;
 #[cfg(any(feature = "file", feature = "http"))]
 pub use error::{ErrorKind, ProviderError};
 #[cfg(feature = "file")]
-pub use file::{FileBuilder, FileContents, file, folder};
+pub use file::{FileBuilder, FileContents, OverlayFile, file, folder};
 #[cfg(feature = "http")]
 pub use http::{HttpBuilder, HttpContents, http};
 #[cfg(any(feature = "file", feature = "http"))]

@@ -85,7 +85,7 @@ pub(crate) fn replace(path: &Path, content: &[u8], access: Access) -> io::Result
 }
 
 /// Returns where the content goes: what a symlink leads to, as a path that is switched is meant to stay one.
-fn target(path: &Path) -> io::Result<PathBuf> {
+pub(crate) fn target(path: &Path) -> io::Result<PathBuf> {
     match fs::symlink_metadata(path) {
         Ok(found) if found.is_symlink() => fs::canonicalize(path).map_err(|error| {
             if error.kind() == io::ErrorKind::NotFound {

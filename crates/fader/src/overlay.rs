@@ -8,6 +8,7 @@ use std::sync::Arc;
 use crate::document::diagnostic::CompileError;
 use crate::document::overlay::read_overlay;
 use crate::percent::Percent;
+use crate::source::Source;
 
 /// What operators and controllers say on top of the document: kills, and percents that replace those of rules.
 ///
@@ -66,6 +67,16 @@ impl Overlay {
     #[must_use]
     pub fn new() -> Self {
         Self::default()
+    }
+
+    /// Reads one as strictly as a document: what is misspelt there would be a kill that does not happen.
+    ///
+    /// # Errors
+    ///
+    /// It has errors. They are named by the source.
+    pub fn read(content: &[u8], source: &Source) -> Result<Self, CompileError> {
+        read_overlay(content)
+            .map_err(|diagnostics| CompileError::new(source.name().into(), diagnostics))
     }
 
     /// Returns the number that each write of the overlay raises; 0 where it has none.

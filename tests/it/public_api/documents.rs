@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use fader::{
     CompileError, Delivery, Diagnostic, DiagnosticKind, Overlay, OverlayEntry, Percent, Severity,
-    Source, Strictness, list_files,
+    Source, Strictness, Timestamp, list_files,
 };
 
 use super::{cloned, compared, empty, error, lends, shown};
@@ -106,6 +106,14 @@ fn overlay() {
     fn signed<B: Into<String>, R: Into<String>>() {
         let _: fn(Overlay, &str, B, R) -> Overlay = Overlay::signed;
     }
+    fn signed_at<B: Into<String>, R: Into<String>>() {
+        let _: fn(Overlay, &str, B, R, Timestamp) -> Overlay = Overlay::signed_at;
+    }
+    let _: fn(&[u8], &Source) -> Result<Overlay, CompileError> = Overlay::read;
+    let _: fn(&mut Overlay, &str) = Overlay::forget;
+    let _: fn(&Overlay) -> &[serde_json::Value] = Overlay::commands;
+    let _: fn(&mut Overlay) -> &mut Vec<serde_json::Value> = Overlay::commands_mut;
+    signed_at::<&str, &str>();
     let _: fn() -> Overlay = Overlay::new;
     let _: fn(&Overlay) -> u64 = Overlay::version;
     let _: fn(Overlay, u64) -> Overlay = Overlay::with_version;

@@ -6,8 +6,9 @@ use std::time::Duration;
 use fader::{
     AttributeName, Attributes, Change, Clock, CompileError, Context, Decoded, Delivery, Diagnostic,
     Event, Explanation, FlagKey, FlagValue, Flags, FlagsBuilder, HistoryEntry, Json, Key,
-    KeyReport, Loaded, ManualClock, Overlay, Resolution, RollbackError, Scope, Snapshot, Source,
-    SourceStatus, State, Status, Subscription, Timestamp, Value, Wanted, WeakFlags,
+    KeyReport, Loaded, ManualClock, MemoryStore, Overlay, Resolution, RollbackError, Scope,
+    Snapshot, Source, SourceStatus, State, Status, Store, StoreError, Subscription, Timestamp,
+    Value, Wanted, WeakFlags,
 };
 
 use super::keys::Limits;
@@ -84,6 +85,11 @@ fn flags_take_what_converts() {
     fn attach<G: Send + 'static>() {
         let _: fn(&Flags, G) = Flags::attach;
     }
+    fn store<S: Store + 'static>() {
+        let _: fn(&Flags, S) = Flags::set_store;
+    }
+    let _: fn(&Flags) -> Option<Arc<dyn Store>> = Flags::store;
+    store::<MemoryStore>();
     fixed::<&str, bool, [(&str, bool); 1]>();
     overridden::<str, Context, Vec<(&FlagKey<str>, String)>>();
     load::<&str>();
@@ -91,6 +97,25 @@ fn flags_take_what_converts() {
     subscribe::<fn(&Event)>();
     check_keys::<[&dyn Key; 2]>();
     attach::<std::sync::mpsc::Sender<()>>();
+}
+
+#[test]
+fn stores() {
+    type Changing<'c> = &'c mut dyn FnMut(&mut Overlay) -> bool;
+    fn kept<S: Store>() {
+        let _: fn(&S) -> &str = Store::name;
+        let _: fn(&S, Changing<'_>) -> Result<Overlay, StoreError> = Store::update;
+        let _: fn(&S, &str) -> Result<(), StoreError> = Store::announce;
+    }
+    fn message<M: Into<String>>() {
+        let _: fn(M) -> StoreError = StoreError::new;
+    }
+    let _: fn(&Flags) -> MemoryStore = MemoryStore::new;
+    kept::<MemoryStore>();
+    message::<&str>();
+    shared::<MemoryStore>();
+    compared::<StoreError>();
+    error::<StoreError>();
 }
 
 #[test]

@@ -6,7 +6,7 @@ use std::time::Duration;
 use fader::{
     Admission, Arm, AttributeName, Attributes, Deduplicated, DrawnFlag, Ending, ExposureRecord,
     ExposureSink, Flags, MemoryExposures, MemoryOutcomes, Outcome, OutcomeEvent, OutcomeRecord,
-    OutcomeSink, Percent, RampControl, Scope, Snapshot, VariantRef, Watch,
+    OutcomeSink, Percent, RampControl, RampLimit, Scope, Snapshot, VariantRef, Watch,
 };
 
 use super::{compared, copied, empty, is, shared, word};
@@ -21,6 +21,22 @@ fn hooks_of_a_handle() {
     }
     let _: fn(&Flags) -> RampControl = Flags::control_ramps;
     let _: fn(&RampControl, u32) = RampControl::begin_tick;
+    fn limit<L: IntoIterator<Item = RampLimit>>() {
+        let _: fn(&RampControl, L) = RampControl::limit;
+    }
+    limit::<[RampLimit; 1]>();
+    compared::<RampLimit>();
+    let RampLimit {
+        flag: _,
+        rule: _,
+        percent: _,
+        waves: _,
+    } = RampLimit {
+        flag: String::new(),
+        rule: String::new(),
+        percent: Percent::ZERO,
+        waves: 0,
+    };
     outcomes::<Arc<dyn OutcomeSink>>();
     exposures::<Arc<dyn ExposureSink>>();
     shared::<RampControl>();

@@ -4,14 +4,14 @@ use std::fmt::Debug;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use fader::{CompileError, Delivery, Flags, FlagsBuilder, Source, Strictness};
+use fader::{CompileError, Delivery, Flags, FlagsBuilder, Overlay, Source, Store, Strictness};
 use fader_providers::telemetry::{log, measure};
 use fader_providers::{
-    ErrorKind, FileBuilder, FileContents, HttpBuilder, HttpContents, ProviderError, file, folder,
-    http, replace_file,
+    ErrorKind, FileBuilder, FileContents, HttpBuilder, HttpContents, OverlayFile, ProviderError,
+    file, folder, http, replace_file,
 };
 
-use super::{error, is};
+use super::{cloned, error, is};
 
 fn sent<T: Debug + Send + 'static>() {}
 
@@ -55,6 +55,20 @@ fn file_contents() {
     let _: fn(&FileContents) -> Option<&Source> = FileContents::overlay_source;
     let _: fn(&FileContents) -> Option<&[u8]> = FileContents::overlay;
     let _: fn(FileContents) -> Delivery = Delivery::from;
+}
+
+#[test]
+fn overlay_file() {
+    fn path<P: Into<PathBuf>>() {
+        let _: [fn(P) -> OverlayFile; 2] = [OverlayFile::new, OverlayFile::beside];
+    }
+    fn store<S: Store>() {}
+    let _: fn(&OverlayFile) -> &Path = OverlayFile::path;
+    let _: fn(&OverlayFile) -> Result<Option<Overlay>, ProviderError> = OverlayFile::read;
+    let _: fn(&OverlayFile) -> Result<Option<String>, ProviderError> = OverlayFile::controller;
+    path::<&Path>();
+    store::<OverlayFile>();
+    cloned::<OverlayFile>();
 }
 
 #[test]

@@ -6,6 +6,7 @@
 //!
 //! - [`documents`] finds the file of a document, or the files of a folder;
 //! - [`read`] reads documents, their lists and the overlay so that they belong together;
+//! - [`overlay`] is the overlay for those who write it, and [`lock`] what they take by turns;
 //! - [`contents`] is what it found, for those who load it themselves;
 //! - [`watch`] knows which directories can tell of a change;
 //! - [`schedule`] decides when the next look is due, without a clock of its own;
@@ -25,6 +26,8 @@ use crate::error::ProviderError;
 
 mod contents;
 mod documents;
+mod lock;
+mod overlay;
 mod read;
 mod run;
 mod schedule;
@@ -32,6 +35,8 @@ mod watch;
 
 pub use self::contents::FileContents;
 use self::documents::Documents;
+use self::overlay::Followed;
+pub use self::overlay::OverlayFile;
 use self::read::Files;
 pub(crate) use self::read::ReadError;
 use self::run::{Follower, Stop};
@@ -40,6 +45,12 @@ use self::watch::Watch;
 
 /// How many hints may wait while a reading runs; further ones would say nothing new.
 const HINTS: usize = 64;
+
+/// What the default place of an overlay ends in, after the document's path.
+const OVERLAY_SUFFIX: &str = ".overlay.json";
+
+/// The largest document or overlay, unless another limit is set.
+const MAX_BYTES: u64 = 16 << 20;
 
 /// Names a file as the source of flags: `fader_providers::file("flags.json").open()?`.
 ///
@@ -94,6 +105,8 @@ pub fn folder(path: impl Into<PathBuf>) -> FileBuilder {
 /// Edits in place, files renamed over, symlinks repointed (the file's own, or that of a directory on the way, as in a
 /// Kubernetes `ConfigMap` or a deploy that switches `current`), deletion and re-creation are all picked up without a
 /// restart.
+///
+/// [`Flags::store`] is the overlay's file from then on, for those who write it: see [`OverlayFile`].
 ///
 /// # When
 ///
@@ -165,7 +178,7 @@ impl FileBuilder {
             overlay: Overlay::Beside,
             poll_every: Duration::from_secs(5),
             debounce: Duration::from_millis(100),
-            max_bytes: 16 << 20,
+            max_bytes: MAX_BYTES,
             max_list_bytes: 256 << 20,
             strictness: Strictness::Strict,
             watch: true,
@@ -300,6 +313,7 @@ impl FileBuilder {
             (Overlay::Beside, Some(overlay)) => misplaced(overlay),
             _ => None,
         };
+        let kept = files.overlay.clone();
         let schedule = Schedule::new(self.debounce, self.poll_every, Instant::now());
 
         let (hints, inbox) = mpsc::sync_channel(HINTS);
@@ -319,6 +333,12 @@ impl FileBuilder {
         // Only now, so that nothing stands before the line that says why it failed.
         follower.warn(warning.as_deref());
 
+        if let Some(overlay) = kept {
+            flags.set_store(Followed {
+                file: OverlayFile::of(overlay, self.max_bytes),
+                hints: hints.clone(),
+            });
+        }
         flags.attach(Stop(hints));
         let weak = flags.downgrade();
         thread::Builder::new()
@@ -383,7 +403,7 @@ impl FileBuilder {
     fn files(&self) -> Files {
         let named = self.documents.named();
         let overlay = match &self.overlay {
-            Overlay::Beside => Some(named.with_suffix(".overlay.json")),
+            Overlay::Beside => Some(named.with_suffix(OVERLAY_SUFFIX)),
             Overlay::At(chosen) => Some(chosen.clone()),
             Overlay::Elsewhere => None,
             Overlay::Alone => Some(named.clone()),

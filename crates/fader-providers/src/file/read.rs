@@ -226,7 +226,7 @@ impl Folders {
 }
 
 /// Reads a regular file up to a limit, never waiting for a writer.
-fn read(path: &Path, limit: u64) -> Result<Content, ReadError> {
+pub(super) fn read(path: &Path, limit: u64) -> Result<Content, ReadError> {
     // Asked before it is opened, as opening a device may do something; and after, as it may be another file by then.
     regular(&fs::metadata(path)?)?;
     let file = open(path)?;
