@@ -192,7 +192,7 @@ fn percent(part: f64) -> String {
 }
 
 /// Writes a number to three digits, without an exponent: `0.00123`, `4.2`, `12346`.
-fn number(number: f64) -> String {
+pub(super) fn number(number: f64) -> String {
     let digits = number.abs().log10().floor();
     let decimals = if digits.is_finite() {
         (2.0 - digits).clamp(0.0, 12.0)

@@ -5,7 +5,10 @@
 mod address;
 mod batch;
 mod check;
+mod controller;
 mod eval;
+mod kill;
+mod operate;
 mod position;
 mod rollout;
 mod usage;
