@@ -12,8 +12,8 @@ use super::duration::duration;
 use super::known;
 use super::signature::Signature;
 use crate::document::Headers;
-use fader_providers::OverlayFile;
 use crate::{Outcome, output};
+use fader_providers::OverlayFile;
 
 /// What every request of a ramp has.
 #[derive(clap::Args)]

@@ -9,7 +9,7 @@ use fader_rollout::judge::{Finding, Missing};
 use fader_rollout::machine::{Held, Wait};
 
 use super::controlled::spoke;
-use super::table::number;
+use super::table::{named, number};
 use crate::output::{self, printable};
 
 pub(super) fn write(
@@ -169,7 +169,7 @@ fn row(finding: &Finding, alarm: f64) -> Vec<String> {
         None => finding.verdict.to_string(),
     };
     vec![
-        format!("  {}", printable(&finding.name)),
+        format!("  {}", named(&finding.name)),
         verdict,
         ratio(finding),
         match finding.evidence {

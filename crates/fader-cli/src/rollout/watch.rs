@@ -30,7 +30,8 @@ pub(super) struct Args {
 pub(super) fn run(args: &Args) -> anyhow::Result<Outcome> {
     let (sender, stop) = mpsc::channel();
     // The receiver is gone only when the program is about to end anyway.
-    ctrlc::set_handler(move || sender.send(()).unwrap_or_default()).context("cannot wait for signals")?;
+    ctrlc::set_handler(move || sender.send(()).unwrap_or_default())
+        .context("cannot wait for signals")?;
     let mut seen = Seen::default();
     let mut is_known = false;
     loop {

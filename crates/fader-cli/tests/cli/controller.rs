@@ -118,7 +118,7 @@ fn replace(path: &Path, text: &str) {
 
 /// What a controller says that runs, a moment ago.
 pub(crate) fn status(overlay: u64, ramps: Value) -> Value {
-    json!({
+    let mut status = json!({
         "at": Timestamp::from(SystemTime::now()).to_string(),
         "pid": 4711,
         "runs": true,
@@ -128,13 +128,23 @@ pub(crate) fn status(overlay: u64, ramps: Value) -> Value {
         "overlay": overlay,
         "troubles": [],
         "probes": [],
-        "ramps": ramps,
-    })
+        "ramps": null,
+    });
+    status["ramps"] = ramps;
+    status
+}
+
+/// Replaces or adds fields of an object.
+pub(crate) fn with_others(mut object: Value, others: Value) -> Value {
+    if let (Value::Object(object), Value::Object(others)) = (&mut object, others) {
+        object.extend(others);
+    }
+    object
 }
 
 /// A ramp in its first stage, with some of it replaced.
 pub(crate) fn ramp(flag: &str, other: Value) -> Value {
-    let mut ramp = json!({
+    let ramp = json!({
         "flag": flag, "rule": "rules[0]", "run": 1, "phase": "observe", "stage": 1, "stages": 2,
         "percent": "5", "waves": 0, "killed": false, "written": true,
         "elapsed": 240.5, "baked": 240.5, "bake": 600.0,
@@ -145,9 +155,7 @@ pub(crate) fn ramp(flag: &str, other: Value) -> Value {
         "units": { "candidate": 41, "stable": 800 },
         "evidence": null,
     });
-    let other = other.as_object().unwrap().clone();
-    ramp.as_object_mut().unwrap().extend(other);
-    ramp
+    with_others(ramp, other)
 }
 
 /// A ramp that somebody has rolled back.
@@ -167,6 +175,7 @@ pub(crate) fn rolled_back(flag: &str) -> Value {
 
 /// A ramp whose stages are all done.
 pub(crate) fn completed(flag: &str) -> Value {
-    let other = json!({ "phase": "completed", "stage": null, "percent": "100", "bake": null, "waits": [] });
+    let other =
+        json!({ "phase": "completed", "stage": null, "percent": "100", "bake": null, "waits": [] });
     ramp(flag, other)
 }

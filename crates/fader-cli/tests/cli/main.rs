@@ -3,6 +3,7 @@
 #![cfg(test)]
 
 mod address;
+mod audit;
 mod batch;
 mod check;
 mod controller;
@@ -10,6 +11,7 @@ mod eval;
 mod kill;
 mod operate;
 mod position;
+mod ramps;
 mod rollout;
 mod usage;
 mod watch;

@@ -5,9 +5,7 @@ use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
 
-use crate::controller::{
-    Controller, DOCUMENT, OVERLAY, announce, overlay, ramp, speak, status,
-};
+use crate::controller::{Controller, DOCUMENT, OVERLAY, announce, overlay, ramp, speak, status};
 use crate::{Folder, Run};
 
 fn done(_: &Value) -> String {
@@ -56,8 +54,7 @@ fn a_refusal_is_told_with_its_reason() {
     let folder = Folder::with(DOCUMENT);
     let refused = |_: &Value| "refused: it is not paused\u{1b}[2J".to_owned();
     let _controller = Controller::start(&folder, ramps(), 1, refused);
-    asks(&folder, &["resume", "checkout"])
-        .answered(1, "refused: it is not paused\\u{1b}[2J\n");
+    asks(&folder, &["resume", "checkout"]).answered(1, "refused: it is not paused\\u{1b}[2J\n");
 }
 
 #[test]
@@ -79,7 +76,12 @@ fn two_who_ask_at_once_are_each_told_their_own_answer() {
     checkout.answered(0, "done\n");
     search.answered(1, "refused: not search\n");
     let overlay = overlay(&folder);
-    let ids: Vec<_> = overlay["commands"].as_array().unwrap().iter().map(|command| &command["id"]).collect();
+    let ids: Vec<_> = overlay["commands"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|command| &command["id"])
+        .collect();
     assert_eq!(ids.len(), 2);
     assert_ne!(ids[0], ids[1]);
 }
@@ -88,8 +90,14 @@ fn two_who_ask_at_once_are_each_told_their_own_answer() {
 fn a_flag_without_a_ramp_is_refused_before_anything_is_written() {
     let folder = Folder::with(DOCUMENT);
     let cases = [
-        ("chekout", "the document has no flag `chekout`; did you mean `checkout`?"),
-        ("zzz", "the document has no flag `zzz`; flags with a staged ramp: `checkout`, `search`"),
+        (
+            "chekout",
+            "the document has no flag `chekout`; did you mean `checkout`?",
+        ),
+        (
+            "zzz",
+            "the document has no flag `zzz`; flags with a staged ramp: `checkout`, `search`",
+        ),
         (
             "plain",
             "the flag `plain` has no ramp with `stages`; flags that have one: `checkout`, `search`",
@@ -121,7 +129,14 @@ fn nothing_is_written_beside_a_document_that_is_not_there() {
         assert!(run.stderr.ends_with(cure), "{}", run.stderr);
         assert!(!folder.path(OVERLAY).exists());
     }
-    folder.run(["rollout", "pause", "checkout", "--flags=http://127.0.0.1:1/flags.json", "--by=anna"])
+    folder
+        .run([
+            "rollout",
+            "pause",
+            "checkout",
+            "--flags=http://127.0.0.1:1/flags.json",
+            "--by=anna",
+        ])
         .failed_with("there is no overlay beside an address: name its file with `--overlay`");
 }
 
@@ -139,14 +154,24 @@ fn an_overlay_that_is_named_is_written_wherever_the_document_is() {
 #[track_caller]
 fn unanswered(folder: &Folder) -> String {
     let began = Instant::now();
-    let run = folder.run(["rollout", "pause", "checkout", "--by=anna", "--answer-within=1s"]);
+    let run = folder.run([
+        "rollout",
+        "pause",
+        "checkout",
+        "--by=anna",
+        "--answer-within=1s",
+    ]);
     assert_eq!((run.exit, &*run.stdout), (Some(1), ""), "{run:?}");
     assert!(began.elapsed() >= Duration::from_secs(1));
-    let line = run.stderr.strip_prefix("fader: no answer within 1s to `pause` of `checkout`; ");
+    let line = run
+        .stderr
+        .strip_prefix("fader: no answer within 1s to `pause` of `checkout`; ");
     let line = line.unwrap_or_else(|| panic!("{}", run.stderr)).trim_end();
     assert_eq!(overlay(folder)["commands"][0]["answer"], json!(null));
     let fate = "; the request stays in `flags.json.overlay.json`, and a controller that runs will answer it";
-    line.strip_suffix(fate).unwrap_or_else(|| panic!("{line}")).to_owned()
+    line.strip_suffix(fate)
+        .unwrap_or_else(|| panic!("{line}"))
+        .to_owned()
 }
 
 #[test]
@@ -162,7 +187,10 @@ fn without_an_answer_it_is_told_what_is_known_of_the_controller() {
     let state = folder.path("state");
     assert_eq!(
         unanswered(&folder),
-        format!("no controller runs: no controller has said anything in `{}`", state.display())
+        format!(
+            "no controller runs: no controller has said anything in `{}`",
+            state.display()
+        )
     );
 
     let mut said = status(7, ramps());
@@ -172,7 +200,10 @@ fn without_an_answer_it_is_told_what_is_known_of_the_controller() {
     speak(&folder, &said);
     let line = unanswered(&folder);
     let begin = "no controller runs: the controller (process 4711) spoke last ";
-    assert!(line.starts_with(begin) && line.ends_with(" ago, at 2026-01-01T00:00:00Z"), "{line}");
+    assert!(
+        line.starts_with(begin) && line.ends_with(" ago, at 2026-01-01T00:00:00Z"),
+        "{line}"
+    );
 
     said["runs"] = json!(false);
     let folder = Folder::with(DOCUMENT);
@@ -200,7 +231,10 @@ fn who_asks_is_the_login_name_unless_it_is_the_controllers() {
         user.map(|user| command.env("USER", user));
         let run = Run::of(&command.output().unwrap());
         match run.exit {
-            Some(0) => overlay(&folder)["flags"]["plain"]["by"].as_str().unwrap().to_owned(),
+            Some(0) => overlay(&folder)["flags"]["plain"]["by"]
+                .as_str()
+                .unwrap()
+                .to_owned(),
             _ => run.stderr,
         }
     };
@@ -210,4 +244,46 @@ fn who_asks_is_the_login_name_unless_it_is_the_controllers() {
     let refused = "fader: `fader` is the controller itself: say who asks with `--by`\n";
     assert_eq!(by(Some("fader"), &[]), refused);
     assert_eq!(by(Some("ben"), &["--by=fader"]), refused);
+}
+
+#[test]
+fn a_request_that_somebody_has_written_over_is_told_of() {
+    let folder = Folder::with(DOCUMENT);
+    let arguments = [
+        "rollout",
+        "pause",
+        "checkout",
+        "--by=anna",
+        "--answer-within=2s",
+    ];
+    let mut command = folder.command(arguments);
+    let child = command.stderr(Stdio::piped()).spawn().unwrap();
+    let deadline = Instant::now() + Duration::from_secs(20);
+    while !folder.path(OVERLAY).exists() {
+        assert!(Instant::now() < deadline, "nothing was written");
+        std::thread::sleep(Duration::from_millis(10));
+    }
+    folder.write(OVERLAY, r#"{ "version": 9, "flags": {} }"#);
+    let run = Run::of(&child.wait_with_output().unwrap());
+    assert_eq!(run.exit, Some(1));
+    let fate = "; the request is not in `flags.json.overlay.json` any more: somebody has written that without it, so \
+                ask again\n";
+    assert!(run.stderr.ends_with(fate), "{}", run.stderr);
+}
+
+#[test]
+fn the_exit_tells_of_a_refusal_that_nobody_reads() {
+    let folder = Folder::with(DOCUMENT);
+    let _controller = Controller::start(&folder, ramps(), 1, |_| "refused: no".to_owned());
+    let (reader, writer) = std::io::pipe().unwrap();
+    drop(reader);
+    let mut command = folder.command([
+        "rollout",
+        "pause",
+        "checkout",
+        "--by=anna",
+        "--answer-within=20s",
+    ]);
+    let status = command.stdout(writer).status().unwrap();
+    assert_eq!(status.code(), Some(1));
 }
