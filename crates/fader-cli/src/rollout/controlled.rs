@@ -65,11 +65,7 @@ impl Controlled {
     pub(crate) fn store(&self) -> anyhow::Result<OverlayFile> {
         match (&self.overlay, &self.flags) {
             (Some(overlay), _) => Ok(OverlayFile::new(overlay)),
-            (None, Place::Path(document)) => {
-                // A folder may be named with a slash at its end, behind which the overlay does not lie.
-                let document: PathBuf = document.components().collect();
-                Ok(OverlayFile::beside(document))
-            }
+            (None, Place::Path(document)) => Ok(OverlayFile::beside(document)),
             (None, Place::Address(_)) => {
                 bail!("there is no overlay beside an address: name its file with `--overlay`")
             }

@@ -263,7 +263,9 @@ fn a_request_that_somebody_has_written_over_is_told_of() {
         assert!(Instant::now() < deadline, "nothing was written");
         std::thread::sleep(Duration::from_millis(10));
     }
-    folder.write(OVERLAY, r#"{ "version": 9, "flags": {} }"#);
+    let another = json!({ "id": 1, "do": "pause", "flag": "search", "by": "ben", "at": "2026-12-01T10:00:00Z" });
+    let overlay = json!({ "version": 9, "flags": {}, "commands": [another] });
+    folder.write(OVERLAY, overlay.to_string());
     let run = Run::of(&child.wait_with_output().unwrap());
     assert_eq!(run.exit, Some(1));
     let fate = "; the request is not in `flags.json.overlay.json` any more: somebody has written that without it, so \

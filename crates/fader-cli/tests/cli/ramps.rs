@@ -274,7 +274,7 @@ fn waiting_ends_with_1_once_it_cannot_come_to_that() {
         ),
     ] {
         speak(&folder, &status(1, over));
-        let run = folder.run([&["rollout"], &*wait("completed", &[])].concat());
+        let run = folder.run([&["rollout"], &*wait("completed", &["--timeout=20s"])].concat());
         run.answered(1, line);
     }
 
@@ -294,7 +294,7 @@ fn waiting_ends_with_1_once_it_cannot_come_to_that() {
     assert_eq!(waiting.end(), Some(1));
 
     folder
-        .run([&["rollout"], &*wait("completed", &[])].concat())
+        .run([&["rollout"], &*wait("completed", &["--timeout=20s"])].concat())
         .failed_with("the controller has no staged ramp of `checkout`; it has none at all");
 }
 
