@@ -129,3 +129,22 @@ fn a_ramp_whose_state_is_lost_stays_where_nobody_is() {
     process.seconds(3);
     assert_eq!(process.told(), percent("5"));
 }
+
+/// A document may come from a server that is slower than the start.
+#[test]
+fn an_unclean_end_counts_also_where_the_document_comes_later() {
+    let machine = Machine::new();
+    let mut process = machine.boot(&document(STAGES), 0);
+    process.seconds(10);
+    drop(process);
+    let mut process = machine.boot(r#"{ "flags": {} }"#, 12);
+    process.look();
+    let later = document(STAGES);
+    process
+        .flags
+        .load(later, &Source::new("flags.json"))
+        .unwrap();
+    process.look();
+    assert_eq!(process.ramp().held, Some(Held::Restart));
+    assert_eq!(process.told(), Percent::ZERO);
+}
