@@ -53,8 +53,8 @@ pub(super) struct Controller {
     unwritten: Vec<Line>,
     tick: u32,
     is_first: bool,
-    /// Whether the process before has ended in order.
-    was_clean: bool,
+    /// The flags that the process before exposed somebody to when it ended uncleanly, until they are taken over.
+    unclean: BTreeSet<String>,
     /// What can't be written, so that nothing is raised.
     troubles: BTreeMap<&'static str, String>,
     /// What else people should know.
@@ -134,6 +134,7 @@ impl Controller {
             collector: Collector::new(Arc::clone(&observer)),
             observer,
             ramps: BTreeMap::new(),
+            unclean: exposed_in(&ramps, is_clean),
             absent: ramps,
             journal,
             audit: audit_log,
@@ -141,7 +142,6 @@ impl Controller {
             unwritten: Vec::new(),
             tick: 0,
             is_first: true,
-            was_clean: is_clean,
             troubles: BTreeMap::new(),
             notes: BTreeMap::new(),
             killed: killed.unwrap_or_else(|| killed_in(&flags.snapshot())),
@@ -309,4 +309,11 @@ impl Controller {
                 .write(self.journal.directory());
         }
     }
+}
+
+/// Returns the flags to which a process exposed somebody that did not end in order.
+fn exposed_in(ramps: &BTreeMap<String, Kept>, is_clean: bool) -> BTreeSet<String> {
+    let all = ramps.iter().filter(|_| !is_clean);
+    let exposed = all.filter(|(_, kept)| kept.state.exposure() != Exposure::NOBODY);
+    exposed.map(|(flag, _)| flag.clone()).collect()
 }

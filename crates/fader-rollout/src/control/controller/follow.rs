@@ -101,10 +101,7 @@ impl Controller {
         let kept = self.absent.remove(flag);
         let found = entry(snapshot, flag).map(|entry| exposure(entry, rule));
         let (state, memory, unclean) = match kept {
-            Some(kept) => {
-                let unclean = self.is_first && !self.was_clean;
-                (kept.state, kept.memory, unclean)
-            }
+            Some(kept) => (kept.state, kept.memory, self.unclean.remove(flag)),
             // An overlay that was written for it, and no state: that is lost.
             None if found.is_some_and(|found| found.is_some()) => {
                 let reason = "its state is lost: the state directory does not know it. Resume it to begin anew, at 0 %";
@@ -127,7 +124,7 @@ impl Controller {
             written,
             answers: Vec::new(),
             asked: Vec::new(),
-            unclean: unclean && exposed != Exposure::NOBODY,
+            unclean,
             stable_seen: None,
             kept: false,
             ill: None,
