@@ -3,7 +3,7 @@
 use std::fs;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
-use std::time::SystemTime;
+use std::time::{Duration, SystemTime};
 
 use anyhow::{Context, Result};
 use tempfile::TempDir;
@@ -12,8 +12,10 @@ use fader::Timestamp;
 
 use super::args::Args;
 
-/// The document, which begins its ramp at once: `START` is the time at which it is written.
+/// The document. `START` is a moment after it is written.
 const DOCUMENT: &str = include_str!("flags.jsonc");
+/// So long the ramp is seen waiting, and its guardrails watch from its first gray request on: that takes two seconds.
+const SOON: Duration = Duration::from_secs(3);
 
 pub struct Folder {
     path: PathBuf,
@@ -37,8 +39,8 @@ impl Folder {
             fs::create_dir_all(&path)?;
             let flags = path.join("flags.json");
             if args.flags.is_none() && !flags.exists() {
-                let now = Timestamp::from(SystemTime::now()).to_string();
-                fs::write(&flags, DOCUMENT.replace("START", &now))?;
+                let start = Timestamp::from(SystemTime::now() + SOON).to_string();
+                fs::write(&flags, DOCUMENT.replace("START", &start))?;
             }
             std::io::Result::Ok(flags)
         };

@@ -86,7 +86,7 @@ impl Screen {
                 return phase == Phase::Completed;
             }
         }
-        if let Some(harm) = harm.filter(|harm| !self.has_said_harm) {
+        if let Some(harm) = harm.filter(|_| !self.has_said_harm) {
             if harm.last.elapsed() < QUIET {
                 return false;
             }
@@ -111,12 +111,13 @@ fn describe(ramp: &RampStatus) -> String {
         evidence if evidence < 1e4 => format!("{evidence:.1}"),
         evidence => format!("{evidence:.0e}"),
     };
+    let stages = ramp.stages;
     let stage = ramp
         .stage
-        .map_or_else(|| "-".to_owned(), |stage| stage.to_string());
+        .map_or_else(String::new, |stage| format!(" stage {stage}/{stages},"));
     let phase = ramp.phase.as_str();
     format!(
-        "{phase:<11} stage {stage} of {}, {:>3} % | E {evidence} of {}",
-        ramp.stages, ramp.percent, ramp.alarm
+        "{phase:<12}{stage} {:>3} % | E {evidence} of {}",
+        ramp.percent, ramp.alarm
     )
 }

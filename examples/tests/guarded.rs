@@ -42,45 +42,72 @@ on_both! {
 }
 
 fn a_total_failure_is_cut_within_seconds(framework: &str) {
-    measure(&format!("{framework}, fail: from the first bad request to the last"), || {
-        let service = Service::start(framework, &["--gray", "fail"], folder());
-        let cut = service.wait_until_cut();
-        assert!(cut.took < Duration::from_millis(2500) + SLACK, "{}", service.said());
-        let evidence = service.rolled_back();
-        assert!(evidence.contains("errors"), "{evidence}");
-        service.answers_stable_to_all();
-        cut.took
-    });
+    measure(
+        &format!("{framework}, fail: from the first bad request to the last"),
+        || {
+            let service = Service::start(framework, &["--gray", "fail"], folder());
+            let cut = service.wait_until_cut();
+            assert!(
+                cut.took < Duration::from_millis(2500) + SLACK,
+                "{}",
+                service.said()
+            );
+            let evidence = service.rolled_back();
+            assert!(evidence.contains("errors"), "{evidence}");
+            service.answers_stable_to_all();
+            cut.took
+        },
+    );
 }
 
 fn a_handler_that_hangs_is_cut(framework: &str) {
-    measure(&format!("{framework}, hang: from the first bad request to the last"), || {
-        let service = Service::start(framework, &["--gray", "hang"], folder());
-        let cut = service.wait_until_cut();
-        // The limit of 800 ms, and 3 s.
-        assert!(cut.took < Duration::from_millis(3800) + SLACK, "{}", service.said());
-        let evidence = service.rolled_back();
-        assert!(evidence.contains("latency_p") || evidence.contains("silence"), "{evidence}");
-        service.answers_stable_to_all();
-        cut.took
-    });
+    measure(
+        &format!("{framework}, hang: from the first bad request to the last"),
+        || {
+            let service = Service::start(framework, &["--gray", "hang"], folder());
+            let cut = service.wait_until_cut();
+            // The limit of 800 ms, and 3 s.
+            assert!(
+                cut.took < Duration::from_millis(3800) + SLACK,
+                "{}",
+                service.said()
+            );
+            let evidence = service.rolled_back();
+            assert!(
+                evidence.contains("latency_p") || evidence.contains("silence"),
+                "{evidence}"
+            );
+            service.answers_stable_to_all();
+            cut.took
+        },
+    );
 }
 
 fn a_handler_that_blocks_every_thread_is_cut_while_it_does(framework: &str) {
-    measure(&format!("{framework}, block: from the silence of the service to 0 % in the overlay"), || {
-        let service = Service::start(framework, &["--gray", "block"], folder());
-        wait_for("a service that is silent", || service.is_silent().then_some(()));
-        let began = Instant::now();
-        wait_for("0 % in the overlay", || (service.overlay_percent()? == 0.0).then_some(()));
-        let took = began.elapsed();
-        // A block lasts 10 s: nobody but the controller has run meanwhile.
-        assert!(service.is_silent(), "the overlay was written once the service answered again");
-        assert!(took < SLACK, "{took:?}");
-        wait_for("an answer", || service.get("user-1").ok());
-        service.rolled_back();
-        service.answers_stable_to_all();
-        took
-    });
+    measure(
+        &format!("{framework}, block: from the silence of the service to 0 % in the overlay"),
+        || {
+            let service = Service::start(framework, &["--gray", "block"], folder());
+            wait_for("a service that is silent", || {
+                service.is_silent().then_some(())
+            });
+            let began = Instant::now();
+            wait_for("0 % in the overlay", || {
+                (service.overlay_percent()? == 0.0).then_some(())
+            });
+            let took = began.elapsed();
+            // A block lasts 10 s: nobody but the controller has run meanwhile.
+            assert!(
+                service.is_silent(),
+                "the overlay was written once the service answered again"
+            );
+            assert!(took < SLACK, "{took:?}");
+            wait_for("an answer", || service.get("user-1").ok());
+            service.rolled_back();
+            service.answers_stable_to_all();
+            took
+        },
+    );
 }
 
 fn a_process_that_aborts_stays_at_nobody_and_is_rolled_back_at_the_second_time(framework: &str) {
@@ -97,7 +124,10 @@ fn a_process_that_aborts_stays_at_nobody_and_is_rolled_back_at_the_second_time(f
 
     let service = Service::start(framework, &arguments, folder);
     let evidence = service.rolled_back();
-    assert!(evidence.contains("2 unclean ends in one stage"), "{evidence}");
+    assert!(
+        evidence.contains("2 unclean ends in one stage"),
+        "{evidence}"
+    );
     assert_eq!(service.overlay_percent(), Some(0.0));
     service.answers_stable_to_all();
     println!("{framework}, abort: {evidence}");
@@ -131,7 +161,9 @@ fn measure(what: &str, mut run: impl FnMut() -> Duration) {
 /// long.
 fn folder() -> TempDir {
     let in_memory = tempfile::tempdir_in("/dev/shm");
-    in_memory.or_else(|_| tempfile::tempdir()).expect("a folder")
+    in_memory
+        .or_else(|_| tempfile::tempdir())
+        .expect("a folder")
 }
 
 fn wait_for<T>(what: &str, mut attempt: impl FnMut() -> Option<T>) -> T {
@@ -173,7 +205,14 @@ impl Service {
         );
         let path = folder.path().to_owned();
         let mut child = Command::new(binary)
-            .args(["--framework", framework, "--addr", "127.0.0.1:0", "--after", "0s"])
+            .args([
+                "--framework",
+                framework,
+                "--addr",
+                "127.0.0.1:0",
+                "--after",
+                "0s",
+            ])
             .args(["--rate", "1000", "--folder"])
             .arg(&path)
             .args(arguments)
@@ -283,9 +322,17 @@ impl Service {
     /// Waits until the process has died, and gives back its folder.
     fn ends_uncleanly(mut self) -> TempDir {
         let status: ExitStatus = wait_for("the end of the process", || {
-            self.child.lock().expect("no panic").try_wait().expect("a process")
+            self.child
+                .lock()
+                .expect("no panic")
+                .try_wait()
+                .expect("a process")
         });
-        assert!(!status.success() && status.code() != Some(1), "{status}, {}", self.said());
+        assert!(
+            !status.success() && status.code() != Some(1),
+            "{status}, {}",
+            self.said()
+        );
         self.folder.take().expect("a folder")
     }
 }
