@@ -87,7 +87,8 @@ fn a_handler_that_blocks_every_thread_is_cut_while_it_does(framework: &str) {
     measure(
         &format!("{framework}, block: from the silence of the service to 0 % in the overlay"),
         || {
-            let service = Service::start(framework, &["--gray", "block"], folder());
+            let arguments = ["--gray", "block", "--workers", "2"];
+            let service = Service::start(framework, &arguments, folder());
             wait_for("a service that is silent", || {
                 service.is_silent().then_some(())
             });
