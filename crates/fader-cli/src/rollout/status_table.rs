@@ -6,7 +6,7 @@ use std::time::Duration;
 use fader_rollout::control::{RampStatus, Status};
 use fader_rollout::explain::written;
 use fader_rollout::judge::{Finding, Missing};
-use fader_rollout::machine::{Held, Wait};
+use fader_rollout::machine::Wait;
 
 use super::controlled::spoke;
 use super::table::{named, number};
@@ -127,7 +127,7 @@ fn details(ramp: &RampStatus) -> Vec<String> {
         lines.push(format!("paused by {} at {}{why}", paused.by, paused.at));
     }
     if let Some(held) = ramp.held {
-        lines.push(format!("held: {}", held_by(held)));
+        lines.push(format!("held: {held}"));
     }
     if let Some(frozen) = &ramp.frozen {
         let why = because(frozen.reason.as_deref().unwrap_or_default());
@@ -148,18 +148,6 @@ fn details(ramp: &RampStatus) -> Vec<String> {
 
 fn seconds(seconds: f64) -> String {
     written(Duration::try_from_secs_f64(seconds.floor()).unwrap_or_default())
-}
-
-fn held_by(held: Held) -> &'static str {
-    match held {
-        Held::AssignmentBroken => {
-            "the arms get other units than the share says; find out why, then reset it or roll it back"
-        }
-        Held::PlanChanged => "its plan has changed; accept the change, reset it or roll it back",
-        Held::LoweredByHand => "somebody has lowered it by hand; resume it, or roll it back",
-        Held::Restart => "the process ended uncleanly; it goes on by itself after a while",
-        _ => "for a reason that is not known here",
-    }
 }
 
 fn row(finding: &Finding, alarm: f64) -> Vec<String> {

@@ -9,7 +9,7 @@ use std::path::Path;
 use std::sync::Arc;
 use std::sync::mpsc::Sender;
 
-use fader::{Flags, RampControl, Snapshot, Store, Timestamp, Watch, WeakFlags};
+use fader::{Flags, RampControl, RampLimit, Snapshot, Store, Timestamp, Watch, WeakFlags};
 
 use self::decide::Decided;
 use self::overlay::killed_in;
@@ -37,6 +37,8 @@ mod tell;
 pub(super) struct Controller {
     flags: WeakFlags,
     control: RampControl,
+    /// What the handle lets ramps enrol.
+    limits: Vec<RampLimit>,
     store: Arc<dyn Store>,
     settings: Settings,
     signals: Signals,
@@ -128,6 +130,7 @@ impl Controller {
         let mut controller = Self {
             flags: flags.downgrade(),
             control,
+            limits: Vec::new(),
             store,
             settings,
             signals,
@@ -302,6 +305,9 @@ impl Controller {
             end: true,
             ..self.everything(now)
         };
+        for run in self.ramps.values() {
+            self.observer.forget(run.index);
+        }
         let ended = self.journal.append(&record, true);
         if let (Ok(()), Some(flags)) = (ended, self.flags.upgrade()) {
             let _ = self

@@ -6,7 +6,7 @@ use fader::Timestamp;
 use serde::Serialize;
 
 use crate::judge::{Finding, Totals};
-use crate::machine::{Cause, Evidence, Exposure, Held, Notice, Response, Wait};
+use crate::machine::{Cause, Evidence, Exposure, Notice, Response, Wait};
 
 /// Something that happened to a ramp, or to its controller.
 ///
@@ -112,7 +112,7 @@ impl fmt::Display for Told<'_> {
             Notice::CrashLoop { crashes } => {
                 write!(f, "paused after {crashes} unclean ends: it needs a person")
             }
-            Notice::Held(held) => write!(f, "held: {}", held_text(*held)),
+            Notice::Held(held) => write!(f, "held: {held}"),
             Notice::FreezeBegan(frozen) => {
                 write!(f, "frozen until {}", frozen.until)?;
                 frozen
@@ -131,18 +131,6 @@ impl fmt::Display for Told<'_> {
                 )
             }
         }
-    }
-}
-
-/// Words why a run has stopped itself, with what helps.
-pub(super) fn held_text(held: Held) -> &'static str {
-    match held {
-        Held::AssignmentBroken => {
-            "the arms get other units than the share says: find out why, then reset it or roll it back"
-        }
-        Held::PlanChanged => "its plan has changed: accept the change, reset it or roll it back",
-        Held::LoweredByHand => "somebody has lowered it by hand: resume it, or roll it back",
-        Held::Restart => "the process ended uncleanly: it goes on by itself after a while",
     }
 }
 

@@ -126,3 +126,17 @@ pub enum Held {
     /// The process ended uncleanly. It goes on by itself after a while.
     Restart,
 }
+
+/// Says what has happened, and what helps.
+impl fmt::Display for Held {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::AssignmentBroken => {
+                "the arms get other units than the share says; find out why, then reset it or roll it back"
+            }
+            Self::PlanChanged => "its plan has changed; accept the change, reset it or roll it back",
+            Self::LoweredByHand => "somebody has lowered it by hand; resume it, or roll it back",
+            Self::Restart => "the process ended uncleanly; it goes on by itself after a while",
+        })
+    }
+}

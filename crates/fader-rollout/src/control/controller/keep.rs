@@ -8,7 +8,6 @@ use super::decide::Decided;
 use super::overlay::{entry, killed_in};
 use super::{Controller, Run};
 use crate::control::audit::Line;
-use crate::control::event::held_text;
 use crate::control::journal::{Kept, Record};
 use crate::control::order::answer_text;
 use crate::counts::Counts;
@@ -250,7 +249,7 @@ fn of_notice(notice: &Notice) -> Option<Line> {
                 line(MACHINE, "roll-back", evidence.to_string())
             }
         },
-        Notice::Held(held) => line(MACHINE, "hold", held_text(*held).to_owned()),
+        Notice::Held(held) => line(MACHINE, "hold", held.to_string()),
         Notice::NewRun { run } => line(MACHINE, "new-run", format!("run {run}")),
         Notice::Breach { finding, response } => {
             line(MACHINE, "breach", format!("{}: {response:?}", finding.name))

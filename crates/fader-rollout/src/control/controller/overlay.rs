@@ -50,7 +50,7 @@ impl Controller {
     }
 
     /// Lets each ramp enrol so many, whatever the overlay says.
-    pub(super) fn limit(&self, snapshot: &Snapshot) {
+    pub(super) fn limit(&mut self, snapshot: &Snapshot) {
         let limit = |flag: &str, rule: &str, exposure: Exposure| RampLimit {
             flag: flag.to_owned(),
             rule: rule.to_owned(),
@@ -62,7 +62,12 @@ impl Controller {
             let exposure = run.map_or(Exposure::NOBODY, |run| run.limit);
             limit(planned.flag, planned.rule, exposure)
         });
-        self.control.limit(planned);
+        let limits: Vec<RampLimit> = planned.collect();
+        // It is a swap of what is live.
+        if limits != self.limits {
+            self.control.limit(limits.clone());
+            self.limits = limits;
+        }
     }
 }
 
