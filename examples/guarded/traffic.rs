@@ -53,6 +53,8 @@ pub struct Traffic {
 impl Traffic {
     pub fn start(address: SocketAddr, rate: u32, users: u32) -> Result<Self> {
         let runtime = Builder::new_current_thread().enable_all().build()?;
+        // Other users come in another order at each start.
+        let seed = getrandom::u64().context("no random number")?;
         let traffic = Self {
             shared: Arc::default(),
             began: Instant::now(),
@@ -60,7 +62,7 @@ impl Traffic {
         let (shared, began) = (Arc::clone(&traffic.shared), traffic.began);
         thread::Builder::new()
             .name("traffic".to_owned())
-            .spawn(move || runtime.block_on(come(shared, began, address, rate, users)))
+            .spawn(move || runtime.block_on(come(shared, began, address, rate, (users, seed))))
             .context("no thread for traffic")?;
         Ok(traffic)
     }
@@ -83,7 +85,13 @@ impl Traffic {
     }
 }
 
-async fn come(shared: Arc<Shared>, began: Instant, address: SocketAddr, rate: u32, users: u32) {
+async fn come(
+    shared: Arc<Shared>,
+    began: Instant,
+    address: SocketAddr,
+    rate: u32,
+    (users, seed): (u32, u64),
+) {
     let mut turns = interval(Duration::from_millis(1));
     turns.set_missed_tick_behavior(MissedTickBehavior::Skip);
     let mut sent = 0;
@@ -97,7 +105,7 @@ async fn come(shared: Arc<Shared>, began: Instant, address: SocketAddr, rate: u3
             }
             shared.waiting.fetch_add(1, Ordering::Relaxed);
             let shared = Arc::clone(&shared);
-            let user = scatter(number) % u64::from(users);
+            let user = scatter(seed.wrapping_add(number)) % u64::from(users);
             tokio::spawn(async move {
                 let answer = timeout(PATIENCE, ask(&shared, address, user)).await;
                 shared.waiting.fetch_sub(1, Ordering::Relaxed);
