@@ -167,7 +167,7 @@ fn measure(what: &str, mut run: impl FnMut(&str) -> Duration) {
     };
     let mut took: Vec<_> = (0..runs).map(|_| run(&after()).as_secs_f64()).collect();
     took.sort_by(f64::total_cmp);
-    let (middle, largest) = (took[(took.len() - 1) / 2], took[took.len() - 1]);
+    let (middle, largest) = (took[took.len() / 2], took[took.len() - 1]);
     println!("{what}: median {middle:.2} s, largest {largest:.2} s of {runs}, in order {took:.2?}");
 }
 
