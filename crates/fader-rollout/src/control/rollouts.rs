@@ -3,6 +3,7 @@
 use std::fmt;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::Path;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{self, Receiver, RecvTimeoutError, Sender};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::{self, JoinHandle};
@@ -68,6 +69,7 @@ pub struct Rollouts {
     signals: Signals,
     inbox: Sender<Message>,
     thread: Option<JoinHandle<()>>,
+    ends: Arc<AtomicBool>,
     status: Arc<Mutex<Status>>,
 }
 
@@ -153,12 +155,14 @@ impl RolloutsBuilder {
         });
         let status = Arc::new(Mutex::new(controller.status(flags, wall, true)));
         let (inbox, outbox) = mpsc::channel();
+        let ends = Arc::new(AtomicBool::new(false));
         let told = Arc::clone(&status);
         let ticking = Ticking {
             controller,
             clock: Arc::clone(&clock),
             flags: flags.downgrade(),
             status: told,
+            ends: Arc::clone(&ends),
             last: began,
         };
         let thread = thread::Builder::new()
@@ -172,6 +176,7 @@ impl RolloutsBuilder {
             signals,
             inbox,
             thread: Some(thread),
+            ends,
             status,
         })
     }
@@ -192,15 +197,24 @@ struct Ticking {
     clock: Arc<dyn Clock>,
     flags: WeakFlags,
     status: Arc<Mutex<Status>>,
+    ends: Arc<AtomicBool>,
     last: Instant,
 }
 
 impl Ticking {
     fn run(mut self, inbox: &Receiver<Message>) {
         let mut due = self.last + TICK;
-        loop {
+        let mut has_ticked = false;
+        while !self.ends.load(Ordering::SeqCst) {
             let wait = due.saturating_duration_since(Instant::now());
-            match inbox.recv_timeout(wait) {
+            // However much is asked, it looks in time; and however long its looks take, it answers in between.
+            let message = if wait.is_zero() && !has_ticked {
+                Err(RecvTimeoutError::Timeout)
+            } else {
+                inbox.recv_timeout(wait)
+            };
+            has_ticked = matches!(message, Err(RecvTimeoutError::Timeout));
+            match message {
                 Ok(Message::Ask {
                     flag,
                     wish,
@@ -223,13 +237,18 @@ impl Ticking {
                         Ok(true) => self.publish(now.wall),
                         Ok(false) => break,
                         // Its end takes the ramps' exposure with it.
-                        Err(_) => return,
+                        Err(_) => return self.over(),
                     }
                 }
             }
         }
         let now = self.clock.now();
         self.controller.end(now);
+        self.over();
+    }
+
+    fn over(&self) {
+        lock(&self.status).runs = false;
     }
 
     fn now(&mut self) -> Now {
@@ -370,13 +389,21 @@ impl Rollouts {
         let now = self.clock.now();
         let flags = self.flags.upgrade().ok_or(Refused::Ended)?;
         let killed = |overlay: Overlay| overlay.kill(flag).signed_at(flag, by, reason, now);
-        let written = order::kill(&*self.store, flag, by, reason, now);
+        let live = flags.snapshot();
+        // A disk or another writer may take seconds.
+        flags.apply(killed(live.overlay().clone()));
+        let written = self.store.update(&mut |overlay| {
+            order::restore(overlay, live.overlay());
+            *overlay = killed(std::mem::take(overlay));
+            true
+        });
         match written {
             Ok(overlay) => {
                 flags.apply_newer(overlay);
                 Ok(())
             }
             Err(error) => {
+                // What came meanwhile may not have it.
                 flags.apply(killed(flags.snapshot().overlay().clone()));
                 Err(Refused::NotKept(error))
             }
@@ -391,10 +418,21 @@ impl Rollouts {
     pub fn unkill(&self, flag: &str, by: &str, reason: &str) -> Result<(), Refused> {
         let now = self.clock.now();
         let flags = self.flags.upgrade().ok_or(Refused::Ended)?;
-        let was = flags.snapshot().overlay().version();
-        let refused = |error: fader::StoreError| Refused::Refused(error.to_string());
-        let overlay = order::unkill(&*self.store, flag, by, reason, now).map_err(refused)?;
-        if overlay.version() <= was {
+        let live = flags.snapshot();
+        let mut was_killed = false;
+        let overlay = self.store.update(&mut |overlay| {
+            order::restore(overlay, live.overlay());
+            let mut entries = overlay.flags();
+            was_killed = entries.any(|(name, entry)| name == flag && entry.killed());
+            drop(entries);
+            if was_killed {
+                let revived = std::mem::take(overlay).revive(flag);
+                *overlay = revived.signed_at(flag, by, reason, now);
+            }
+            was_killed
+        });
+        let overlay = overlay.map_err(|error| Refused::Refused(error.to_string()))?;
+        if !was_killed {
             return Err(Refused::Refused(format!("`{flag}` is not killed")));
         }
         flags.apply_newer(overlay);
@@ -421,6 +459,7 @@ impl Rollouts {
 
 impl Drop for Rollouts {
     fn drop(&mut self) {
+        self.ends.store(true, Ordering::SeqCst);
         let _ = self.inbox.send(Message::End);
         if let Some(thread) = self.thread.take() {
             let _ = thread.join();

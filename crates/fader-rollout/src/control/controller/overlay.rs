@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use fader::{Flags, Overlay, OverlayEntry, RampLimit, Snapshot, Timestamp};
 
 use super::{Controller, Run};
-use crate::control::order::answer_all;
+use crate::control::order::{answer_all, restore};
 use crate::machine::{Exposure, MACHINE};
 
 impl Controller {
@@ -22,10 +22,14 @@ impl Controller {
                 unwritten.push((flag, run));
             }
         }
-        if unwritten.is_empty() && answers.is_empty() {
+        // Where it could not be written last, whether it can be is asked also when nothing is to be said.
+        let is_ill = self.troubles.contains_key("overlay");
+        if unwritten.is_empty() && answers.is_empty() && !is_ill {
             return;
         }
+        let snapshot = flags.snapshot();
         let written = self.store.update(&mut |overlay| {
+            restore(overlay, snapshot.overlay());
             for (flag, run) in &unwritten {
                 *overlay = tell(std::mem::take(overlay), flag, run, now);
             }
