@@ -129,3 +129,26 @@ fn a_ramp_whose_state_is_lost_stays_where_nobody_is() {
     process.seconds(3);
     assert_eq!(process.told(), percent("5"));
 }
+
+/// The document may come after the controller: then the ramp waits from there.
+#[test]
+fn a_crash_counts_for_a_ramp_whose_document_comes_later() {
+    let machine = Machine::new();
+    let mut process = machine.boot(&document(STAGES), 0);
+    process.seconds(10);
+    drop(process);
+    let mut process = machine.boot(r#"{ "flags": {} }"#, 12);
+    process.look();
+    process.look();
+    process
+        .flags
+        .load(document(STAGES), &Source::new("flags.json"))
+        .unwrap();
+    process.seconds(2);
+    assert_eq!(
+        (process.ramp().held, process.gray),
+        (Some(Held::Restart), 0)
+    );
+    process.seconds(62);
+    assert_eq!(process.told(), percent("5"));
+}
