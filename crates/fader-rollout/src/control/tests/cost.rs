@@ -35,7 +35,7 @@ fn of_a_look() {
             for user in 0..1000_i64 {
                 let scope = flags.scope(Context::default().with("user.id", user * second));
                 for number in 0..count.min(3) {
-                    let _ = scope.variant(&format!("flag-{number}"));
+                    let _ = scope.variant(format!("flag-{number}"));
                 }
                 scope.finish(Outcome::new(Ending::Success).took(Duration::from_millis(20)));
             }

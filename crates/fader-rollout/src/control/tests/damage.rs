@@ -210,8 +210,7 @@ fn a_roll_back_that_the_overlay_alone_knows_of_stays() {
 fn a_ramp_that_a_damaged_journal_does_not_know_is_not_begun_anew() {
     let left = left(70, 10, true);
     let machine = Machine::new();
-    std::fs::write(machine.path().join("journal.jsonl"), vec![b'#'; 1000]).unwrap();
-    let mut noise = left.journal.clone();
+    let mut noise = left.journal;
     noise.iter_mut().step_by(50).for_each(|byte| *byte = b'#');
     std::fs::write(machine.path().join("journal.jsonl"), noise).unwrap();
     let mut process = machine.boot(&document(STAGES), 100);

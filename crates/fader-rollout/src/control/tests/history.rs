@@ -61,9 +61,12 @@ fn users(flags: &Flags, flag: &str) -> usize {
         .count()
 }
 
+/// Salt, rule, flag, and millionths of a percent.
+type Drawn = (u32, &'static str, &'static str, u32);
+
 thread_local! {
     /// How many users a percent draws, by what the draw depends on: told by a handle without limits.
-    static DRAWN: RefCell<BTreeMap<(u32, &'static str, &'static str, u32), usize>> = RefCell::default();
+    static DRAWN: RefCell<BTreeMap<Drawn, usize>> = RefCell::default();
 }
 
 fn drawn(document: &Document, flag: &'static str, percent: Percent) -> usize {
