@@ -15,6 +15,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fs::{self, File, OpenOptions, TryLockError};
 use std::io::{self, Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
+use std::thread;
+use std::time::{Duration, Instant};
 
 use serde::{Deserialize, Serialize};
 
@@ -25,6 +27,9 @@ use crate::observe::Memory;
 
 const FILE: &str = "journal.jsonl";
 const LOCK: &str = "lock";
+
+/// How long the lock of another process is waited for.
+const PATIENCE: Duration = Duration::from_secs(1);
 
 /// From this size on the journal is written anew, unless it was as long when that was done last.
 const LONG: u64 = 8 * 1024 * 1024;
@@ -227,7 +232,14 @@ fn options() -> OpenOptions {
 
 fn lock(directory: &Path) -> io::Result<File> {
     let file = options().open(directory.join(LOCK))?;
-    match file.try_lock() {
+    let mut locked = file.try_lock();
+    // The one before may be about to end; and who is forked from it has the lock until it is another program.
+    let until = Instant::now() + PATIENCE;
+    while matches!(locked, Err(TryLockError::WouldBlock)) && Instant::now() < until {
+        thread::sleep(PATIENCE / 50);
+        locked = file.try_lock();
+    }
+    match locked {
         Ok(()) => Ok(file),
         Err(TryLockError::WouldBlock) => Err(io::Error::new(
             io::ErrorKind::ResourceBusy,

@@ -173,13 +173,20 @@ impl State {
 
     /// Takes up what the overlay of the machine says, which differs where a process died between writing both: nobody is
     /// exposed whom either leaves out, and what is to be raised passes its gate again. An overlay that is newer and says
-    /// less was lowered when the state could not be kept: then it is paused too.
-    pub(crate) fn take_up(&mut self, told: Exposure, at: Option<Timestamp>, now: Timestamp) {
+    /// less, or that it was rolled back, is of when the state could not be kept: then it is paused too.
+    pub(crate) fn take_up(
+        &mut self,
+        told: Exposure,
+        rolled_back: bool,
+        at: Option<Timestamp>,
+        now: Timestamp,
+    ) {
         let lower = Exposure {
             killed: self.exposure.killed,
             ..self.exposure.meet(told)
         };
-        if lower != self.exposure && self.wall.is_some() && at > self.wall {
+        let says_less = lower != self.exposure || rolled_back;
+        if says_less && self.wall.is_some() && at > self.wall {
             let reason =
                 "the overlay is newer than its state, and lower: what was decided last is lost";
             self.pause_for(reason, now);

@@ -151,7 +151,11 @@ impl Controller {
         let changed = raises || !effects.is_empty();
         let run = self.ramps.get_mut(flag)?;
         let exposes = |effect: &Effect| matches!(effect, Effect::Expose(_));
-        if before.exposure() != state.exposure() || effects.iter().any(exposes) {
+        // That it is rolled back stands in the overlay also where it exposed nobody.
+        let rolls_back =
+            state.phase() == Phase::RollingBack && before.phase() != Phase::RollingBack;
+        let is_told = before.exposure() == state.exposure() && !effects.iter().any(exposes);
+        if !is_told || rolls_back {
             run.written = false;
         }
         let was_unclean = std::mem::take(&mut run.unclean);

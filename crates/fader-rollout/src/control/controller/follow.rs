@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use fader::{OverlayEntry, Snapshot, Timestamp};
 
-use super::overlay::{entry, exposure};
+use super::overlay::{entry, exposure, says_rolled_back};
 use super::{Controller, Run};
 use crate::judge::BudgetPart;
 use crate::machine::{Exposure, MACHINE, Ramp, State};
@@ -110,7 +110,8 @@ impl Controller {
             Some(mut kept) => {
                 if by_machine {
                     let at = entry.and_then(OverlayEntry::at).and_then(Timestamp::parse);
-                    kept.state.take_up(told, at, now);
+                    let rolled_back = entry.is_some_and(says_rolled_back);
+                    kept.state.take_up(told, rolled_back, at, now);
                 }
                 (kept.state, kept.memory)
             }

@@ -6,7 +6,7 @@ use fader::{Flags, Overlay, OverlayEntry, RampLimit, Snapshot, Timestamp};
 
 use super::{Controller, Run};
 use crate::control::order::{answer_all, restore};
-use crate::machine::{Exposure, MACHINE};
+use crate::machine::{Exposure, MACHINE, Phase};
 
 impl Controller {
     /// Writes exposures and answers into the overlay, and puts what was written into force here.
@@ -118,4 +118,11 @@ fn tell(overlay: Overlay, flag: &str, run: &Run, now: Timestamp) -> Overlay {
         None => run.state.phase().to_string(),
     };
     told.signed_at(flag, MACHINE, reason, now)
+}
+
+/// Tells whether an overlay says, by its controller, that a ramp was rolled back.
+pub(super) fn says_rolled_back(entry: &OverlayEntry) -> bool {
+    let names = [Phase::RollingBack, Phase::RolledBack].map(Phase::as_str);
+    let reason = entry.reason().unwrap_or_default();
+    names.into_iter().any(|name| reason.starts_with(name))
 }
