@@ -11,3 +11,7 @@ struct GrayRouting;
 #[cfg(doctest)]
 #[doc = include_str!("../docs/PROVIDERS.md")]
 struct Providers;
+
+#[cfg(doctest)]
+#[doc = include_str!("../docs/GUARDED-RAMPS.md")]
+struct GuardedRamps;

@@ -40,6 +40,25 @@ fn documents_of_gray_routing_are_taken() {
 }
 
 #[test]
+fn documents_of_guarded_ramps_are_taken() {
+    let documents = [
+        blocks("GUARDED-RAMPS.md", "json"),
+        blocks("GUARDED-RAMPS.md", "jsonc"),
+    ]
+    .concat();
+    assert_eq!(documents.len(), 2);
+    for document in &documents {
+        let loaded = flags()
+            .load(document.as_str(), &Source::new("flags.json"))
+            .unwrap_or_else(|error| panic!("{error}\n{document}"));
+        // What each load of a staged ramp warns of, while no controller runs it.
+        let warnings: Vec<_> = loaded.warnings().iter().map(ToString::to_string).collect();
+        let is_expected = |warning: &String| warning.contains("controller");
+        assert!(warnings.iter().all(is_expected), "{warnings:?}\n{document}");
+    }
+}
+
+#[test]
 fn overlays_of_gray_routing_find_their_flags() {
     let is_ramp = |document: &String| document.contains(r#""name": "ramp""#);
     let document = blocks("GRAY-ROUTING.md", "json").into_iter().find(is_ramp);

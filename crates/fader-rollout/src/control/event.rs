@@ -171,6 +171,10 @@ struct Found<'a>(&'a Finding);
 impl fmt::Display for Found<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Finding { name, bad, of, .. } = self.0;
+        // A gauge counts no requests.
+        if name.starts_with("gauge:") {
+            return write!(f, "{name}: the gauge has reached it");
+        }
         let arm = |name: &str, bad: u64, of: u64| format!("{name} {bad} bad in {of} requests");
         let Totals { candidate, stable } = *bad;
         write!(f, "{name}: {}", arm("candidate", candidate, of.candidate))?;

@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use fader::Percent;
+use fader::plan::{Metric, Plan};
 use serde::{Deserialize, Serialize};
 
 use crate::judge::{Finding, Totals};
@@ -123,8 +124,7 @@ impl RampStatus {
             waits: state.waits().to_vec(),
             approvals: state.approvals().to_vec(),
             guardrails: state.findings(plan).collect(),
-            alarm: f64::from(u32::try_from(plan.guardrails.len()).unwrap_or(u32::MAX))
-                / plan.false_alarm,
+            alarm: alarm(plan),
             requests: state.requests(),
             units: state.units(),
             evidence: state.evidence().cloned(),
@@ -143,6 +143,13 @@ impl RampStatus {
         let left = (self.bake? - self.baked).max(0.0);
         Duration::try_from_secs_f64(left).ok()
     }
+}
+
+/// From which E on a guardrail alarms. Gauges are no tests, and take no part of `false_alarm`.
+fn alarm(plan: &Plan) -> f64 {
+    let tests = plan.guardrails.iter();
+    let tests = tests.filter(|guardrail| !matches!(guardrail.metric, Metric::Gauge(_)));
+    f64::from(u32::try_from(tests.count()).unwrap_or(u32::MAX)) / plan.false_alarm
 }
 
 impl Status {
