@@ -69,6 +69,8 @@ pub struct Rollouts {
     inbox: Sender<Message>,
     thread: Option<JoinHandle<()>>,
     status: Arc<Mutex<Status>>,
+    #[cfg(feature = "probes")]
+    _probes: Option<super::probe::Probes>,
 }
 
 enum Message {
@@ -86,8 +88,8 @@ enum Message {
 #[derive(Default)]
 #[must_use = "nothing runs until `start` is called"]
 pub struct RolloutsBuilder {
-    settings: Settings,
-    signals: Signals,
+    pub(super) settings: Settings,
+    pub(super) signals: Signals,
 }
 
 impl RolloutsBuilder {
@@ -133,7 +135,7 @@ impl RolloutsBuilder {
     /// # Errors
     ///
     /// The directory can't be made or written, or another process has it; nothing says where the overlay is kept; the
-    /// system refuses a thread.
+    /// system refuses a thread; the address of a webhook is none, or two probes have one name.
     pub fn start(self, flags: &Flags, state: impl AsRef<Path>) -> Result<Rollouts, StartError> {
         let Self {
             mut settings,
@@ -142,7 +144,12 @@ impl RolloutsBuilder {
         let clock = Arc::clone(&settings.clock);
         let store = settings.store.clone().or_else(|| flags.store());
         let store = store.ok_or_else(StartError::no_store)?;
+        #[cfg(feature = "webhook")]
+        settings.start_webhooks()?;
         settings.start_telling().map_err(StartError::thread)?;
+        // Before the first look, which must not take what was never asked for green.
+        #[cfg(feature = "probes")]
+        let probes = super::probe::Probes::start(std::mem::take(&mut settings.probes), &signals)?;
         let wall = clock.now();
         let mut controller =
             Controller::open(flags, state.as_ref(), settings, signals.clone(), wall)?;
@@ -173,6 +180,8 @@ impl RolloutsBuilder {
             inbox,
             thread: Some(thread),
             status,
+            #[cfg(feature = "probes")]
+            _probes: probes,
         })
     }
 }
