@@ -21,7 +21,10 @@ fn started(probes: Vec<Probe>) -> (Probes, Signals) {
 
 /// A probe that fails while it is told to, and counts its tries.
 fn told(name: &str) -> (Probe, Arc<AtomicBool>, Arc<AtomicU32>) {
-    let (fails, tries) = (Arc::new(AtomicBool::new(false)), Arc::default());
+    let (fails, tries) = (
+        Arc::new(AtomicBool::new(false)),
+        Arc::new(AtomicU32::new(0)),
+    );
     let (told, counted) = (Arc::clone(&fails), Arc::clone(&tries));
     let probe = Probe::new(name, move || {
         counted.fetch_add(1, Ordering::SeqCst);

@@ -64,7 +64,7 @@ impl Post {
 }
 
 /// Answers one request after the other by the given statuses, and with 200 from then on.
-fn serve(listener: TcpListener, statuses: &[u16]) -> mpsc::Receiver<Post> {
+fn serve(listener: TcpListener, statuses: &[u16]) -> Receiver<Post> {
     let (sender, posts) = mpsc::channel();
     let mut statuses = statuses.to_vec().into_iter();
     thread::spawn(move || {
@@ -83,7 +83,7 @@ fn serve(listener: TcpListener, statuses: &[u16]) -> mpsc::Receiver<Post> {
     posts
 }
 
-fn server(statuses: &[u16]) -> (String, mpsc::Receiver<Post>) {
+fn server(statuses: &[u16]) -> (String, Receiver<Post>) {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let url = format!(
         "http://{}/hook?token=geheim",
@@ -107,7 +107,7 @@ fn trouble(why: &str) -> Event {
     }
 }
 
-fn next(posts: &mpsc::Receiver<Post>) -> Post {
+fn next(posts: &Receiver<Post>) -> Post {
     posts.recv_timeout(PATIENCE).unwrap()
 }
 
