@@ -21,16 +21,24 @@ const NAMES: [(&str, &[&str]); 6] = [
 /// What `fader-rollout` may not name, and the only files and folders that may: what judges and decides is a function of
 /// what it is given.
 const PURE: [(&str, &[&str]); 10] = [
-    ("std::fs", &[]),
+    ("std::fs", &["control"]),
     ("std::env", &[]),
     ("std::net", &[]),
-    ("tokio", &[]),
+    ("tokio", &["control/probe"]),
     ("SystemTime", &[]),
-    ("time::Instant", &[]),
-    ("Instant::now", &[]),
-    ("Mutex", &["observe"]),
-    ("thread", &["observe", "simulate"]),
+    ("time::Instant", &CLOCKS),
+    ("Instant::now", &CLOCKS),
+    ("Mutex", &["observe", "control"]),
+    ("thread", &["observe", "simulate", "control"]),
     ("rand", &["simulate"]),
+];
+
+/// What of the controller may look at a clock: it is told of the time in all else.
+const CLOCKS: [&str; 4] = [
+    "control/probe",
+    "control/rollouts",
+    "control/signals",
+    "control/webhook",
 ];
 
 /// What evaluates, and so knows nothing of the document's model: files, and a folder.

@@ -3,9 +3,12 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use fader::{Attributes, Context, DrawnFlag, Flags, Outcome, OutcomeSink, Overlay, Scope, Watch};
+use fader::{
+    Attributes, Context, DrawnFlag, Flags, MemoryStore, Outcome, OutcomeSink, Overlay, Scope, Watch,
+};
 use fader_benches::keys::{IN_ROLLOUT, PLAIN};
 use fader_benches::{User, documents};
+use fader_rollout::control::Rollouts;
 
 fader::flags! {
     ByRule: bool = "rule", default false;
@@ -46,6 +49,27 @@ pub fn watched() -> (Flags, Arc<Outcomes>) {
     // It is not given back while the process lives.
     std::mem::forget(flags.control_ramps());
     (flags, outcomes)
+}
+
+/// Makes the same run by a controller, which exposes so many by its plans' first stages.
+pub fn controlled() -> anyhow::Result<(Flags, Arc<Outcomes>)> {
+    const REST: &str = r#""start": "2026-01-01T00:00:00Z", "guardrails": [ { "metric": "errors", "no_worse_than": 1.1 },
+        { "metric": "latency_p99", "below": "500ms" }, { "metric": "errors", "below": 0.01 } ] }"#;
+    let staged = |percent: u32| {
+        format!(r#""ramp": {{ "stages": [ {{ "percent": {percent}, "bake": "1h" }} ], {REST}"#)
+    };
+    let document = DOCUMENT
+        .replace(r#""percent": 25"#, &staged(25))
+        .replace(r#""percent": 50"#, &staged(50));
+    let flags = documents::load(&document);
+    flags.set_store(MemoryStore::new(&flags));
+    let outcomes = Arc::new(Outcomes::default());
+    flags.add_outcome_sink(Arc::clone(&outcomes), Watch::Guarded);
+    let state = tempfile::tempdir()?;
+    // Both last as long as the process.
+    std::mem::forget(Rollouts::start(&flags, state.path())?);
+    std::mem::forget(state);
+    Ok((flags, outcomes))
 }
 
 /// Asks the three flags.

@@ -1,7 +1,7 @@
 //! Measures what the flags cost a server over TCP: CPU time a request, and latency at half load.
 //!
 //! A server is a process of its own with one worker, so that its CPU time is its own; this process sends the requests.
-//! On Linux each is held to a core. A server comes in three [`Variant`]s that take turns, so that a machine that becomes
+//! On Linux each is held to a core. A server comes in four [`Variant`]s that take turns, so that a machine that becomes
 //! slower meanwhile favours none.
 //!
 //! `cargo xtask bench-web` runs it. With `--test` each server is sent a few requests, and nothing is measured.

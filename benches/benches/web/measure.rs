@@ -100,8 +100,8 @@ fn pair(
     pair: usize,
     effort: &Effort,
     schedule: &[Duration],
-    mut turns: [Turns; 3],
-) -> anyhow::Result<[Turns; 3]> {
+    mut turns: [Turns; 4],
+) -> anyhow::Result<[Turns; 4]> {
     let asks = Variant::ALL.map(asks);
     let mut servers = Vec::new();
     for (variant, asks) in Variant::ALL.into_iter().zip(&asks) {
@@ -129,7 +129,7 @@ fn pair(
         let (requests, told) = (effort.flood + schedule.len(), (after - before).told);
         let is_told = told >= requests as u64;
         ensure!(
-            is_told == (Variant::ALL[at] == Variant::Outcomes),
+            is_told == matches!(Variant::ALL[at], Variant::Outcomes | Variant::Controller),
             "{told} outcomes were told of {requests} requests"
         );
     }
@@ -179,7 +179,7 @@ fn asks(variant: Variant) -> Vec<Ask> {
         request: flags::request(user),
         answer: match variant {
             Variant::Bare => BARE,
-            Variant::Layer | Variant::Outcomes => flags::expected(user),
+            Variant::Layer | Variant::Outcomes | Variant::Controller => flags::expected(user),
         },
     });
     ask.collect()

@@ -59,11 +59,13 @@ pub struct Row {
 struct Spread([f64; 3]);
 
 impl Row {
-    /// Returns the rows of a framework: the layer beside the bare server, and outcomes beside the layer.
+    /// Returns the rows of a framework: the layer beside the bare server, and outcomes and a
+    /// controller beside the layer.
     pub fn all(framework: Framework) -> Vec<Self> {
         let variants = [
             (Variant::Bare, Variant::Layer),
             (Variant::Layer, Variant::Outcomes),
+            (Variant::Layer, Variant::Controller),
         ];
         let row = |measure, (base, other)| Self {
             framework,

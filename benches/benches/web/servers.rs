@@ -1,4 +1,4 @@
-//! The servers: each framework bare, behind the layer, and with outcomes told.
+//! The servers: each framework bare, behind the layer, with outcomes told, and with a controller that judges them.
 
 use std::str::FromStr;
 use std::sync::Arc;
@@ -26,6 +26,8 @@ pub enum Variant {
     Layer,
     /// The same with two of the flags guarded, and a sink that is told how requests end.
     Outcomes,
+    /// The same run by a controller, with three guardrails each: what is counted, and what it does each second.
+    Controller,
 }
 
 impl Framework {
@@ -40,13 +42,14 @@ impl Framework {
 }
 
 impl Variant {
-    pub const ALL: [Self; 3] = [Self::Bare, Self::Layer, Self::Outcomes];
+    pub const ALL: [Self; 4] = [Self::Bare, Self::Layer, Self::Outcomes, Self::Controller];
 
     pub const fn as_str(self) -> &'static str {
         match self {
             Self::Bare => "bare",
             Self::Layer => "layer",
             Self::Outcomes => "outcomes",
+            Self::Controller => "controller",
         }
     }
 }
@@ -80,6 +83,10 @@ pub fn serve(framework: Framework, variant: Variant) -> anyhow::Result<()> {
         Variant::Layer => (Some(flags::unwatched()), Arc::default()),
         Variant::Outcomes => {
             let (flags, outcomes) = flags::watched();
+            (Some(flags), outcomes)
+        }
+        Variant::Controller => {
+            let (flags, outcomes) = flags::controlled()?;
             (Some(flags), outcomes)
         }
     };

@@ -192,6 +192,18 @@ pub(crate) fn load(place: &Place, headers: &Headers) -> Result<Loaded, ProviderE
     }
 }
 
+/// Loads a document with its list files, and no overlay.
+///
+/// # Errors
+///
+/// The document can't be read. What is wrong *in* it stands in the reports.
+pub(crate) fn load_alone(place: &Place, headers: &Headers) -> Result<Loaded, ProviderError> {
+    match place {
+        Place::Path(path) => on_disk(path).without_overlay().read().map(from_disk),
+        Place::Address(_) => load(place, headers),
+    }
+}
+
 fn from_address(fetched: HttpContents) -> Loaded {
     let (flags, source) = (Flags::builder().build(), fetched.source().clone());
     let reports = vec![Report::new(source.name(), fetched.document())];

@@ -72,6 +72,21 @@ pub(crate) fn warn(message: &str) {
     );
 }
 
+/// Writes a line of its own to standard output, at once. That nobody reads it any longer is no error.
+pub(crate) fn say(line: &str) -> anyhow::Result<()> {
+    let mut out = plain();
+    match writeln!(out, "{}", printable(line)).and_then(|()| out.flush()) {
+        // The exit code still tells.
+        Err(error) if error.kind() != io::ErrorKind::BrokenPipe => Err(failed(error)),
+        _ => Ok(()),
+    }
+}
+
+/// Writes a line that begins with a word that nobody is to overlook.
+pub(crate) fn alert(out: &mut impl Write, word: &str, message: &str) -> io::Result<()> {
+    writeln!(out, "{ERROR}{word}{ERROR:#}: {}", printable(message))
+}
+
 /// Words an I/O error for people: without its number, and in lower case.
 pub(crate) fn reason(error: &io::Error) -> String {
     match error.kind() {

@@ -1,18 +1,39 @@
-//! `fader rollout`: what will a staged ramp do, before it starts?
+//! `fader rollout`: what will a staged ramp do before it starts, and what does it do once it runs?
+//!
+//! Whoever asks something of a running ramp writes it into the overlay, where the controller answers it. What the
+//! controller says of itself stands in its state directory.
 
 use clap::Subcommand;
 use fader::plan::PlannedRamp;
 use fader::{Diagnostic, DiagnosticKind, Flags, Snapshot, Timestamp};
 use fader_rollout::explain::{self as rollout, Subject};
+use fader_rollout::machine::Wish;
 
 use crate::document::{self, Finding, Headers, Loaded, Place};
 use crate::{Outcome, output};
 
+mod ask;
+mod audit;
+mod controlled;
+mod duration;
 mod explain;
+pub(crate) mod known;
+mod revert;
+mod signature;
 mod simulate;
+mod status;
+mod status_table;
 mod table;
+mod wait;
+mod watch;
 
-/// Tells in advance what a staged ramp does and sees.
+pub(crate) use controlled::{Controlled, POLL};
+pub(crate) use signature::Signature;
+
+/// Tells in advance what a staged ramp does and sees, and steers it while it runs.
+///
+/// What asks something of a running ramp exits with 0 if it was done, 1 if it was refused or not answered, 2 if files
+/// could not be read or written or the flag has no staged ramp.
 #[derive(clap::Args)]
 #[command(disable_help_subcommand = true)]
 pub(crate) struct Args {
@@ -24,6 +45,25 @@ pub(crate) struct Args {
 enum Command {
     Explain(explain::Args),
     Simulate(simulate::Args),
+    Status(status::Args),
+    Watch(watch::Args),
+    Wait(wait::Args),
+    /// Starts a ramp whose plan has no `start`.
+    Start(ask::Args),
+    /// Stops a ramp where it is. Its guardrails go on.
+    Pause(ask::Args),
+    /// Lets a ramp go on that was paused or lowered by hand.
+    Resume(ask::Args),
+    /// Lets a stage start that asks for an approval. It may be given early.
+    Approve(ask::Approve),
+    /// Exposes nobody any more, until the ramp is reset.
+    RollBack(ask::Args),
+    /// Begins a new run at 0 %.
+    Reset(ask::Args),
+    /// Goes on by the plan as it is now, after it was edited, or from where somebody has lowered the ramp.
+    Accept(ask::Args),
+    Audit(audit::Args),
+    Revert(revert::Args),
 }
 
 /// Where the document is that has the plan.
@@ -40,6 +80,18 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<Outcome> {
     match &args.command {
         Command::Explain(args) => explain::run(args),
         Command::Simulate(args) => simulate::run(args),
+        Command::Status(args) => status::run(args),
+        Command::Watch(args) => watch::run(args),
+        Command::Wait(args) => wait::run(args),
+        Command::Start(args) => ask::run(args, Wish::Start),
+        Command::Pause(args) => ask::run(args, Wish::Pause),
+        Command::Resume(args) => ask::run(args, Wish::Resume),
+        Command::Approve(args) => ask::approve(args),
+        Command::RollBack(args) => ask::run(args, Wish::RollBack),
+        Command::Reset(args) => ask::run(args, Wish::Reset),
+        Command::Accept(args) => ask::run(args, Wish::Accept),
+        Command::Audit(args) => audit::run(args),
+        Command::Revert(args) => revert::run(args),
     }
 }
 

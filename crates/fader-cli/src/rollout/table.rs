@@ -130,8 +130,9 @@ fn exposes(stage: &StageView) -> String {
     )
 }
 
-fn row(sight: &Sight) -> Vec<String> {
-    let name = output::printable(&sight.name);
+/// Writes a guardrail's name in few characters: `errors ≤ 1.1×`.
+pub(super) fn named(guardrail: &str) -> String {
+    let name = output::printable(guardrail);
     let mut name = match name.split_once(" no_worse_than ") {
         Some((metric, margin)) => format!("{metric} ≤ {margin}×"),
         None => name.replacen(" below ", " < ", 1),
@@ -140,7 +141,11 @@ fn row(sight: &Sight) -> Vec<String> {
         name.truncate(end);
         name.push('…');
     }
-    let mut row = vec![format!("  {name}")];
+    name
+}
+
+fn row(sight: &Sight) -> Vec<String> {
+    let mut row = vec![format!("  {}", named(&sight.name))];
     let why = match sight.state {
         SightState::Judges => None,
         SightState::NotApplicable => Some("no stable arm"),
@@ -192,7 +197,7 @@ fn percent(part: f64) -> String {
 }
 
 /// Writes a number to three digits, without an exponent: `0.00123`, `4.2`, `12346`.
-fn number(number: f64) -> String {
+pub(super) fn number(number: f64) -> String {
     let digits = number.abs().log10().floor();
     let decimals = if digits.is_finite() {
         (2.0 - digits).clamp(0.0, 12.0)

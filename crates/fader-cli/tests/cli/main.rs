@@ -3,10 +3,15 @@
 #![cfg(test)]
 
 mod address;
+mod audit;
 mod batch;
 mod check;
+mod controller;
 mod eval;
+mod kill;
+mod operate;
 mod position;
+mod ramps;
 mod rollout;
 mod usage;
 mod watch;

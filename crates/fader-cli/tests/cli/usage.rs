@@ -5,7 +5,7 @@ use crate::Folder;
 #[test]
 fn wrong_arguments_are_one_line() {
     let folder = Folder::with("{}");
-    let cases: [(&[&str], &str); 10] = [
+    let cases: [(&[&str], &str); 13] = [
         (
             &["frobnicate"],
             "unrecognized subcommand `frobnicate`; see `fader --help`",
@@ -43,6 +43,18 @@ fn wrong_arguments_are_one_line() {
             "the following required arguments were not provided: --unit <UNIT>; see `fader position --help`",
         ),
         (
+            &["rollout", "approve", "checkout"],
+            "the following required arguments were not provided: --stage <NUMBER>; see `fader rollout approve --help`",
+        ),
+        (
+            &["rollout", "pause", "checkout", "--answer-within=10"],
+            "invalid value `10` for `--answer-within <TIME>`: a duration is written such as 45s, 10m or 1h30m; see `fader --help`",
+        ),
+        (
+            &["rollout", "wait", "checkout", "--until=done"],
+            "invalid value `done` for `--until <UNTIL>` [possible values: completed, rolled-back]; see `fader --help`",
+        ),
+        (
             &["watch"],
             "the following required arguments were not provided: <FILE>; see `fader watch --help`",
         ),
@@ -65,6 +77,15 @@ fn help_and_version_are_answers() {
         &["rollout", "--help"],
         &["rollout", "explain", "--help"],
         &["rollout", "simulate", "--help"],
+        &["rollout", "status", "--help"],
+        &["rollout", "watch", "--help"],
+        &["rollout", "wait", "--help"],
+        &["rollout", "pause", "--help"],
+        &["rollout", "approve", "--help"],
+        &["rollout", "audit", "--help"],
+        &["rollout", "revert", "--help"],
+        &["kill", "--help"],
+        &["unkill", "--help"],
         &["watch", "--help"],
     ] {
         let run = folder.run(arguments);

@@ -3,7 +3,7 @@
 use std::fmt;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::Path;
-use std::sync::mpsc::{self, Receiver, RecvTimeoutError, Sender};
+use std::sync::mpsc::{self, Receiver, RecvTimeoutError, Sender, TryRecvError};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
@@ -167,6 +167,7 @@ impl RolloutsBuilder {
             flags: flags.downgrade(),
             status: told,
             last: began,
+            waiting: Vec::new(),
         };
         let thread = thread::Builder::new()
             .name("fader-rollout".to_owned())
@@ -202,6 +203,8 @@ struct Ticking {
     flags: WeakFlags,
     status: Arc<Mutex<Status>>,
     last: Instant,
+    /// Those who have asked, with where the controller answers: they are told once the status shows it.
+    waiting: Vec<(Receiver<Answer>, Sender<Answer>)>,
 }
 
 impl Ticking {
@@ -218,7 +221,10 @@ impl Ticking {
                     answer,
                 }) => {
                     let now = self.now();
-                    self.controller.obey(&flag, wish, &by, &reason, answer, now);
+                    let (answers, answered) = mpsc::channel();
+                    self.waiting.push((answered, answer));
+                    self.controller
+                        .obey(&flag, wish, &by, &reason, answers, now);
                     self.publish(now.wall);
                 }
                 Ok(Message::End) | Err(RecvTimeoutError::Disconnected) => break,
@@ -251,10 +257,19 @@ impl Ticking {
         }
     }
 
-    fn publish(&self, now: Timestamp) {
+    fn publish(&mut self, now: Timestamp) {
         if let Some(flags) = self.flags.upgrade() {
             *lock(&self.status) = self.controller.status(&flags, now, true);
         }
+        self.waiting
+            .retain(|(answered, answer)| match answered.try_recv() {
+                Ok(answered) => {
+                    let _ = answer.send(answered);
+                    false
+                }
+                Err(TryRecvError::Empty) => true,
+                Err(TryRecvError::Disconnected) => false,
+            });
     }
 }
 

@@ -8,10 +8,13 @@ use crate::snapshot::Live;
 
 const WAITS: &str = "the entry waits until the document has it; take it out if it is gone for good";
 
-/// Returns the warnings of the document, then those of the overlay on top of it: percents that hide the document's, and
+/// Returns the warnings of the document, but of staged ramps that a controller runs, then those of the overlay on top of it: percents that hide the document's, and
 /// entries that wait for a flag or rule which the document lacks.
 pub(crate) fn warnings(live: &Live) -> Vec<Diagnostic> {
     let mut warnings = live.notes.warnings.clone();
+    if live.hooks.controls() {
+        warnings.retain(|warning| warning.kind != DiagnosticKind::WaitingRamp);
+    }
     hidden_percents(live, &mut warnings);
     for (name, entry) in live.overlay.flags() {
         let path = format!("flags{}", step(name));

@@ -108,7 +108,7 @@ fn a_ramp_whose_state_is_lost_stays_where_nobody_is() {
     assert_eq!(process.told(), percent("50"));
     drop(process);
     let elsewhere = Machine {
-        disk: machine.disk.clone(),
+        disk: machine.disk,
         ..Machine::new()
     };
     let mut process = elsewhere.boot(&document(STAGES), 101);
@@ -128,4 +128,23 @@ fn a_ramp_whose_state_is_lost_stays_where_nobody_is() {
     assert_eq!(process.ask(Wish::Resume), Answer::Done);
     process.seconds(3);
     assert_eq!(process.told(), percent("5"));
+}
+
+/// A document may come from a server that is slower than the start.
+#[test]
+fn an_unclean_end_counts_also_where_the_document_comes_later() {
+    let machine = Machine::new();
+    let mut process = machine.boot(&document(STAGES), 0);
+    process.seconds(10);
+    drop(process);
+    let mut process = machine.boot(r#"{ "flags": {} }"#, 12);
+    process.look();
+    let later = document(STAGES);
+    process
+        .flags
+        .load(later, &Source::new("flags.json"))
+        .unwrap();
+    process.look();
+    assert_eq!(process.ramp().held, Some(Held::Restart));
+    assert_eq!(process.told(), Percent::ZERO);
 }

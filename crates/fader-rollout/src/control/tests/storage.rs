@@ -89,7 +89,7 @@ fn a_journal_that_is_cut_off_is_taken_up_and_a_damaged_one_pauses() {
     let path = machine.path().join("journal.jsonl");
     let whole = std::fs::read(&path).unwrap();
 
-    let mut cut = whole.clone();
+    let mut cut = whole;
     cut.extend_from_slice(br#"{"at":"2026-12-01T09:00:20Z","audit":12,"ramps":{"checkout":{"#);
     std::fs::write(&path, cut).unwrap();
     let process = machine.boot(&document(STAGES), 21);

@@ -1,0 +1,135 @@
+//! Which ramps there are: those of the live document, as the journal or the overlay left them.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+use fader::{Snapshot, Timestamp};
+
+use super::overlay::{entry, exposure};
+use super::{Controller, Run};
+use crate::judge::BudgetPart;
+use crate::machine::{Exposure, MACHINE, Ramp, State};
+use crate::observe::Memory;
+
+impl Controller {
+    pub(super) fn pause_all(&mut self, damage: &str, now: Timestamp) {
+        for kept in self.absent.values_mut() {
+            kept.state.pause_for(damage, now);
+        }
+    }
+
+    /// Makes ramps of the document's plans: new ones, changed ones, and those that came back.
+    pub(super) fn follow(&mut self, snapshot: &Snapshot, now: Timestamp) {
+        let mut present = BTreeSet::new();
+        for planned in snapshot.plans() {
+            present.insert(planned.flag.to_owned());
+            let same = self.ramps.get(planned.flag).is_some_and(|run| {
+                Arc::ptr_eq(run.ramp.plan(), planned.plan)
+                    && run.rule == planned.rule
+                    && run.ramp.has_freezes(snapshot.freezes())
+            });
+            if same {
+                continue;
+            }
+            let ramp = Ramp::new(
+                Arc::clone(planned.plan),
+                snapshot.freezes(),
+                BudgetPart::OneProcess,
+            );
+            let ramp = match ramp {
+                Ok(ramp) => ramp
+                    .restart_hold(self.settings.restart_hold)
+                    .max_crashes(self.settings.max_crashes),
+                Err(error) => {
+                    let text = format!("the plan of `{}` can't be run: {error}", planned.flag);
+                    if let Some(run) = self.ramps.get_mut(planned.flag) {
+                        run.ill = Some(text);
+                    } else {
+                        self.notes.insert(planned.flag.to_owned(), text);
+                    }
+                    continue;
+                }
+            };
+            if let Some(run) = self.ramps.get_mut(planned.flag) {
+                if planned.rule != run.rule {
+                    run.written = false;
+                }
+                run.ramp = ramp;
+                run.ill = None;
+                planned.rule.clone_into(&mut run.rule);
+                if run.index != planned.index {
+                    run.index = planned.index;
+                    self.observer
+                        .watch(run.index, run.ramp.plan(), run.state.run());
+                }
+                continue;
+            }
+            self.notes.remove(planned.flag);
+            let run = self.take_over(
+                planned.flag,
+                planned.rule,
+                planned.index,
+                ramp,
+                snapshot,
+                now,
+            );
+            self.ramps.insert(planned.flag.to_owned(), run);
+        }
+        if self.ramps.keys().all(|flag| present.contains(flag)) {
+            return;
+        }
+        let all = std::mem::take(&mut self.ramps).into_iter();
+        let (stay, gone): (BTreeMap<_, _>, BTreeMap<_, _>) =
+            all.partition(|(flag, _)| present.contains(flag));
+        self.ramps = stay;
+        for (flag, run) in gone {
+            self.observer.forget(run.index);
+            self.absent.insert(flag, run.kept(None, true));
+        }
+    }
+
+    /// Makes a ramp from what the journal has of it, or a new one.
+    pub(super) fn take_over(
+        &mut self,
+        flag: &str,
+        rule: &str,
+        index: u32,
+        ramp: Ramp,
+        snapshot: &Snapshot,
+        now: Timestamp,
+    ) -> Run {
+        let kept = self.absent.remove(flag);
+        let found = entry(snapshot, flag).map(|entry| exposure(entry, rule));
+        let (state, memory, unclean) = match kept {
+            Some(kept) => (kept.state, kept.memory, self.unclean.remove(flag)),
+            // An overlay that was written for it, and no state: that is lost.
+            None if found.is_some_and(|found| found.is_some()) => {
+                let reason = "its state is lost: the state directory does not know it. Resume it to begin anew, at 0 %";
+                (State::lost(&ramp, now, reason), Memory::default(), false)
+            }
+            None => (State::new(&ramp), Memory::default(), false),
+        };
+        let exposed = state.exposure();
+        self.observer.watch(index, ramp.plan(), state.run());
+        self.collector.recall(index, &memory);
+        // What a process decided before it died and had no time to write is written now; what people wrote stands.
+        let by_machine = entry(snapshot, flag).is_none_or(|entry| entry.by() == Some(MACHINE));
+        let told = found.flatten().unwrap_or(Exposure::NOBODY);
+        let written = told == exposed || !by_machine;
+        Run {
+            index,
+            rule: rule.to_owned(),
+            ramp,
+            limit: Exposure::NOBODY,
+            written,
+            answers: Vec::new(),
+            asked: Vec::new(),
+            unclean,
+            stable_seen: None,
+            kept: false,
+            ill: None,
+            state,
+            memory,
+        }
+    }
+}

@@ -1,0 +1,110 @@
+//! What is told of it: events, and the status.
+
+use fader::{Flags, Timestamp};
+
+use super::Controller;
+use super::decide::Decided;
+use crate::control::event::{Event, What};
+use crate::control::status::{self, RampStatus, Status};
+use crate::machine::Effect;
+
+impl Controller {
+    pub(super) fn tell(&self, decided: &[Decided], at: Timestamp) {
+        for decision in decided {
+            let Some(run) = self.ramps.get(&decision.flag) else {
+                continue;
+            };
+            let event = |what| Event {
+                at,
+                flag: Some(decision.flag.clone()),
+                run: Some(run.state.run()),
+                what,
+            };
+            let (from, to) = (decision.before.exposure(), run.state.exposure());
+            if from != to {
+                self.settings.tell(event(What::Exposed { from, to }));
+            }
+            for effect in &decision.effects {
+                if let Effect::Tell(notice) = effect {
+                    self.settings.tell(event(What::Ramp(notice.clone())));
+                }
+            }
+        }
+    }
+
+    pub(super) fn tell_status(&mut self, flags: &Flags, now: Timestamp) {
+        let status = self.status(flags, now, true);
+        let before = self
+            .told
+            .as_ref()
+            .map(|(status, _)| status.troubles.clone());
+        let before = before.unwrap_or_default();
+        let event = |what| Event {
+            at: now,
+            flag: None,
+            run: None,
+            what,
+        };
+        for trouble in status
+            .troubles
+            .iter()
+            .filter(|trouble| !before.contains(trouble))
+        {
+            self.settings.tell(event(What::Trouble(trouble.clone())));
+        }
+        for over in before.iter().filter(|over| !status.troubles.contains(over)) {
+            self.settings.tell(event(What::TroubleOver(over.clone())));
+        }
+        let is_due = self.told.as_ref().is_none_or(|(told, at)| {
+            let same = Status {
+                at: String::new(),
+                ..told.clone()
+            } == Status {
+                at: String::new(),
+                ..status.clone()
+            };
+            !same || (now.as_nanos() - at.as_nanos()).abs() >= status::HEARTBEAT_NANOS
+        });
+        if is_due {
+            // Whoever reads an old one sees how old it is.
+            let _ = status.write(self.journal.directory());
+            self.settings.tell_status(&status);
+            self.told = Some((status, now));
+        }
+    }
+
+    pub(in super::super) fn status(&self, flags: &Flags, now: Timestamp, runs: bool) -> Status {
+        let snapshot = flags.snapshot();
+        let ills = self.ramps.values().filter_map(|run| run.ill.clone());
+        let order = snapshot.plans();
+        Status {
+            at: now.to_string(),
+            pid: std::process::id(),
+            runs,
+            store: self.store.name().to_owned(),
+            state: self.journal.directory().to_owned(),
+            version: snapshot.version().to_owned(),
+            overlay: snapshot.overlay().version(),
+            troubles: self
+                .troubles
+                .values()
+                .chain(self.notes.values())
+                .cloned()
+                .chain(ills)
+                .collect(),
+            probes: self.signals.ill(None),
+            ramps: order
+                .filter_map(|planned| {
+                    let run = self.ramps.get(planned.flag)?;
+                    Some(RampStatus::new(
+                        planned.flag,
+                        &run.rule,
+                        &run.ramp,
+                        &run.state,
+                        run.written,
+                    ))
+                })
+                .collect(),
+        }
+    }
+}
