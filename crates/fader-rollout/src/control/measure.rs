@@ -55,10 +55,13 @@ struct Shown {
 impl Measures {
     fn show(&mut self, status: &Status) {
         gauge!(TROUBLE).set(f64::from(u8::from(!status.troubles.is_empty())));
-        let gone = self
-            .shown
-            .extract_if(.., |flag, _| status.ramp(flag).is_none());
-        gone.for_each(|(flag, shown)| shown.clear(&flag));
+        self.shown.retain(|flag, shown| {
+            let stays = status.ramp(flag).is_some();
+            if !stays {
+                shown.clear(flag);
+            }
+            stays
+        });
         for ramp in &status.ramps {
             self.shown.entry(ramp.flag.clone()).or_default().show(ramp);
         }
@@ -92,8 +95,13 @@ impl Shown {
             show_evidence(&ramp.flag, &finding.name, evidence);
         }
         let still = |name: &String| ramp.guardrails.iter().any(|finding| finding.name == *name);
-        let gone = self.guardrails.extract_if(.., |name| !still(name));
-        gone.for_each(|name| show_evidence(&ramp.flag, &name, 0.0));
+        self.guardrails.retain(|name| {
+            let stays = still(name);
+            if !stays {
+                show_evidence(&ramp.flag, name, 0.0);
+            }
+            stays
+        });
     }
 
     fn show_phase(&self, flag: &str, phase: Option<Phase>) {

@@ -32,6 +32,8 @@ const WAITS: [Duration; 4] = [
     Duration::from_secs(35),
 ];
 
+type OnLoss = Box<dyn FnMut(&str) + Send>;
+
 /// Posts each event as JSON to an address.
 ///
 /// ```
@@ -95,7 +97,7 @@ pub struct Webhook {
     url: String,
     secret: Option<Vec<u8>>,
     time_out: Duration,
-    on_loss: Option<Box<dyn FnMut(&str) + Send>>,
+    on_loss: Option<OnLoss>,
     waits: [Duration; 4],
 }
 
@@ -202,12 +204,14 @@ struct Queue {
 
 impl Queue {
     fn push(&self, event: &Event) {
-        let sent = self.sender.as_ref().map(|sender| {
-            let event = event.clone();
-            sender.try_send(event)
-        });
-        if let Some(Err(TrySendError::Full(_) | TrySendError::Disconnected(_))) = sent {
-            self.shared.lost.fetch_add(1, Ordering::Relaxed);
+        let Some(sender) = &self.sender else {
+            return;
+        };
+        match sender.try_send(event.clone()) {
+            Ok(()) => {}
+            Err(TrySendError::Full(_) | TrySendError::Disconnected(_)) => {
+                self.shared.lost.fetch_add(1, Ordering::Relaxed);
+            }
         }
     }
 }
@@ -248,7 +252,7 @@ struct Worker {
     client: Client,
     shared: Arc<Shared>,
     waits: [Duration; 4],
-    on_loss: Option<Box<dyn FnMut(&str) + Send>>,
+    on_loss: Option<OnLoss>,
     posted: u64,
     prefix: String,
 }

@@ -66,12 +66,16 @@ impl Post {
 /// Answers one request after the other by the given statuses, and with 200 from then on.
 fn serve(listener: TcpListener, statuses: &[u16]) -> Receiver<Post> {
     let (sender, posts) = mpsc::channel();
-    let mut statuses = statuses.to_vec().into_iter();
+    let mut statuses = statuses.to_vec();
     thread::spawn(move || {
         for stream in listener.incoming() {
             let mut stream = stream.unwrap();
             while let Some(post) = Post::read(&stream) {
-                let status = statuses.next().unwrap_or(200);
+                let status = if statuses.is_empty() {
+                    200
+                } else {
+                    statuses.remove(0)
+                };
                 let answer =
                     format!("HTTP/1.1 {status} x\r\ncontent-length: 0\r\nlocation: /other\r\n\r\n");
                 if sender.send(post).is_err() || stream.write_all(answer.as_bytes()).is_err() {
