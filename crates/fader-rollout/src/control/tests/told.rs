@@ -212,6 +212,7 @@ fn figures_follow_the_ramps() {
         ];
         assert_eq!(ended, named(&expected));
         // The end of the controller: the figures of its ramps don't stay as though it ran.
+        show(&mut settings, &status(&process));
         drop(settings);
         let phases = figures(&snapshotter)
             .into_iter()
