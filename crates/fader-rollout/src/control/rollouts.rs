@@ -4,7 +4,7 @@ use std::fmt;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::mpsc::{self, Receiver, RecvTimeoutError, Sender};
+use std::sync::mpsc::{self, Receiver, RecvTimeoutError, Sender, TryRecvError};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
@@ -71,6 +71,8 @@ pub struct Rollouts {
     thread: Option<JoinHandle<()>>,
     ends: Arc<AtomicBool>,
     status: Arc<Mutex<Status>>,
+    #[cfg(feature = "probes")]
+    _probes: Option<super::probe::Probes>,
 }
 
 enum Message {
@@ -88,8 +90,8 @@ enum Message {
 #[derive(Default)]
 #[must_use = "nothing runs until `start` is called"]
 pub struct RolloutsBuilder {
-    settings: Settings,
-    signals: Signals,
+    pub(super) settings: Settings,
+    pub(super) signals: Signals,
 }
 
 impl RolloutsBuilder {
@@ -135,7 +137,7 @@ impl RolloutsBuilder {
     /// # Errors
     ///
     /// The directory can't be made or written, or another process has it; nothing says where the overlay is kept; the
-    /// system refuses a thread.
+    /// system refuses a thread; the address of a webhook is none, or two probes have one name.
     pub fn start(self, flags: &Flags, state: impl AsRef<Path>) -> Result<Rollouts, StartError> {
         let Self {
             mut settings,
@@ -144,7 +146,12 @@ impl RolloutsBuilder {
         let clock = Arc::clone(&settings.clock);
         let store = settings.store.clone().or_else(|| flags.store());
         let store = store.ok_or_else(StartError::no_store)?;
+        #[cfg(feature = "webhook")]
+        settings.start_webhooks()?;
         settings.start_telling().map_err(StartError::thread)?;
+        // Before the first look, which must not take what was never asked for green.
+        #[cfg(feature = "probes")]
+        let probes = super::probe::Probes::start(std::mem::take(&mut settings.probes), &signals)?;
         let wall = clock.now();
         let mut controller =
             Controller::open(flags, state.as_ref(), settings, signals.clone(), wall)?;
@@ -164,6 +171,7 @@ impl RolloutsBuilder {
             status: told,
             ends: Arc::clone(&ends),
             last: began,
+            waiting: Vec::new(),
         };
         let thread = thread::Builder::new()
             .name("fader-rollout".to_owned())
@@ -178,6 +186,8 @@ impl RolloutsBuilder {
             thread: Some(thread),
             ends,
             status,
+            #[cfg(feature = "probes")]
+            _probes: probes,
         })
     }
 }
@@ -199,6 +209,8 @@ struct Ticking {
     status: Arc<Mutex<Status>>,
     ends: Arc<AtomicBool>,
     last: Instant,
+    /// Those who have asked, with where the controller answers: they are told once the status shows it.
+    waiting: Vec<(Receiver<Answer>, Sender<Answer>)>,
 }
 
 impl Ticking {
@@ -223,7 +235,10 @@ impl Ticking {
                     answer,
                 }) => {
                     let now = self.now();
-                    self.controller.obey(&flag, wish, &by, &reason, answer, now);
+                    let (answers, answered) = mpsc::channel();
+                    self.waiting.push((answered, answer));
+                    self.controller
+                        .obey(&flag, wish, &by, &reason, answers, now);
                     self.publish(now.wall);
                 }
                 Ok(Message::End) | Err(RecvTimeoutError::Disconnected) => break,
@@ -261,10 +276,19 @@ impl Ticking {
         }
     }
 
-    fn publish(&self, now: Timestamp) {
+    fn publish(&mut self, now: Timestamp) {
         if let Some(flags) = self.flags.upgrade() {
             *lock(&self.status) = self.controller.status(&flags, now, true);
         }
+        self.waiting
+            .retain(|(answered, answer)| match answered.try_recv() {
+                Ok(answered) => {
+                    let _ = answer.send(answered);
+                    false
+                }
+                Err(TryRecvError::Empty) => true,
+                Err(TryRecvError::Disconnected) => false,
+            });
     }
 }
 

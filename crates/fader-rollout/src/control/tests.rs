@@ -30,6 +30,7 @@ mod process;
 mod restarts;
 mod storage;
 mod threads;
+mod told;
 
 const FLAG: &str = "checkout";
 const START: &str = "2026-12-01T09:00:00Z";
@@ -89,6 +90,7 @@ impl Store for Disk {
 struct Process {
     flags: Flags,
     controller: Controller,
+    signals: Signals,
     disk: Disk,
     second: i64,
     requests: u32,
@@ -120,13 +122,20 @@ impl Machine {
     }
 
     fn boot(&self, document: &str, second: i64) -> Process {
+        self.boot_with(document, second, |_| {})
+    }
+
+    /// Boots a process that has something to say of itself before its first look.
+    fn boot_with(&self, document: &str, second: i64, say: impl Fn(&Signals)) -> Process {
         let flags = Flags::builder().build();
         flags.load(document, &Source::new("flags.json")).unwrap();
         flags.apply(self.disk.overlay());
         flags.set_store(self.disk.clone());
         let now = at(second);
         let (settings, signals) = ((self.settings)(), Signals::default());
-        let mut controller = Controller::open(&flags, self.path(), settings, signals, now).unwrap();
+        say(&signals);
+        let told = signals.clone();
+        let mut controller = Controller::open(&flags, self.path(), settings, told, now).unwrap();
         assert!(controller.tick(Now {
             wall: now,
             since_last: None,
@@ -134,6 +143,7 @@ impl Machine {
         Process {
             flags,
             controller,
+            signals,
             disk: self.disk.clone(),
             second,
             requests: 0,
