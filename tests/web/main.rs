@@ -11,6 +11,7 @@ mod in_process;
 mod ramp;
 mod runner;
 mod service;
+mod spans;
 mod text;
 
 use std::collections::BTreeSet;

@@ -11,7 +11,7 @@ use crate::invariants;
 use crate::tools::{self, cargo};
 
 /// The features of the workspace's crates, each checked without any other.
-const FEATURES: [(&str, &[&str]); 7] = [
+const FEATURES: [(&str, &[&str]); 14] = [
     ("fader", &["--features", "rwlock-strategy"]),
     ("fader-providers", &["--no-default-features"]),
     (
@@ -31,6 +31,13 @@ const FEATURES: [(&str, &[&str]); 7] = [
         &["--no-default-features", "--features", "metrics"],
     ),
     ("fader-rollout", &["--features", "simulate"]),
+    ("fader-rollout", &["--features", "probes"]),
+    ("fader-rollout", &["--features", "webhook"]),
+    ("fader-rollout", &["--features", "metrics"]),
+    ("fader-rollout", &["--features", "tracing"]),
+    ("fader-web", &["--features", "tracing"]),
+    ("fader-axum", &["--features", "tracing"]),
+    ("fader-actix", &["--features", "tracing"]),
 ];
 
 /// The libraries of the workspace, and which of the others each may bring into a build.

@@ -25,7 +25,7 @@ const PURE: [(&str, &[&str]); 10] = [
     ("std::env", &[]),
     ("std::net", &[]),
     ("tokio", &["control/probe"]),
-    ("SystemTime", &[]),
+    ("SystemTime", &["control/webhook"]),
     ("time::Instant", &CLOCKS),
     ("Instant::now", &CLOCKS),
     ("Mutex", &["observe", "control"]),

@@ -73,6 +73,21 @@
 //! missing, and so is one that does not fit any more into the 64 KiB of text that are kept of a request. Whatever else
 //! the rules ask, such as `user.id`, the service adds with [`Capture::set`]. [`host`] adds `host.name` and
 //! `host.instance`, which are the same for all requests.
+//!
+//! # Spans
+//!
+//! With the feature `tracing` each request runs in a span `fader.request` of the crate `tracing`, inside of whatever span the
+//! layer runs in, with the target `fader` and the level info:
+//!
+//! | field | value |
+//! |---|---|
+//! | `fader.version` | the version of the document, from the beginning on |
+//! | `fader.flags` | the flags that were asked for, in the document's order, each as `FLAG=VARIANT@REASON`, separated by a space, such as `new-checkout=gray@draw search=off@default`; recorded once, when the request ends. It has at most 1,024 bytes: what does not fit is left out whole. |
+//!
+//! The reason is `draw` (a percent, a ramp or weights decided), `rule`, `default`, `static`, `disabled`, `forced` or `error`.
+//! A flag that served the caller's own default has no variant and no `=`. An exporter of traces gets all that; a line that
+//! is logged within the request was written before the flags were recorded. A span that nobody listens to costs some
+//! nanoseconds.
 
 mod attributes;
 mod caps;
@@ -89,6 +104,7 @@ mod query;
 mod response;
 mod routing;
 mod scope;
+mod span;
 mod texts;
 mod tracker;
 mod view;

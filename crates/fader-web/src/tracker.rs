@@ -9,6 +9,7 @@ use fader::{Ending, Outcome};
 use crate::decisions::{DECISIONS_HEADER, decisions};
 use crate::response::{ResponseView, ending, grpc_ending, set_visitor, tell_caches};
 use crate::scope::PinnedScope;
+use crate::span::RequestSpan;
 
 /// Follows one request from the layer to the head of its response: for adapters, whose response future owns it.
 ///
@@ -32,6 +33,7 @@ impl Tracker {
     pub(crate) fn new(scope: PinnedScope, head: Head, set_cookie: Option<String>) -> Self {
         Self {
             course: Course {
+                span: RequestSpan::new(&scope),
                 scope,
                 began: Instant::now(),
                 is_polling: false,
@@ -166,6 +168,7 @@ impl BodyTracker {
 /// A request on its way.
 #[derive(Debug)]
 struct Course {
+    span: RequestSpan,
     scope: PinnedScope,
     began: Instant,
     is_polling: bool,
@@ -176,7 +179,7 @@ impl Course {
     #[inline]
     fn polled<T>(&mut self, poll: impl FnOnce() -> T) -> T {
         self.is_polling = true;
-        let result = poll();
+        let result = self.span.within(poll);
         self.is_polling = false;
         result
     }
@@ -184,6 +187,7 @@ impl Course {
     fn end(&mut self, ending: Ending) {
         if !self.has_ended {
             self.has_ended = true;
+            self.span.record(&self.scope);
             self.scope
                 .finish(Outcome::new(ending).took(self.began.elapsed()));
         }

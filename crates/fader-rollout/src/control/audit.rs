@@ -1,8 +1,9 @@
 //! Who did what to which ramp, and why: one line of JSON for each, in a file that only grows.
 //!
 //! A line is told to the journal first, with its number. What a process had not written here when it died is written by
-//! the next one, so none is lost or doubled.
+//! the next one, so none is lost or doubled. So is what was lost of this file, as far as the journal still has it.
 
+use std::collections::BTreeSet;
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
@@ -49,19 +50,31 @@ pub(super) struct Audit {
     path: PathBuf,
     /// What could not be written yet.
     pending: Vec<Line>,
+    next: u64,
 }
 
 impl Audit {
     /// Opens it, and adds what the journal tells of and it lacks.
-    pub(super) fn open(directory: &Path, lines: Vec<Line>) -> io::Result<Self> {
+    pub(super) fn open(directory: &Path, mut lines: Vec<Line>) -> io::Result<Self> {
         let path = directory.join(FILE);
-        let last = mend(&path)?;
+        let known = mend(&path)?;
+        let mut next = known.last().map_or(1, |last| last.saturating_add(1));
+        lines.retain(|line| !known.contains(&line.id));
+        next = lines
+            .iter()
+            .fold(next, |next, line| next.max(line.id.saturating_add(1)));
         let mut audit = Self {
             path,
-            pending: lines.into_iter().filter(|line| line.id > last).collect(),
+            pending: lines,
+            next,
         };
         audit.flush()?;
         Ok(audit)
+    }
+
+    /// Returns the first number above all that it had when it was opened.
+    pub(super) fn next(&self) -> u64 {
+        self.next
     }
 
     pub(super) fn add(&mut self, lines: &[Line]) {
@@ -96,11 +109,11 @@ impl Audit {
     }
 }
 
-/// Cuts off a line that was being written when its process died, and returns the number of the last one.
-fn mend(path: &Path) -> io::Result<u64> {
+/// Cuts off a line that was being written when its process died, and returns the numbers of all that can be read.
+fn mend(path: &Path) -> io::Result<BTreeSet<u64>> {
     let bytes = match fs::read(path) {
         Ok(bytes) => bytes,
-        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(0),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(BTreeSet::new()),
         Err(error) => return Err(error),
     };
     let whole = bytes.iter().rposition(|byte| *byte == b'\n');
@@ -111,7 +124,7 @@ fn mend(path: &Path) -> io::Result<u64> {
         file.sync_all()?;
     }
     let lines = bytes.get(..whole).unwrap_or_default();
-    let lines = lines.split(|byte| *byte == b'\n').rev();
-    let mut lines = lines.filter_map(|line| serde_json::from_slice::<Line>(line).ok());
-    Ok(lines.next().map_or(0, |line| line.id))
+    let lines = lines.split(|byte| *byte == b'\n');
+    let lines = lines.filter_map(|line| serde_json::from_slice::<Line>(line).ok());
+    Ok(lines.map(|line| line.id).collect())
 }

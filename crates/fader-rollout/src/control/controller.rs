@@ -55,8 +55,10 @@ pub(super) struct Controller {
     unwritten: Vec<Line>,
     tick: u32,
     is_first: bool,
-    /// The flags that the process before exposed somebody to when it ended uncleanly, until they are taken over.
-    unclean: BTreeSet<String>,
+    /// The flags whose ramps exposed anybody when the process before ended uncleanly, and were not taken over yet.
+    crashed: BTreeSet<String>,
+    /// What of the journal can't be relied on.
+    damage: Option<String>,
     /// What can't be written, so that nothing is raised.
     troubles: BTreeMap<&'static str, String>,
     /// What else people should know.
@@ -121,8 +123,18 @@ impl Controller {
             is_clean,
             damage,
         } = opened;
-        let mut audit_log = Audit::open(journal.directory(), lines).map_err(trouble)?;
-        audit_log.flush().map_err(trouble)?;
+        let audit_log = Audit::open(journal.directory(), lines).map_err(trouble)?;
+        let is_behind = audit_log.next() > audit;
+        let damage = damage.or_else(|| {
+            let text = "the journal lacks what the audit log tells of: records of it are lost";
+            is_behind.then(|| text.to_owned())
+        });
+        let is_clean = is_clean && !is_behind;
+        let exposed = ramps.iter();
+        let exposed = exposed.filter(|(_, kept)| kept.state.exposure() != Exposure::NOBODY);
+        let crashed = exposed.map(|(flag, _)| flag.clone()).filter(|_| !is_clean);
+        let last_command = ramps.values().filter_map(|kept| kept.state.last_command());
+        let last_command = last_command.max().unwrap_or(0);
         let observer = Arc::new(Observer::new());
         flags.add_outcome_sink(Arc::clone(&observer), Watch::Guarded);
         // What an overlay says from before enrols nobody.
@@ -137,25 +149,27 @@ impl Controller {
             collector: Collector::new(Arc::clone(&observer)),
             observer,
             ramps: BTreeMap::new(),
-            unclean: exposed_in(&ramps, is_clean),
+            crashed: crashed.collect(),
             absent: ramps,
             journal,
+            next_line: audit.max(audit_log.next()),
             audit: audit_log,
-            next_line: audit,
             unwritten: Vec::new(),
             tick: 0,
             is_first: true,
+            damage,
             troubles: BTreeMap::new(),
             notes: BTreeMap::new(),
             killed: killed.unwrap_or_else(|| killed_in(&flags.snapshot())),
             strays: Vec::new(),
             told: None,
-            last_command: 0,
+            last_command,
         };
-        if let Some(damage) = damage {
+        if let Some(damage) = controller.damage.clone() {
             controller.pause_all(&damage, now);
-            let text =
-                format!("{damage}; the file is kept beside it, and ramps that ran are paused");
+            let text = format!(
+                "{damage}; what could not be read is kept beside it, and ramps that ran are paused"
+            );
             controller.settings.tell(Event {
                 at: now,
                 flag: None,
@@ -303,12 +317,15 @@ impl Controller {
     pub(super) fn end(&mut self, now: Timestamp) {
         let record = Record {
             end: true,
+            lines: std::mem::take(&mut self.unwritten),
             ..self.everything(now)
         };
-        for run in self.ramps.values() {
-            self.observer.forget(run.index);
-        }
         let ended = self.journal.append(&record, true);
+        if ended.is_ok() {
+            self.audit.add(&record.lines);
+            // What fails here is written by the next process.
+            let _ = self.audit.flush();
+        }
         if let (Ok(()), Some(flags)) = (ended, self.flags.upgrade()) {
             let _ = self
                 .status(&flags, now, false)
@@ -317,9 +334,11 @@ impl Controller {
     }
 }
 
-/// Returns the flags to which a process exposed somebody that did not end in order.
-fn exposed_in(ramps: &BTreeMap<String, Kept>, is_clean: bool) -> BTreeSet<String> {
-    let all = ramps.iter().filter(|_| !is_clean);
-    let exposed = all.filter(|(_, kept)| kept.state.exposure() != Exposure::NOBODY);
-    exposed.map(|(flag, _)| flag.clone()).collect()
+/// The handle has its observer as long as it lives.
+impl Drop for Controller {
+    fn drop(&mut self) {
+        for run in self.ramps.values() {
+            self.observer.forget(run.index);
+        }
+    }
 }

@@ -33,6 +33,14 @@ impl StartError {
         }
     }
 
+    #[cfg(any(feature = "probes", feature = "webhook"))]
+    pub(super) fn setup(message: String) -> Self {
+        Self {
+            message,
+            cause: None,
+        }
+    }
+
     pub(super) fn thread(error: io::Error) -> Self {
         Self {
             message: format!("the system refuses a thread: {error}"),

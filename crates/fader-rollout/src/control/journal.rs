@@ -5,6 +5,7 @@
 //! brought to the disk before they are carried out; what a tick merely counted may wait in the system's memory, and is
 //! lost with the machine.
 //!
+//! - Each line ends with a sum of what it says, so that one that was changed is not believed.
 //! - A last line that is cut off was being written when the process died: it is dropped.
 //! - Any other line that can't be read is damage: the file is put aside, and what it said is taken with care, see
 //!   [`Opened::damage`].
@@ -14,6 +15,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fs::{self, File, OpenOptions, TryLockError};
 use std::io::{self, Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
+use std::thread;
+use std::time::{Duration, Instant};
 
 use serde::{Deserialize, Serialize};
 
@@ -24,6 +27,9 @@ use crate::observe::Memory;
 
 const FILE: &str = "journal.jsonl";
 const LOCK: &str = "lock";
+
+/// How long the lock of another process is waited for.
+const PATIENCE: Duration = Duration::from_secs(1);
 
 /// From this size on the journal is written anew, unless it was as long when that was done last.
 const LONG: u64 = 8 * 1024 * 1024;
@@ -149,8 +155,7 @@ impl Journal {
     /// Appends a record, and brings it to the disk where that is asked. What fails leaves the file as it was.
     pub(super) fn append(&mut self, record: &Record, to_disk: bool) -> io::Result<()> {
         self.check()?;
-        let mut line = serde_json::to_vec(record)?;
-        line.push(b'\n');
+        let line = sealed(record)?;
         let written = self.write(&line, to_disk);
         match written {
             Ok(()) => {
@@ -182,8 +187,7 @@ impl Journal {
     /// Writes the journal anew: this one record takes the place of all.
     pub(super) fn rewrite(&mut self, record: &Record) -> io::Result<()> {
         self.check()?;
-        let mut line = serde_json::to_vec(record)?;
-        line.push(b'\n');
+        let line = sealed(record)?;
         let (path, fresh) = (
             self.directory.join(FILE),
             self.directory.join(format!("{FILE}.new")),
@@ -192,10 +196,10 @@ impl Journal {
         file.write_all(&line)?;
         file.sync_all()?;
         fs::rename(&fresh, &path)?;
-        sync(&self.directory)?;
+        // From here on it is the journal, whatever fails.
         (self.file, self.length) = (file, line.len() as u64);
         self.least = self.length;
-        Ok(())
+        sync(&self.directory)
     }
 
     /// An open file can be written for as long as one likes after it was deleted.
@@ -228,7 +232,14 @@ fn options() -> OpenOptions {
 
 fn lock(directory: &Path) -> io::Result<File> {
     let file = options().open(directory.join(LOCK))?;
-    match file.try_lock() {
+    let mut locked = file.try_lock();
+    // The one before may be about to end; and who is forked from it has the lock until it is another program.
+    let until = Instant::now() + PATIENCE;
+    while matches!(locked, Err(TryLockError::WouldBlock)) && Instant::now() < until {
+        thread::sleep(PATIENCE / 50);
+        locked = file.try_lock();
+    }
+    match locked {
         Ok(()) => Ok(file),
         Err(TryLockError::WouldBlock) => Err(io::Error::new(
             io::ErrorKind::ResourceBusy,
@@ -259,6 +270,37 @@ fn sync(directory: &Path) -> io::Result<()> {
 #[cfg(not(unix))]
 fn sync(_directory: &Path) -> io::Result<()> {
     Ok(())
+}
+
+/// What ends a line, between the sum before it and the brace after it.
+const SUM: &[u8] = b",\"sum\":\"";
+
+/// Makes a line of a record: its JSON, whose last field is the sum of all before that.
+fn sealed(record: &Record) -> io::Result<Vec<u8>> {
+    let mut line = serde_json::to_vec(record)?;
+    let _ = line.pop();
+    let sum = sum(&line);
+    line.extend_from_slice(SUM);
+    line.extend_from_slice(format!("{sum:016x}\"}}\n").as_bytes());
+    Ok(line)
+}
+
+fn unsealed(line: &[u8]) -> Result<Record, String> {
+    let place = line.len().checked_sub(SUM.len() + 16 + 2);
+    let (said, seal) = place
+        .and_then(|place| line.split_at_checked(place))
+        .ok_or("it is too short")?;
+    let wanted = format!("{:016x}\"}}", sum(said));
+    if seal.strip_prefix(SUM) != Some(wanted.as_bytes()) {
+        return Err("it is not what was written".to_owned());
+    }
+    serde_json::from_slice(line).map_err(|error| error.to_string())
+}
+
+/// FNV-1a: against accidents.
+fn sum(bytes: &[u8]) -> u64 {
+    let add = |sum: u64, byte: &u8| (sum ^ u64::from(*byte)).wrapping_mul(0x0000_0100_0000_01b3);
+    bytes.iter().fold(0xcbf2_9ce4_8422_2325, add)
 }
 
 /// What the bytes of a journal say.
@@ -292,7 +334,7 @@ impl Reading {
             let (line, after) = rest.split_at(end);
             rest = after.get(1..).unwrap_or_default();
             reading.whole = reading.whole.saturating_add(end as u64).saturating_add(1);
-            match serde_json::from_slice::<Record>(line) {
+            match unsealed(line) {
                 Ok(record) => reading.take(record),
                 Err(error) => {
                     let damage = || format!("line {number} of the journal can't be read: {error}");

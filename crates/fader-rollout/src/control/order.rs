@@ -237,6 +237,19 @@ pub fn unkill(
     })
 }
 
+/// Brings an overlay back as it is in force, where its file is gone: what else it says, such as kills, must not be lost with
+/// it. One that was begun anew goes on from the version that is in force, so that everybody takes it.
+pub(super) fn restore(overlay: &mut Overlay, live: &Overlay) {
+    if overlay.version() >= live.version() {
+        return;
+    }
+    if overlay.flags().next().is_none() && overlay.commands().is_empty() {
+        overlay.clone_from(live);
+    } else {
+        *overlay = std::mem::take(overlay).with_version(live.version());
+    }
+}
+
 /// Puts answers beside their commands, and takes out those that were answered long ago.
 pub(super) fn answer_all(overlay: &mut Overlay, answers: &[(u64, Answer)]) {
     let commands = overlay.commands_mut();

@@ -3,7 +3,8 @@
 use std::fmt;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::Path;
-use std::sync::mpsc::{self, Receiver, RecvTimeoutError, Sender};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::mpsc::{self, Receiver, RecvTimeoutError, Sender, TryRecvError};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
@@ -68,7 +69,10 @@ pub struct Rollouts {
     signals: Signals,
     inbox: Sender<Message>,
     thread: Option<JoinHandle<()>>,
+    ends: Arc<AtomicBool>,
     status: Arc<Mutex<Status>>,
+    #[cfg(feature = "probes")]
+    _probes: Option<super::probe::Probes>,
 }
 
 enum Message {
@@ -86,8 +90,8 @@ enum Message {
 #[derive(Default)]
 #[must_use = "nothing runs until `start` is called"]
 pub struct RolloutsBuilder {
-    settings: Settings,
-    signals: Signals,
+    pub(super) settings: Settings,
+    pub(super) signals: Signals,
 }
 
 impl RolloutsBuilder {
@@ -133,7 +137,7 @@ impl RolloutsBuilder {
     /// # Errors
     ///
     /// The directory can't be made or written, or another process has it; nothing says where the overlay is kept; the
-    /// system refuses a thread.
+    /// system refuses a thread; the address of a webhook is none, or two probes have one name.
     pub fn start(self, flags: &Flags, state: impl AsRef<Path>) -> Result<Rollouts, StartError> {
         let Self {
             mut settings,
@@ -142,7 +146,12 @@ impl RolloutsBuilder {
         let clock = Arc::clone(&settings.clock);
         let store = settings.store.clone().or_else(|| flags.store());
         let store = store.ok_or_else(StartError::no_store)?;
+        #[cfg(feature = "webhook")]
+        settings.start_webhooks()?;
         settings.start_telling().map_err(StartError::thread)?;
+        // Before the first look, which must not take what was never asked for green.
+        #[cfg(feature = "probes")]
+        let probes = super::probe::Probes::start(std::mem::take(&mut settings.probes), &signals)?;
         let wall = clock.now();
         let mut controller =
             Controller::open(flags, state.as_ref(), settings, signals.clone(), wall)?;
@@ -153,13 +162,16 @@ impl RolloutsBuilder {
         });
         let status = Arc::new(Mutex::new(controller.status(flags, wall, true)));
         let (inbox, outbox) = mpsc::channel();
+        let ends = Arc::new(AtomicBool::new(false));
         let told = Arc::clone(&status);
         let ticking = Ticking {
             controller,
             clock: Arc::clone(&clock),
             flags: flags.downgrade(),
             status: told,
+            ends: Arc::clone(&ends),
             last: began,
+            waiting: Vec::new(),
         };
         let thread = thread::Builder::new()
             .name("fader-rollout".to_owned())
@@ -172,7 +184,10 @@ impl RolloutsBuilder {
             signals,
             inbox,
             thread: Some(thread),
+            ends,
             status,
+            #[cfg(feature = "probes")]
+            _probes: probes,
         })
     }
 }
@@ -192,15 +207,26 @@ struct Ticking {
     clock: Arc<dyn Clock>,
     flags: WeakFlags,
     status: Arc<Mutex<Status>>,
+    ends: Arc<AtomicBool>,
     last: Instant,
+    /// Those who have asked, with where the controller answers: they are told once the status shows it.
+    waiting: Vec<(Receiver<Answer>, Sender<Answer>)>,
 }
 
 impl Ticking {
     fn run(mut self, inbox: &Receiver<Message>) {
         let mut due = self.last + TICK;
-        loop {
+        let mut has_ticked = false;
+        while !self.ends.load(Ordering::SeqCst) {
             let wait = due.saturating_duration_since(Instant::now());
-            match inbox.recv_timeout(wait) {
+            // However much is asked, it looks in time; and however long its looks take, it answers in between.
+            let message = if wait.is_zero() && !has_ticked {
+                Err(RecvTimeoutError::Timeout)
+            } else {
+                inbox.recv_timeout(wait)
+            };
+            has_ticked = matches!(message, Err(RecvTimeoutError::Timeout));
+            match message {
                 Ok(Message::Ask {
                     flag,
                     wish,
@@ -209,7 +235,10 @@ impl Ticking {
                     answer,
                 }) => {
                     let now = self.now();
-                    self.controller.obey(&flag, wish, &by, &reason, answer, now);
+                    let (answers, answered) = mpsc::channel();
+                    self.waiting.push((answered, answer));
+                    self.controller
+                        .obey(&flag, wish, &by, &reason, answers, now);
                     self.publish(now.wall);
                 }
                 Ok(Message::End) | Err(RecvTimeoutError::Disconnected) => break,
@@ -223,13 +252,18 @@ impl Ticking {
                         Ok(true) => self.publish(now.wall),
                         Ok(false) => break,
                         // Its end takes the ramps' exposure with it.
-                        Err(_) => return,
+                        Err(_) => return self.over(),
                     }
                 }
             }
         }
         let now = self.clock.now();
         self.controller.end(now);
+        self.over();
+    }
+
+    fn over(&self) {
+        lock(&self.status).runs = false;
     }
 
     fn now(&mut self) -> Now {
@@ -242,10 +276,19 @@ impl Ticking {
         }
     }
 
-    fn publish(&self, now: Timestamp) {
+    fn publish(&mut self, now: Timestamp) {
         if let Some(flags) = self.flags.upgrade() {
             *lock(&self.status) = self.controller.status(&flags, now, true);
         }
+        self.waiting
+            .retain(|(answered, answer)| match answered.try_recv() {
+                Ok(answered) => {
+                    let _ = answer.send(answered);
+                    false
+                }
+                Err(TryRecvError::Empty) => true,
+                Err(TryRecvError::Disconnected) => false,
+            });
     }
 }
 
@@ -370,13 +413,21 @@ impl Rollouts {
         let now = self.clock.now();
         let flags = self.flags.upgrade().ok_or(Refused::Ended)?;
         let killed = |overlay: Overlay| overlay.kill(flag).signed_at(flag, by, reason, now);
-        let written = order::kill(&*self.store, flag, by, reason, now);
+        let live = flags.snapshot();
+        // A disk or another writer may take seconds.
+        flags.apply(killed(live.overlay().clone()));
+        let written = self.store.update(&mut |overlay| {
+            order::restore(overlay, live.overlay());
+            *overlay = killed(std::mem::take(overlay));
+            true
+        });
         match written {
             Ok(overlay) => {
                 flags.apply_newer(overlay);
                 Ok(())
             }
             Err(error) => {
+                // What came meanwhile may not have it.
                 flags.apply(killed(flags.snapshot().overlay().clone()));
                 Err(Refused::NotKept(error))
             }
@@ -391,10 +442,21 @@ impl Rollouts {
     pub fn unkill(&self, flag: &str, by: &str, reason: &str) -> Result<(), Refused> {
         let now = self.clock.now();
         let flags = self.flags.upgrade().ok_or(Refused::Ended)?;
-        let was = flags.snapshot().overlay().version();
-        let refused = |error: fader::StoreError| Refused::Refused(error.to_string());
-        let overlay = order::unkill(&*self.store, flag, by, reason, now).map_err(refused)?;
-        if overlay.version() <= was {
+        let live = flags.snapshot();
+        let mut was_killed = false;
+        let overlay = self.store.update(&mut |overlay| {
+            order::restore(overlay, live.overlay());
+            let mut entries = overlay.flags();
+            was_killed = entries.any(|(name, entry)| name == flag && entry.killed());
+            drop(entries);
+            if was_killed {
+                let revived = std::mem::take(overlay).revive(flag);
+                *overlay = revived.signed_at(flag, by, reason, now);
+            }
+            was_killed
+        });
+        let overlay = overlay.map_err(|error| Refused::Refused(error.to_string()))?;
+        if !was_killed {
             return Err(Refused::Refused(format!("`{flag}` is not killed")));
         }
         flags.apply_newer(overlay);
@@ -421,6 +483,7 @@ impl Rollouts {
 
 impl Drop for Rollouts {
     fn drop(&mut self) {
+        self.ends.store(true, Ordering::SeqCst);
         let _ = self.inbox.send(Message::End);
         if let Some(thread) = self.thread.take() {
             let _ = thread.join();

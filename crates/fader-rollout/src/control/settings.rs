@@ -24,6 +24,10 @@ pub(super) struct Settings {
     pub(super) events: Vec<Told<Event>>,
     pub(super) statuses: Vec<Told<Status>>,
     pub(super) outbox: Option<SyncSender<Message>>,
+    #[cfg(feature = "probes")]
+    pub(super) probes: Vec<super::probe::Probe>,
+    #[cfg(feature = "webhook")]
+    pub(super) webhooks: Vec<super::webhook::Webhook>,
 }
 
 pub(super) enum Message {
@@ -41,6 +45,10 @@ impl Default for Settings {
             events: Vec::new(),
             statuses: Vec::new(),
             outbox: None,
+            #[cfg(feature = "probes")]
+            probes: Vec::new(),
+            #[cfg(feature = "webhook")]
+            webhooks: Vec::new(),
         }
     }
 }

@@ -15,10 +15,35 @@ pub(super) struct Signals(Arc<Mutex<Known>>);
 
 #[derive(Debug, Default)]
 struct Known {
-    gauges: BTreeMap<String, (f64, Instant)>,
+    gauges: BTreeMap<String, Gauge>,
     facts: BTreeMap<String, Json>,
-    /// By name: the flag that it is for, or all, and what is wrong with it.
-    health: BTreeMap<String, (Option<String>, Result<(), String>)>,
+    health: BTreeMap<String, Health>,
+}
+
+#[derive(Debug)]
+struct Gauge {
+    value: f64,
+    set: Instant,
+    /// For how long it shows that.
+    lasts: Duration,
+}
+
+#[derive(Debug)]
+struct Health {
+    /// The flag that it is for, or all.
+    flag: Option<String>,
+    result: Result<(), String>,
+    /// Until when that counts; always, where there is none.
+    until: Option<Instant>,
+}
+
+impl Health {
+    fn wrong(&self) -> Option<&str> {
+        if self.until.is_some_and(|until| until < Instant::now()) {
+            return Some("nothing has been heard of it for too long");
+        }
+        self.result.as_ref().err().map(String::as_str)
+    }
 }
 
 impl Signals {
@@ -27,13 +52,20 @@ impl Signals {
     }
 
     pub(super) fn set_gauge(&self, name: &str, value: f64) {
-        let set = (value, Instant::now());
-        self.known().gauges.insert(name.to_owned(), set);
+        self.set_gauge_for(name, value, GAUGE_LASTS);
+    }
+
+    /// Sets a gauge that shows nothing once it was not set for so long.
+    pub(super) fn set_gauge_for(&self, name: &str, value: f64, lasts: Duration) {
+        let set = Instant::now();
+        let gauge = Gauge { value, set, lasts };
+        self.known().gauges.insert(name.to_owned(), gauge);
     }
 
     pub(super) fn gauge(&self, name: &str) -> Option<f64> {
-        let (value, set) = *self.known().gauges.get(name)?;
-        (set.elapsed() < GAUGE_LASTS && value.is_finite()).then_some(value)
+        let known = self.known();
+        let Gauge { value, set, lasts } = known.gauges.get(name)?;
+        (set.elapsed() < *lasts && value.is_finite()).then_some(*value)
     }
 
     pub(super) fn set_fact(&self, name: &str, fact: Json) {
@@ -45,7 +77,33 @@ impl Signals {
     }
 
     pub(super) fn set_health(&self, name: &str, flag: Option<&str>, health: Result<(), String>) {
-        let health = (flag.map(str::to_owned), health);
+        self.note(name, flag, health, None);
+    }
+
+    /// Sets it for so long: what is not set again by then is not well.
+    #[cfg(feature = "probes")]
+    pub(super) fn set_health_for(
+        &self,
+        name: &str,
+        flag: Option<&str>,
+        health: Result<(), String>,
+        lasts: Duration,
+    ) {
+        self.note(name, flag, health, Instant::now().checked_add(lasts));
+    }
+
+    fn note(
+        &self,
+        name: &str,
+        flag: Option<&str>,
+        result: Result<(), String>,
+        until: Option<Instant>,
+    ) {
+        let health = Health {
+            flag: flag.map(str::to_owned),
+            result,
+            until,
+        };
         self.known().health.insert(name.to_owned(), health);
     }
 
@@ -53,9 +111,10 @@ impl Signals {
     pub(super) fn ill(&self, flag: Option<&str>) -> Vec<String> {
         let known = self.known();
         let all = known.health.iter();
-        let ill = all.filter_map(|(name, (of, health))| {
-            let concerns = of.is_none() || flag.is_none() || of.as_deref() == flag;
-            let why = health.as_ref().err().filter(|_| concerns)?;
+        let ill = all.filter_map(|(name, health)| {
+            let of = health.flag.as_deref();
+            let concerns = of.is_none() || flag.is_none() || of == flag;
+            let why = health.wrong().filter(|_| concerns)?;
             Some(format!("{name}: {why}"))
         });
         ill.collect()

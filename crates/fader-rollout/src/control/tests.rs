@@ -19,9 +19,18 @@ use super::signals::Signals;
 use super::status::RampStatus;
 use crate::machine::{Answer, Held, Now, Phase, Wish};
 
+mod audits;
+mod clocks;
+mod cost;
+mod damage;
 mod decisions;
+mod history;
+mod plans;
+mod process;
 mod restarts;
 mod storage;
+mod threads;
+mod told;
 
 const FLAG: &str = "checkout";
 const START: &str = "2026-12-01T09:00:00Z";
@@ -81,9 +90,12 @@ impl Store for Disk {
 struct Process {
     flags: Flags,
     controller: Controller,
+    signals: Signals,
     disk: Disk,
     second: i64,
     requests: u32,
+    /// From how many users requests come.
+    users: u32,
     /// How many of the last second's thousand requests were gray.
     gray: u32,
     is_sick: bool,
@@ -110,13 +122,20 @@ impl Machine {
     }
 
     fn boot(&self, document: &str, second: i64) -> Process {
+        self.boot_with(document, second, |_| {})
+    }
+
+    /// Boots a process that has something to say of itself before its first look.
+    fn boot_with(&self, document: &str, second: i64, say: impl Fn(&Signals)) -> Process {
         let flags = Flags::builder().build();
         flags.load(document, &Source::new("flags.json")).unwrap();
         flags.apply(self.disk.overlay());
         flags.set_store(self.disk.clone());
         let now = at(second);
         let (settings, signals) = ((self.settings)(), Signals::default());
-        let mut controller = Controller::open(&flags, self.path(), settings, signals, now).unwrap();
+        say(&signals);
+        let told = signals.clone();
+        let mut controller = Controller::open(&flags, self.path(), settings, told, now).unwrap();
         assert!(controller.tick(Now {
             wall: now,
             since_last: None,
@@ -124,9 +143,11 @@ impl Machine {
         Process {
             flags,
             controller,
+            signals,
             disk: self.disk.clone(),
             second,
             requests: 0,
+            users: 4000,
             gray: 0,
             is_sick: false,
         }
@@ -141,10 +162,16 @@ fn at(second: i64) -> Timestamp {
 impl Process {
     /// Serves a second of a thousand requests, and looks.
     fn second(&mut self) {
+        self.serve();
+        self.look();
+    }
+
+    /// Serves a thousand requests.
+    fn serve(&mut self) {
         self.gray = 0;
         for _ in 0..1000 {
             self.requests += 1;
-            let user = i64::from(self.requests.wrapping_mul(2_654_435_761) % 4000);
+            let user = i64::from(self.requests.wrapping_mul(2_654_435_761) % self.users);
             let scope = self.flags.scope(Context::default().with("user.id", user));
             let is_gray = scope.variant(FLAG) == Some("on");
             self.gray += u32::from(is_gray);
@@ -156,7 +183,6 @@ impl Process {
             };
             scope.finish(Outcome::new(ending).took(Duration::from_millis(20)));
         }
-        self.look();
     }
 
     /// Looks after a second without requests.
@@ -189,6 +215,11 @@ impl Process {
         self.controller
             .obey(FLAG, wish, "anna", "a test", sender, now);
         answer.try_recv().unwrap()
+    }
+
+    /// Ends in order.
+    fn controller_ends(mut self) {
+        self.controller.end(at(self.second));
     }
 
     fn ramp(&self) -> RampStatus {

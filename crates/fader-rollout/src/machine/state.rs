@@ -171,6 +171,40 @@ impl State {
         }
     }
 
+    /// Takes up what the overlay of the machine says, which differs where a process died between writing both: nobody is
+    /// exposed whom either leaves out, and what is to be raised passes its gate again. An overlay that is newer and says
+    /// less, or that it was rolled back, is of when the state could not be kept: then it is paused too.
+    pub(crate) fn take_up(
+        &mut self,
+        told: Exposure,
+        rolled_back: bool,
+        at: Option<Timestamp>,
+        now: Timestamp,
+    ) {
+        let lower = Exposure {
+            killed: self.exposure.killed,
+            ..self.exposure.meet(told)
+        };
+        let says_less = lower != self.exposure || rolled_back;
+        if says_less && self.wall.is_some() && at > self.wall {
+            let reason =
+                "the overlay is newer than its state, and lower: what was decided last is lost";
+            self.pause_for(reason, now);
+        }
+        self.exposure = lower;
+    }
+
+    /// Returns the highest number of a command that it knows of.
+    pub(crate) fn last_command(&self) -> Option<u64> {
+        let answered = self.answered.iter().map(|(id, _)| *id);
+        answered.chain(self.forgotten).max()
+    }
+
+    /// Tells whether a command was answered so long ago that its answer is forgotten.
+    pub(crate) fn has_forgotten(&self, command: u64) -> bool {
+        self.forgotten >= Some(command) && self.answer(command).is_none()
+    }
+
     /// Returns the run in one word: what stops it comes before how far it is.
     #[must_use]
     pub fn phase(&self) -> Phase {

@@ -18,6 +18,7 @@ mod exposures;
 mod fair;
 mod hanging;
 mod latency;
+mod recalled;
 mod shards;
 mod spent;
 mod through_a_handle;

@@ -3,8 +3,8 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
-use fader::Snapshot;
 use fader::plan::Metric;
+use fader::{OverlayEntry, Snapshot};
 
 use super::Controller;
 use super::overlay::{entry, exposure};
@@ -18,6 +18,7 @@ pub(super) struct Decided {
     pub(super) flag: String,
     pub(super) before: State,
     pub(super) was_unclean: bool,
+    pub(super) was_written: bool,
     pub(super) effects: Vec<Effect>,
     pub(super) counts: Option<(Counts, Memory)>,
     pub(super) commands: Vec<Command>,
@@ -51,6 +52,11 @@ impl Controller {
                     match known {
                         Some(known) if !is_told => run.answers.push((id, known)),
                         Some(_) => {}
+                        // Numbers go by the clock, and that may have gone back.
+                        None if run.state.has_forgotten(id) => {
+                            let why = "its number is lower than those of commands that are long done: ask again";
+                            self.strays.push((id, Answer::Refused(why.to_owned())));
+                        }
                         None => orders.entry(order.flag).or_default().push(order.command),
                     }
                 }
@@ -111,12 +117,14 @@ impl Controller {
             })
         });
         let entry = entry(snapshot, flag);
-        let found = entry.map_or(Some(Exposure::NOBODY), |entry| {
-            Some(exposure(entry, &run.rule).unwrap_or(Exposure {
-                killed: entry.killed(),
-                ..Exposure::NOBODY
-            }))
-        });
+        let killed = entry.is_some_and(OverlayEntry::killed);
+        let found = entry.and_then(|entry| exposure(entry, &run.rule));
+        let found = if run.written {
+            found.unwrap_or(Exposure::NOBODY)
+        } else {
+            // What is on its way there can't be compared. A kill is people's, and counts at once.
+            before.exposure()
+        };
         let idle = run.stable_seen.unwrap_or(0);
         let counted: Vec<Counts> = counts.iter().map(|(counts, _)| counts.clone()).collect();
         let mut seen = Observation::new();
@@ -124,7 +132,7 @@ impl Controller {
         seen.gauges = &gauges;
         seen.serving = run.written;
         seen.storage_works = storage_works && run.ill.is_none();
-        seen.found = found.filter(|_| run.written);
+        seen.found = Some(Exposure { killed, ..found });
         seen.killed_by = entry.filter(|entry| entry.killed()).map(|entry| {
             (
                 entry.by().unwrap_or("overlay"),
@@ -143,15 +151,21 @@ impl Controller {
         let changed = raises || !effects.is_empty();
         let run = self.ramps.get_mut(flag)?;
         let exposes = |effect: &Effect| matches!(effect, Effect::Expose(_));
-        if before.exposure() != state.exposure() || effects.iter().any(exposes) {
+        // That it is rolled back stands in the overlay also where it exposed nobody.
+        let rolls_back =
+            state.phase() == Phase::RollingBack && before.phase() != Phase::RollingBack;
+        let is_told = before.exposure() == state.exposure() && !effects.iter().any(exposes);
+        if !is_told || rolls_back {
             run.written = false;
         }
         let was_unclean = std::mem::take(&mut run.unclean);
+        let was_written = seen.serving;
         run.state = state;
         Some(Decided {
             flag: flag.to_owned(),
             before,
             was_unclean,
+            was_written,
             effects,
             counts,
             commands,
@@ -168,7 +182,6 @@ impl Controller {
             match effect {
                 Effect::Recount => {
                     run.memory = Memory::default();
-                    run.kept = false;
                     self.observer
                         .watch(run.index, run.ramp.plan(), run.state.run());
                 }

@@ -3,9 +3,9 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use fader::{Snapshot, Timestamp};
+use fader::{OverlayEntry, Snapshot, Timestamp};
 
-use super::overlay::{entry, exposure};
+use super::overlay::{entry, exposure, says_rolled_back};
 use super::{Controller, Run};
 use crate::judge::BudgetPart;
 use crate::machine::{Exposure, MACHINE, Ramp, State};
@@ -99,22 +99,37 @@ impl Controller {
         now: Timestamp,
     ) -> Run {
         let kept = self.absent.remove(flag);
-        let found = entry(snapshot, flag).map(|entry| exposure(entry, rule));
-        let (state, memory, unclean) = match kept {
-            Some(kept) => (kept.state, kept.memory, self.unclean.remove(flag)),
+        let unclean = self.crashed.remove(flag);
+        let entry = entry(snapshot, flag);
+        let found = entry.map(|entry| exposure(entry, rule));
+        let told = found.flatten().unwrap_or(Exposure::NOBODY);
+        // What a process decided before it died and had no time to write is written now; what people wrote stands.
+        let by_machine = entry.is_none_or(|entry| entry.by() == Some(MACHINE));
+        let damage = self.damage.as_ref().filter(|_| self.is_first);
+        let (state, memory) = match kept {
+            Some(mut kept) => {
+                if by_machine {
+                    let at = entry.and_then(OverlayEntry::at).and_then(Timestamp::parse);
+                    let rolled_back = entry.is_some_and(says_rolled_back);
+                    kept.state.take_up(told, rolled_back, at, now);
+                }
+                (kept.state, kept.memory)
+            }
             // An overlay that was written for it, and no state: that is lost.
             None if found.is_some_and(|found| found.is_some()) => {
                 let reason = "its state is lost: the state directory does not know it. Resume it to begin anew, at 0 %";
-                (State::lost(&ramp, now, reason), Memory::default(), false)
+                (State::lost(&ramp, now, reason), Memory::default())
             }
-            None => (State::new(&ramp), Memory::default(), false),
+            // It may have run.
+            None if damage.is_some() => {
+                let reason = damage.map_or("", String::as_str);
+                (State::lost(&ramp, now, reason), Memory::default())
+            }
+            None => (State::new(&ramp), Memory::default()),
         };
         let exposed = state.exposure();
         self.observer.watch(index, ramp.plan(), state.run());
         self.collector.recall(index, &memory);
-        // What a process decided before it died and had no time to write is written now; what people wrote stands.
-        let by_machine = entry(snapshot, flag).is_none_or(|entry| entry.by() == Some(MACHINE));
-        let told = found.flatten().unwrap_or(Exposure::NOBODY);
         let written = told == exposed || !by_machine;
         Run {
             index,

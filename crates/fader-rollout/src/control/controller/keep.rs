@@ -37,7 +37,7 @@ impl Controller {
                 if let Some(run) = self.ramps.get_mut(&decision.flag) {
                     run.state = decision.before.clone();
                     run.unclean = decision.was_unclean;
-                    run.written = run.limit == run.state.exposure();
+                    run.written = decision.was_written;
                 }
                 let counts = decision.counts.take();
                 let flag = decision.flag.clone();
@@ -103,7 +103,16 @@ impl Controller {
             let is_live =
                 run.state.exposure() != Exposure::NOBODY && run.state.phase() != Phase::Completed;
             if is_live || decision.changed {
-                let kept = run.kept(decision.counts.as_ref(), !run.kept);
+                let is_recounted = decision.effects.contains(&Effect::Recount);
+                let kept = if is_recounted {
+                    // What is to be forgotten must not be recalled.
+                    Kept {
+                        memory: Memory::default(),
+                        ..run.kept(None, true)
+                    }
+                } else {
+                    run.kept(decision.counts.as_ref(), !run.kept)
+                };
                 record.ramps.insert(decision.flag.clone(), kept);
             }
         }

@@ -5,8 +5,8 @@ use std::collections::BTreeSet;
 use fader::{Flags, Overlay, OverlayEntry, RampLimit, Snapshot, Timestamp};
 
 use super::{Controller, Run};
-use crate::control::order::answer_all;
-use crate::machine::{Exposure, MACHINE};
+use crate::control::order::{answer_all, restore};
+use crate::machine::{Exposure, MACHINE, Phase};
 
 impl Controller {
     /// Writes exposures and answers into the overlay, and puts what was written into force here.
@@ -22,10 +22,14 @@ impl Controller {
                 unwritten.push((flag, run));
             }
         }
-        if unwritten.is_empty() && answers.is_empty() {
+        // Where it could not be written last, whether it can be is asked also when nothing is to be said.
+        let is_ill = self.troubles.contains_key("overlay");
+        if unwritten.is_empty() && answers.is_empty() && !is_ill {
             return;
         }
+        let snapshot = flags.snapshot();
         let written = self.store.update(&mut |overlay| {
+            restore(overlay, snapshot.overlay());
             for (flag, run) in &unwritten {
                 *overlay = tell(std::mem::take(overlay), flag, run, now);
             }
@@ -114,4 +118,11 @@ fn tell(overlay: Overlay, flag: &str, run: &Run, now: Timestamp) -> Overlay {
         None => run.state.phase().to_string(),
     };
     told.signed_at(flag, MACHINE, reason, now)
+}
+
+/// Tells whether an overlay says, by its controller, that a ramp was rolled back.
+pub(super) fn says_rolled_back(entry: &OverlayEntry) -> bool {
+    let names = [Phase::RollingBack, Phase::RolledBack].map(Phase::as_str);
+    let reason = entry.reason().unwrap_or_default();
+    names.into_iter().any(|name| reason.starts_with(name))
 }

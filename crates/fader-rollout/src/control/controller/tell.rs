@@ -67,7 +67,13 @@ impl Controller {
         });
         if is_due {
             // Whoever reads an old one sees how old it is.
-            let _ = status.write(self.journal.directory());
+            match status.write(self.journal.directory()) {
+                Ok(()) => self.notes.remove("status"),
+                Err(error) => {
+                    let text = format!("tools of other processes see an old status: {error}");
+                    self.notes.insert("status".to_owned(), text)
+                }
+            };
             self.settings.tell_status(&status);
             self.told = Some((status, now));
         }

@@ -130,21 +130,25 @@ fn a_ramp_whose_state_is_lost_stays_where_nobody_is() {
     assert_eq!(process.told(), percent("5"));
 }
 
-/// A document may come from a server that is slower than the start.
+/// The document may come after the controller: then the ramp waits from there.
 #[test]
-fn an_unclean_end_counts_also_where_the_document_comes_later() {
+fn a_crash_counts_for_a_ramp_whose_document_comes_later() {
     let machine = Machine::new();
     let mut process = machine.boot(&document(STAGES), 0);
     process.seconds(10);
     drop(process);
     let mut process = machine.boot(r#"{ "flags": {} }"#, 12);
     process.look();
-    let later = document(STAGES);
+    process.look();
     process
         .flags
-        .load(later, &Source::new("flags.json"))
+        .load(document(STAGES), &Source::new("flags.json"))
         .unwrap();
-    process.look();
-    assert_eq!(process.ramp().held, Some(Held::Restart));
-    assert_eq!(process.told(), Percent::ZERO);
+    process.seconds(2);
+    assert_eq!(
+        (process.ramp().held, process.gray),
+        (Some(Held::Restart), 0)
+    );
+    process.seconds(62);
+    assert_eq!(process.told(), percent("5"));
 }

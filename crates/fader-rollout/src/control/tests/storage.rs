@@ -116,8 +116,56 @@ fn a_journal_that_is_cut_off_is_taken_up_and_a_damaged_one_pauses() {
     assert_eq!(names.filter(|name| name.contains("damaged")).count(), 1);
 }
 
-impl Process {
-    fn controller_ends(mut self) {
-        self.controller.end(at(self.second));
-    }
+/// What could not be written is not wanted any more: another ramp must not wait for it for ever.
+#[test]
+fn a_disk_that_works_again_is_noticed_though_nothing_is_to_be_written() {
+    let other = r#""search": { "rules": [ { "name": "ramp", "by": "user.id", "serve": "on", "ramp": {
+        "start": "2026-12-01T09:00:00Z", "stages": [ { "percent": 5, "bake": "1h" } ] } } ] }, "checkout""#;
+    let both = document(STAGES).replacen("\"checkout\"", other, 1);
+    let machine = Machine::new();
+    let mut process = machine.boot(&both, 0);
+    process.seconds(5);
+    machine.disk.is_full.store(true, Ordering::SeqCst);
+    let (sender, _answer) = mpsc::channel();
+    let now = Now {
+        wall: at(process.second),
+        since_last: Some(Duration::ZERO),
+    };
+    process
+        .controller
+        .obey("search", Wish::RollBack, "anna", "", sender, now);
+    process
+        .flags
+        .load(document(STAGES), &Source::new("flags.json"))
+        .unwrap();
+    process.seconds(3);
+    machine.disk.is_full.store(false, Ordering::SeqCst);
+    process.seconds(100);
+    assert_eq!(process.told(), percent("50"));
+}
+
+#[test]
+fn a_status_that_cannot_be_written_is_told() {
+    let machine = Machine::new();
+    std::fs::create_dir(machine.path().join("status.json")).unwrap();
+    let mut process = machine.boot(&document(STAGES), 0);
+    process.seconds(2);
+    let status = |process: &Process| {
+        process
+            .controller
+            .status(&process.flags, at(process.second), true)
+            .troubles
+    };
+    assert!(
+        status(&process)[0].contains("see an old status"),
+        "{:?}",
+        status(&process)
+    );
+    std::fs::remove_dir(machine.path().join("status.json")).unwrap();
+    // It hinders nothing.
+    process.seconds(100);
+    assert_eq!(
+        (process.told(), status(&process)),
+        (percent("50"), Vec::new())
+    );
 }
