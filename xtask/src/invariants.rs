@@ -34,7 +34,8 @@ const PURE: [(&str, &[&str]); 10] = [
 ];
 
 /// What of the controller may look at a clock: it is told of the time in all else.
-const CLOCKS: [&str; 4] = [
+const CLOCKS: [&str; 5] = [
+    "control/journal",
     "control/probe",
     "control/rollouts",
     "control/signals",
