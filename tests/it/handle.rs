@@ -1352,7 +1352,7 @@ fn a_limit_holds_whatever_the_overlay_says() {
     assert!(is_on());
     control.limit([]);
     assert!(!is_on(), "one that is not named enrols nobody");
-    assert_eq!(*told.lock().unwrap(), [1, 1, 1, 0, 1, 1, 1]);
+    assert_eq!(*told.lock().unwrap(), [1, 1, 1, 0, 1, 1]);
     drop(control);
     assert!(!is_on(), "without a controller it enrols nobody");
 }
