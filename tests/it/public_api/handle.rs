@@ -22,6 +22,7 @@ fn flags() {
     let _: fn(&Flags, &Source, &'static str, &str) = Flags::source_retrying;
     let _: fn(&Flags, &Source) = Flags::source_unchanged;
     let _: fn(&Flags, Overlay) = Flags::apply;
+    let _: fn(&Flags, Overlay) -> bool = Flags::apply_newer;
     let _: fn(&Flags) -> Result<Change, RollbackError> = Flags::rollback;
     let _: fn(&Flags) -> Vec<HistoryEntry> = Flags::history;
     let _: fn(&Flags) -> Status = Flags::status;

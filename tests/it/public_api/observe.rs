@@ -23,6 +23,7 @@ fn hooks_of_a_handle() {
     let _: fn(&RampControl, u32) = RampControl::begin_tick;
     fn limit<L: IntoIterator<Item = RampLimit>>() {
         let _: fn(&RampControl, L) = RampControl::limit;
+        let _: fn(&Flags, L) -> RampControl = Flags::control_ramps_within;
     }
     limit::<[RampLimit; 1]>();
     compared::<RampLimit>();
