@@ -52,7 +52,9 @@ impl Controller {
             };
             if let Some(run) = self.ramps.get_mut(planned.flag) {
                 if planned.rule != run.rule {
+                    // The overlay does not name it yet, so that nobody is enrolled: from there it is raised.
                     run.written = false;
+                    run.limit = Exposure::NOBODY;
                 }
                 run.ramp = ramp;
                 run.ill = None;
