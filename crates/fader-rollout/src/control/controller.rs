@@ -207,6 +207,11 @@ impl Controller {
         }
         let snapshot = flags.snapshot();
         self.follow(&snapshot, now.wall);
+        if self.is_first {
+            // What begins from here on is watched, its latencies too; nothing that comes before was.
+            self.tick = self.tick.saturating_add(1);
+            self.control.begin_tick(self.tick);
+        }
         for run in self.ramps.values_mut() {
             if let Some(tick) = counted
                 .get(&run.index)

@@ -66,6 +66,13 @@ struct Open {
     closes: u32,
 }
 
+impl Open {
+    fn new(tick: u32, longest: Duration) -> Self {
+        let closes = tick.saturating_add(ticks(longest)).saturating_add(1);
+        Self { tick, closes }
+    }
+}
+
 /// How long stable successes took.
 #[derive(Debug)]
 struct Measured {
@@ -98,7 +105,7 @@ impl Collector {
         });
         let each = watching.iter().map(|(&index, watching)| {
             let run = self.runs.entry(index);
-            let run = run.or_insert_with(|| Run::new(&watching.watched));
+            let run = run.or_insert_with(|| Run::new(watching));
             let counts = run.collect(&self.observer, index, watching, tick);
             let mut news = run.tally.news();
             news.seen = run.watched.units.news(&mut run.seen);
@@ -115,15 +122,14 @@ impl Collector {
     /// Goes on from what a run remembers of its units: right after its [`watch`](Observer::watch), in a process that takes
     /// it over from another one.
     pub fn recall(&mut self, index: u32, memory: &Memory) {
-        let watching = self.observer.runs().get(&index).cloned();
-        let Some(Watching { watched, .. }) = watching else {
+        let Some(watching) = self.observer.runs().get(&index).cloned() else {
             return;
         };
-        let mut run = Run::new(&watched);
+        let mut run = Run::new(&watching);
         run.tally.recall(memory);
-        watched.units.recall(&memory.seen);
+        run.watched.units.recall(&memory.seen);
         // They are known to whoever keeps the memory.
-        let _ = watched.units.news(&mut run.seen);
+        let _ = watching.watched.units.news(&mut run.seen);
         self.runs.insert(index, run);
     }
 
@@ -136,15 +142,21 @@ impl Collector {
 }
 
 impl Run {
-    fn new(watched: &Arc<Watched>) -> Self {
+    fn new(watching: &Watching) -> Self {
+        let Watching {
+            watched, planned, ..
+        } = watching;
+        let opened = watched.opened(planned);
+        let longest = planned.longest().unwrap_or_default();
+        let open = opened.clone().map(|tick| Open::new(tick, longest));
         Self {
             watched: Arc::clone(watched),
             tally: Tally::new(Arc::clone(watched)),
             batch: Batch::new(watched),
             spare: Box::new(Sheet::new(watched)),
             pool: Vec::new(),
-            open: VecDeque::new(),
-            next: 0,
+            open: open.collect(),
+            next: opened.end,
             measured: Measured::new(watched),
             seen: Vec::new(),
         }
@@ -222,10 +234,8 @@ impl Run {
         let from = self.next.max(tick.saturating_add(2));
         let to = tick.saturating_add(AHEAD);
         let opening: Vec<u32> = (from..=to).collect();
-        for &tick in &opening {
-            let closes = tick.saturating_add(ticks(longest)).saturating_add(1);
-            self.open.push_back(Open { tick, closes });
-        }
+        let open = opening.iter().map(|&tick| Open::new(tick, longest));
+        self.open.extend(open);
         self.next = self.next.max(to.saturating_add(1));
         opening
     }

@@ -13,6 +13,7 @@ use fader::{DrawnFlag, Outcome, OutcomeSink};
 
 use super::drawn::Drawn;
 use super::shard::{Book, Shard};
+use super::slot::Slot;
 use super::watched::{Limits, Watched};
 
 /// Counts what requests do that were drawn for a flag whose plan it watches.
@@ -38,6 +39,8 @@ struct Padded(Mutex<Shard>);
 pub(crate) struct Watching {
     pub(crate) watched: Arc<Watched>,
     pub(crate) limits: Arc<Limits>,
+    /// Those that it began with.
+    pub(crate) planned: Arc<Limits>,
 }
 
 /// Threads take shards in turn. More shards than this cost memory and time in each tick.
@@ -69,15 +72,35 @@ impl Observer {
     /// Begins to watch a run of a flag's plan, by the flag's number (see [`DrawnFlag::index`]), and forgets what was
     /// counted of an earlier one. What began in a tick that is collected already belongs to that. Of a plan's guardrails
     /// the first 64 are counted.
+    ///
+    /// Latencies are those of requests that begin in the tick after the next one to be collected, or later: in that one
+    /// some may have begun already.
     pub fn watch(&self, index: u32, plan: &Plan, run: u64) {
         let since = self.upcoming.load(Ordering::Relaxed);
         let watched = Arc::new(Watched::new(plan, run).since(since));
         let limits = Arc::new(Watched::limits(plan));
+        let opened = watched.opened(&limits);
         let mut runs = self.runs();
         for shard in self.shards() {
-            lock(shard).watch(index, &watched);
+            let mut slots: Vec<_> = opened
+                .clone()
+                .map(|tick| Box::new(Slot::opened(&watched, tick, &limits)))
+                .collect();
+            let mut shard = lock(shard);
+            shard.watch(index, &watched);
+            if let Some(book) = shard.book(index) {
+                slots.drain(..).for_each(|slot| book.put(slot));
+            }
         }
-        runs.insert(index, Watching { watched, limits });
+        let planned = Arc::clone(&limits);
+        runs.insert(
+            index,
+            Watching {
+                watched,
+                limits,
+                planned,
+            },
+        );
     }
 
     /// Watches a flag no longer.

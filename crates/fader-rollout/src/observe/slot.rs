@@ -49,6 +49,12 @@ impl Slot {
         }
     }
 
+    pub(crate) fn opened(watched: &Watched, tick: u32, limits: &Arc<Limits>) -> Self {
+        let mut slot = Self::new(watched);
+        slot.open(tick, limits);
+        slot
+    }
+
     pub(crate) fn open(&mut self, tick: u32, limits: &Arc<Limits>) {
         self.tick = tick;
         self.limits = Arc::clone(limits);

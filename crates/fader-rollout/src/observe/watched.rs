@@ -1,5 +1,6 @@
 //! A plan, as recording needs it: which guardrail counts what.
 
+use std::ops::Range;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -17,6 +18,9 @@ pub(crate) const GUARDRAILS: usize = 64;
 
 /// For how long a tick stays open at the most. A longer limit can't be judged.
 pub(crate) const LONGEST: Duration = Duration::from_secs(60);
+
+/// How many ticks are open from the beginning.
+const OPENED: u32 = 2;
 
 /// One run of a plan.
 #[derive(Debug)]
@@ -107,6 +111,14 @@ impl Watched {
 
     pub(crate) fn since(self, since: u32) -> Self {
         Self { since, ..self }
+    }
+
+    /// The ticks that are open from the beginning, before it is collected for the first time: none while no limit of
+    /// latency is known.
+    pub(crate) fn opened(&self, planned: &Limits) -> Range<u32> {
+        let from = self.since.saturating_add(1);
+        let ticks = if planned.known == 0 { 0 } else { OPENED };
+        from..from.saturating_add(ticks)
     }
 
     pub(crate) fn guardrails(&self) -> usize {

@@ -235,3 +235,25 @@ fn a_tick_that_is_not_open_is_no_other_one() {
     world.request(drawn(1, true, 130), took(Ending::Success, 500));
     assert!(world.strata(2..=9).is_empty());
 }
+
+#[test]
+fn a_limit_of_the_plan_is_judged_from_the_next_tick_on() {
+    for by in ["request", "user.id"] {
+        let limit = Guardrail::new(Metric::Latency(950), Limit::Faster(MS * 100));
+        let mut world = World::new(&plan(by, vec![limit]));
+        // What began before it was watched may end afterwards.
+        world.ended(drawn(1, true, 0), took(Ending::Success, 500));
+        for tick in [1, 2, 3] {
+            let hangs = drawn(u64::from(tick) + 10, true, tick);
+            world.began(hangs);
+            if tick < 3 {
+                assert_eq!(world.strata(tick..=tick), [], "by {by}, tick {tick}");
+            }
+        }
+        for tick in [3, 4, 5] {
+            let strata = world.strata(tick..=tick);
+            let expected = [stratum(0, 5, arms(1, 0), arms(1, 0))];
+            assert_eq!(strata, expected, "by {by}, tick {tick}");
+        }
+    }
+}
