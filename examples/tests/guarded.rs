@@ -133,7 +133,7 @@ fn a_process_that_aborts_stays_at_nobody_and_is_rolled_back_at_the_second_time(f
     let service = Service::start(framework, &arguments, folder);
     let evidence = service.rolled_back();
     assert!(
-        evidence.contains("2 unclean ends in one stage"),
+        evidence.contains("2 unclean ends or stalls in one stage"),
         "{evidence}"
     );
     assert_eq!(service.overlay_percent(), Some(0.0));

@@ -13,6 +13,7 @@ use fader::{Flags, RampControl, RampLimit, Snapshot, Store, Timestamp, Watch, We
 
 use self::decide::Decided;
 use self::overlay::killed_in;
+use self::pulse::Pulse;
 use super::audit::{Audit, Line};
 use super::error::StartError;
 use super::event::{Event, What};
@@ -28,6 +29,7 @@ mod decide;
 mod follow;
 mod keep;
 mod overlay;
+mod pulse;
 mod tell;
 
 /// Runs the staged ramps of a handle, tick by tick.
@@ -55,7 +57,8 @@ pub(super) struct Controller {
     unwritten: Vec<Line>,
     tick: u32,
     is_first: bool,
-    /// The flags whose ramps exposed anybody when the process before ended uncleanly, and were not taken over yet.
+    /// The flags whose ramps exposed anybody, or stood still, when the process before ended uncleanly, and were not taken
+    /// over yet.
     crashed: BTreeSet<String>,
     /// What of the journal can't be relied on.
     damage: Option<String>,
@@ -90,6 +93,7 @@ struct Run {
     unclean: bool,
     /// The tick in which the stable arm was seen last.
     stable_seen: Option<u32>,
+    pulse: Pulse,
     /// Whether the journal knows its state.
     kept: bool,
     ill: Option<String>,
@@ -116,7 +120,7 @@ impl Controller {
         let opened = Journal::open(directory, &now.to_string()).map_err(trouble)?;
         let Opened {
             journal,
-            ramps,
+            mut ramps,
             killed,
             audit,
             lines,
@@ -131,8 +135,14 @@ impl Controller {
         });
         let is_clean = is_clean && !is_behind;
         let exposed = ramps.iter();
-        let exposed = exposed.filter(|(_, kept)| kept.state.exposure() != Exposure::NOBODY);
+        let exposed = exposed.filter(|(_, kept)| {
+            kept.state.exposure() != Exposure::NOBODY || kept.state.is_stalled()
+        });
         let crashed = exposed.map(|(flag, _)| flag.clone()).filter(|_| !is_clean);
+        let crashed: BTreeSet<String> = crashed.collect();
+        for kept in ramps.values_mut().filter(|_| is_clean) {
+            kept.state.forget_stall();
+        }
         let last_command = ramps.values().filter_map(|kept| kept.state.last_command());
         let last_command = last_command.max().unwrap_or(0);
         let observer = Arc::new(Observer::new());
@@ -149,7 +159,7 @@ impl Controller {
             collector: Collector::new(Arc::clone(&observer)),
             observer,
             ramps: BTreeMap::new(),
-            crashed: crashed.collect(),
+            crashed,
             absent: ramps,
             journal,
             next_line: audit.max(audit_log.next()),
@@ -218,6 +228,7 @@ impl Controller {
                 .filter(|tick| tick.run == run.state.run())
             {
                 run.memory.add(&tick.news);
+                run.pulse.take(tick.began, tick.ended, tick.running);
                 if tick.counts.requests.stable > 0 {
                     run.stable_seen = Some(self.tick);
                 }

@@ -110,7 +110,10 @@ impl fmt::Display for Told<'_> {
                 write!(f, "regressed, {response}: {}", Found(finding))
             }
             Notice::CrashLoop { crashes } => {
-                write!(f, "paused after {crashes} unclean ends: it needs a person")
+                write!(
+                    f,
+                    "paused after {crashes} unclean ends or stalls: it needs a person"
+                )
             }
             Notice::Held(held) => write!(f, "held: {held}"),
             Notice::FreezeBegan(frozen) => {
@@ -154,7 +157,9 @@ impl fmt::Display for Evidence {
             Cause::Guardrail(finding) => write!(f, "{}", Found(finding)),
             Cause::Operator { by, reason } => write!(f, "by {by}{}", because(reason)),
             Cause::Killed { by, reason } => write!(f, "killed by {by}{}", because(reason)),
-            Cause::CrashLoop { crashes } => write!(f, "{crashes} unclean ends in one stage"),
+            Cause::CrashLoop { crashes } => {
+                write!(f, "{crashes} unclean ends or stalls in one stage")
+            }
         }
     }
 }

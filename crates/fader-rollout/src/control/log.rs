@@ -13,7 +13,7 @@ impl RolloutsBuilder {
     /// |---|---|
     /// | `a ramp was rolled back` | warn |
     /// | `a guardrail is regressed` | warn |
-    /// | `a ramp needs a person`: it was held because the arms get other units than the share says, or paused after unclean ends | warn |
+    /// | `a ramp needs a person`: it was held because the arms get other units than the share says, or paused after unclean ends or stalls | warn |
     /// | `a ramp was raised by hand`, which is taken back | warn |
     /// | `the controller is in trouble`: nothing is raised; without `flag` and `run` | warn |
     /// | `the controller is out of trouble`; without `flag` and `run` | info |

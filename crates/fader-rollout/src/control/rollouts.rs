@@ -95,13 +95,13 @@ pub struct RolloutsBuilder {
 }
 
 impl RolloutsBuilder {
-    /// Sets for how long a ramp exposes nobody after an unclean end of the process. Default: 60 s.
+    /// Sets for how long a ramp exposes nobody after an unclean end of the process, or a stall. Default: 60 s.
     pub fn restart_hold(mut self, hold: Duration) -> Self {
         self.settings.restart_hold = hold;
         self
     }
 
-    /// Sets at how many unclean ends in one stage a ramp is rolled back; `u32::MAX` is never. Default: 2.
+    /// Sets at how many unclean ends or stalls in one stage a ramp is rolled back; `u32::MAX` is never. Default: 2.
     pub fn max_crashes(mut self, crashes: u32) -> Self {
         self.settings.max_crashes = crashes;
         self

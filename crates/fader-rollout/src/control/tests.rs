@@ -28,6 +28,7 @@ mod history;
 mod plans;
 mod process;
 mod restarts;
+mod stalls;
 mod storage;
 mod threads;
 mod told;

@@ -54,7 +54,7 @@ pub enum Cause {
         /// Why.
         reason: String,
     },
-    /// So many unclean ends in one stage.
+    /// So many unclean ends or stalls in one stage.
     CrashLoop {
         /// How many.
         crashes: u32,
@@ -174,16 +174,27 @@ impl Tick<'_> {
         }
     }
 
-    /// Takes notice of a process that ended uncleanly while the run exposed anybody.
+    /// Takes notice of a process that ended uncleanly while the run exposed anybody, or that stands still.
+    ///
+    /// A stall takes back whom the run exposes, and counts as an unclean end when it is over: then it is known that what
+    /// stood still was the service, and not its traffic that had ended.
     fn notice_crash(&mut self) {
         let index = match self.state.position {
             Position::Stage { index, .. } => index,
             Position::Warmup => 0,
             _ => return,
         };
-        if !self.seen.unclean_end {
-            return;
+        let was_stalled = self.state.stalled;
+        let begins = self.seen.stalled && self.state.exposure != Exposure::NOBODY;
+        self.state.stalled = begins || (was_stalled && self.seen.stalled);
+        if self.state.stalled {
+            self.state.restart = self.ramp.hold_after_crash();
+        } else if was_stalled || self.seen.unclean_end {
+            self.crash(index);
         }
+    }
+
+    fn crash(&mut self, index: usize) {
         self.state.crashes = self.state.crashes.saturating_add(1);
         self.state.restart = self.ramp.hold_after_crash();
         let crashes = self.state.crashes;
@@ -192,7 +203,7 @@ impl Tick<'_> {
         }
         if self.ramp.is_irreversible(index) {
             self.tell(Notice::CrashLoop { crashes });
-            self.stop(format!("{crashes} unclean ends in one stage"));
+            self.stop(format!("{crashes} unclean ends or stalls in one stage"));
         } else {
             self.roll_back(Cause::CrashLoop { crashes });
         }
@@ -244,6 +255,7 @@ impl Tick<'_> {
         self.state.paused = None;
         self.state.plan_changed = false;
         self.state.lowered = None;
+        self.state.stalled = false;
         self.state.restart = Duration::ZERO;
         self.enter(Position::RollingBack);
         // Whether every process serves nobody is seen in the next step.

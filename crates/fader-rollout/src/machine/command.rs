@@ -237,7 +237,10 @@ impl Tick<'_> {
         let why = match self.state.held() {
             Some(Held::PlanChanged) => CHANGED,
             Some(Held::AssignmentBroken) => "its assignment is broken: reset it or roll it back",
-            Some(Held::Restart) => "it goes on by itself: a process ended uncleanly",
+            Some(Held::Stalled) => "it goes on by itself once the service does",
+            Some(Held::Restart) => {
+                "it goes on by itself: a process ended uncleanly, or stood still"
+            }
             Some(Held::LoweredByHand) | None => self.over().unwrap_or("it is not paused"),
         };
         Err(why.to_owned())

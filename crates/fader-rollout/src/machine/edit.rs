@@ -96,6 +96,7 @@ impl Tick<'_> {
         self.state.exposed = false;
         self.state.approvals.clear();
         self.state.crashes = 0;
+        self.state.stalled = false;
         self.state.restart = Duration::ZERO;
         self.state.plan_changed = false;
         self.state.evidence = None;

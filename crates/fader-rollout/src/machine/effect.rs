@@ -58,6 +58,8 @@ pub struct Observation<'a> {
     pub storage_works: bool,
     /// Whether the process before this one ended uncleanly; true in one step only. Default: no.
     pub unclean_end: bool,
+    /// Whether the service stands still: requests of the candidate run, and none begins or ends any more. Default: no.
+    pub stalled: bool,
 }
 
 impl Observation<'_> {
@@ -81,6 +83,7 @@ impl Observation<'_> {
             killed_by: None,
             storage_works: true,
             unclean_end: false,
+            stalled: false,
         }
     }
 }
@@ -135,7 +138,7 @@ pub enum Notice {
         /// What comes of it.
         response: Response,
     },
-    /// There were unclean ends, in a stage that can't be taken back: it is paused and needs a person.
+    /// There were unclean ends or stalls, in a stage that can't be taken back: it is paused and needs a person.
     CrashLoop {
         /// How many there were.
         crashes: u32,

@@ -123,7 +123,9 @@ pub enum Held {
     PlanChanged,
     /// Somebody has lowered the exposure by hand. It stays there until it is resumed.
     LoweredByHand,
-    /// The process ended uncleanly. It goes on by itself after a while.
+    /// The service stands still while requests of the candidate run. It goes on by itself a while after the service does.
+    Stalled,
+    /// The process ended uncleanly, or stood still. It goes on by itself after a while.
     Restart,
 }
 
@@ -136,7 +138,12 @@ impl fmt::Display for Held {
             }
             Self::PlanChanged => "its plan has changed; accept the change, reset it or roll it back",
             Self::LoweredByHand => "somebody has lowered it by hand; resume it, or roll it back",
-            Self::Restart => "the process ended uncleanly; it goes on by itself after a while",
+            Self::Stalled => {
+                "the service stands still, with requests of the candidate; it goes on by itself a while after the service does"
+            }
+            Self::Restart => {
+                "the process ended uncleanly, or stood still; it goes on by itself after a while"
+            }
         })
     }
 }

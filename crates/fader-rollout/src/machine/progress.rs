@@ -67,7 +67,8 @@ impl Tick<'_> {
         self.tell(notice.map_or(Notice::FreezeEnded, Notice::FreezeBegan));
     }
 
-    /// Returns whom the position exposes, less what was lowered by hand or stands still after an unclean end.
+    /// Returns whom the position exposes, less what was lowered by hand, or stands still with the service or
+    /// after an unclean end.
     pub(super) fn wanted(&self) -> Exposure {
         let state = &self.state;
         let (reach, stage) = match state.position {
@@ -80,7 +81,8 @@ impl Tick<'_> {
             | Position::RollingBack
             | Position::RolledBack => (Exposure::NOBODY, 0),
         };
-        let stands = state.restart > Duration::ZERO && !self.ramp.is_irreversible(stage);
+        let stands = state.stalled || state.restart > Duration::ZERO;
+        let stands = stands && !self.ramp.is_irreversible(stage);
         let reach = if stands { Exposure::NOBODY } else { reach };
         let reach = reach.meet(state.lowered.unwrap_or(reach));
         Exposure {

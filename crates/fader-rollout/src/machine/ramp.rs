@@ -12,10 +12,10 @@ use super::windows::Windows;
 use crate::guardrail::InvalidSetting;
 use crate::judge::{BudgetPart, Judge, finding, planned};
 
-/// For how long a plan stands still at 0 % after an unclean end, if not set: 60 seconds.
+/// For how long a plan stands still at 0 % after an unclean end or a stall, if not set: 60 seconds.
 pub const DEFAULT_RESTART_HOLD: Duration = Duration::from_secs(60);
 
-/// How many unclean ends in one stage roll back, if not set: 2.
+/// How many unclean ends or stalls in one stage roll back, if not set: 2.
 pub const DEFAULT_MAX_CRASHES: u32 = 2;
 
 /// A plan with all that is to be known of it before it runs.
@@ -59,13 +59,13 @@ impl Ramp {
         })
     }
 
-    /// Sets for how long the plan stands still at 0 % after an unclean end. Default: 60 seconds.
+    /// Sets for how long the plan stands still at 0 % after an unclean end or a stall. Default: 60 seconds.
     pub fn restart_hold(mut self, hold: Duration) -> Self {
         self.restart_hold = hold;
         self
     }
 
-    /// Sets how many unclean ends in one stage roll back, 0 counting as 1. Default: 2.
+    /// Sets how many unclean ends or stalls in one stage roll back, 0 counting as 1. Default: 2.
     pub fn max_crashes(mut self, crashes: u32) -> Self {
         self.max_crashes = crashes.max(1);
         self

@@ -35,7 +35,10 @@ pub struct State {
     pub(super) plan_changed: bool,
     /// What somebody has lowered it to by hand.
     pub(super) lowered: Option<Exposure>,
-    /// What is left of standing still after an unclean end.
+    /// Whether the service stands still.
+    #[serde(default)]
+    pub(super) stalled: bool,
+    /// What is left of standing still after an unclean end or a stall.
     pub(super) restart: Duration,
     pub(super) frozen: Option<Frozen>,
     /// When the last step was, by the wall clock.
@@ -119,6 +122,7 @@ impl State {
             paused: None,
             plan_changed: false,
             lowered: None,
+            stalled: false,
             restart: Duration::ZERO,
             frozen: None,
             wall: None,
@@ -173,11 +177,11 @@ impl State {
 
     /// Takes up what the overlay of the machine says, which differs where a process died between writing both: nobody is
     /// exposed whom either leaves out, and what is to be raised passes its gate again. An overlay that is newer and says
-    /// less, or that it was rolled back, is of when the state could not be kept: then it is paused too.
+    /// less, or that this run was rolled back, is of when the state could not be kept: then it is paused too.
     pub(crate) fn take_up(
         &mut self,
         told: Exposure,
-        rolled_back: bool,
+        rolled_back: Option<u64>,
         at: Option<Timestamp>,
         now: Timestamp,
     ) {
@@ -185,13 +189,25 @@ impl State {
             killed: self.exposure.killed,
             ..self.exposure.meet(told)
         };
-        let says_less = lower != self.exposure || rolled_back;
-        if says_less && self.wall.is_some() && at > self.wall {
+        // Clocks go back; runs do not.
+        let is_newer = self.wall.is_some() && at > self.wall;
+        let is_back = rolled_back.is_some_and(|run| run >= self.run);
+        if is_back || (is_newer && lower != self.exposure) {
             let reason =
                 "the overlay is newer than its state, and lower: what was decided last is lost";
             self.pause_for(reason, now);
         }
         self.exposure = lower;
+    }
+
+    /// Forgets that the service stood still, as the process has ended in order with it: for want of traffic, it seems.
+    pub(crate) fn forget_stall(&mut self) {
+        self.stalled = false;
+    }
+
+    /// Tells whether the service stood still when last it was looked at.
+    pub(crate) fn is_stalled(&self) -> bool {
+        self.stalled
     }
 
     /// Returns the highest number of a command that it knows of.
@@ -279,6 +295,8 @@ impl State {
             Some(Held::PlanChanged)
         } else if self.lowered.is_some() {
             Some(Held::LoweredByHand)
+        } else if self.stalled {
+            Some(Held::Stalled)
         } else if self.restart > Duration::ZERO {
             Some(Held::Restart)
         } else {

@@ -7,6 +7,7 @@ use std::time::Duration;
 use super::batch::Batch;
 use super::memory::Memory;
 use super::observer::{Observer, Watching, lock};
+use super::shard::Traffic;
 use super::sheet::{Durations, Sheet, durations};
 use super::slot::{Closing, Slot};
 use super::tally::Tally;
@@ -37,6 +38,12 @@ pub struct Collected {
     pub run: u64,
     /// What was counted.
     pub counts: Counts,
+    /// Requests that began since the call before, in either arm.
+    pub began: u64,
+    /// Requests that ended since the call before, in either arm.
+    pub ended: u64,
+    /// Requests of the candidate that run.
+    pub running: u64,
     /// What the tick has added to what the run remembers of its units.
     pub news: Memory,
 }
@@ -106,13 +113,16 @@ impl Collector {
         let each = watching.iter().map(|(&index, watching)| {
             let run = self.runs.entry(index);
             let run = run.or_insert_with(|| Run::new(watching));
-            let counts = run.collect(&self.observer, index, watching, tick);
+            let (counts, traffic) = run.collect(&self.observer, index, watching, tick);
             let mut news = run.tally.news();
             news.seen = run.watched.units.news(&mut run.seen);
             Collected {
                 index,
                 run: watching.watched.run,
                 counts,
+                began: traffic.began,
+                ended: traffic.ended,
+                running: u64::try_from(traffic.running).unwrap_or(0),
                 news,
             }
         });
@@ -168,7 +178,8 @@ impl Run {
         index: u32,
         watching: &Watching,
         tick: u32,
-    ) -> Counts {
+    ) -> (Counts, Traffic) {
+        let mut traffic = Traffic::default();
         let closing = self.close_until(tick);
         let opening = self.open_after(tick, watching);
         let mut sums: Vec<Closing> = closing
@@ -181,6 +192,7 @@ impl Run {
             let mut opened = self.slots(&opening, watching);
             let mut shard = lock(shard);
             if let Some(book) = shard.book(index) {
+                traffic.take(&mut book.traffic);
                 std::mem::swap(&mut book.sheet, &mut self.spare);
                 closed.extend(closing.iter().filter_map(|open| book.take(open.tick)));
                 opened.drain(..).for_each(|slot| book.put(slot));
@@ -203,7 +215,7 @@ impl Run {
         if let Some(measured) = &mut self.measured {
             counts.quantiles = measured.quantiles(&self.watched, tick);
         }
-        counts
+        (counts, traffic)
     }
 
     fn read_sheet(&mut self) {

@@ -22,8 +22,29 @@ pub(crate) struct Shard(Vec<Option<Book>>);
 pub(crate) struct Book {
     pub(crate) watched: Arc<Watched>,
     pub(crate) sheet: Box<Sheet>,
+    pub(crate) traffic: Traffic,
     /// By the tick modulo 128; empty without a guardrail of latency whose limit is known.
     open: Box<[Option<Box<Slot>>]>,
+}
+
+/// How requests come and go, whatever becomes of them.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Traffic {
+    /// Since the last tick.
+    pub(crate) began: u64,
+    /// Since the last tick.
+    pub(crate) ended: u64,
+    /// Of the candidate: began, less ended, since the beginning.
+    pub(crate) running: i64,
+}
+
+impl Traffic {
+    /// Adds what another shard has counted since the last tick, and has it count anew.
+    pub(crate) fn take(&mut self, other: &mut Self) {
+        self.began += std::mem::take(&mut other.began);
+        self.ended += std::mem::take(&mut other.ended);
+        self.running += other.running;
+    }
 }
 
 impl Shard {
@@ -53,11 +74,14 @@ impl Book {
         Self {
             watched: Arc::clone(watched),
             sheet: Box::new(Sheet::new(watched)),
+            traffic: Traffic::default(),
             open: (0..TICKS).map(|_| None).collect(),
         }
     }
 
     pub(crate) fn began(&mut self, drawn: &Drawn) {
+        self.traffic.began += 1;
+        self.traffic.running += i64::from(drawn.label.is_enrolled());
         let who = self.watched.who(drawn);
         if let (Some(unit), Some(_)) = (drawn.unit, who) {
             let seeing = Seeing::of(unit);
@@ -77,6 +101,8 @@ impl Book {
         if drawn.tick < self.watched.since {
             return;
         }
+        self.traffic.ended += 1;
+        self.traffic.running -= i64::from(drawn.label.is_enrolled());
         let who = self.watched.who(drawn);
         self.sheet.ended(&self.watched, drawn, who, how);
         let slot = slot(&mut self.open, drawn.tick);

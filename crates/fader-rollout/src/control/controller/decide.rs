@@ -146,16 +146,17 @@ impl Controller {
         seen.probes_green = self.signals.ill(Some(flag)).is_empty();
         seen.stable_idle = Duration::from_secs(self.tick.saturating_sub(idle).into());
         seen.unclean_end = run.unclean;
+        seen.stalled = run.pulse.is_stalled();
         let (state, effects) = step(&run.ramp, before.clone(), &seen, now);
         let raises = !state.exposure().is_within(before.exposure());
         let changed = raises || !effects.is_empty();
         let run = self.ramps.get_mut(flag)?;
         let exposes = |effect: &Effect| matches!(effect, Effect::Expose(_));
-        // That it is rolled back stands in the overlay also where it exposed nobody.
-        let rolls_back =
-            state.phase() == Phase::RollingBack && before.phase() != Phase::RollingBack;
+        // That it is rolled back, or was reset, stands in the overlay also where it exposed nobody.
+        let is_back =
+            |state: &State| matches!(state.phase(), Phase::RollingBack | Phase::RolledBack);
         let is_told = before.exposure() == state.exposure() && !effects.iter().any(exposes);
-        if !is_told || rolls_back {
+        if !is_told || is_back(&before) != is_back(&state) {
             run.written = false;
         }
         let was_unclean = std::mem::take(&mut run.unclean);

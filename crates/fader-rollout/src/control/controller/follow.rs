@@ -5,7 +5,8 @@ use std::sync::Arc;
 
 use fader::{OverlayEntry, Snapshot, Timestamp};
 
-use super::overlay::{entry, exposure, says_rolled_back};
+use super::overlay::{entry, exposure, rolled_back};
+use super::pulse::Pulse;
 use super::{Controller, Run};
 use crate::judge::BudgetPart;
 use crate::machine::{Exposure, MACHINE, Ramp, State};
@@ -112,7 +113,7 @@ impl Controller {
             Some(mut kept) => {
                 if by_machine {
                     let at = entry.and_then(OverlayEntry::at).and_then(Timestamp::parse);
-                    let rolled_back = entry.is_some_and(says_rolled_back);
+                    let rolled_back = entry.and_then(rolled_back);
                     kept.state.take_up(told, rolled_back, at, now);
                 }
                 (kept.state, kept.memory)
@@ -143,6 +144,7 @@ impl Controller {
             asked: Vec::new(),
             unclean,
             stable_seen: None,
+            pulse: Pulse::default(),
             kept: false,
             ill: None,
             state,

@@ -263,7 +263,11 @@ fn of_notice(notice: &Notice) -> Option<Line> {
         Notice::Breach { finding, response } => {
             line(MACHINE, "breach", format!("{}: {response:?}", finding.name))
         }
-        Notice::CrashLoop { crashes } => line(MACHINE, "pause", format!("{crashes} unclean ends")),
+        Notice::CrashLoop { crashes } => line(
+            MACHINE,
+            "pause",
+            format!("{crashes} unclean ends or stalls"),
+        ),
         Notice::RaisedByHand(_) => line("overlay", "raise", "taken back".to_owned()),
         _ => return None,
     };

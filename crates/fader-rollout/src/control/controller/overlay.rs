@@ -113,16 +113,22 @@ fn tell(overlay: Overlay, flag: &str, run: &Run, now: Timestamp) -> Overlay {
     if killed {
         return told;
     }
-    let reason = match run.state.stage() {
-        Some(stage) => format!("{}, stage {stage}", run.state.phase()),
-        None => run.state.phase().to_string(),
+    let phase = run.state.phase();
+    let reason = match (run.state.stage(), phase) {
+        (Some(stage), _) => format!("{phase}, stage {stage}"),
+        (None, Phase::RollingBack | Phase::RolledBack) => {
+            format!("{phase}, run {}", run.state.run())
+        }
+        (None, _) => phase.to_string(),
     };
     told.signed_at(flag, MACHINE, reason, now)
 }
 
-/// Tells whether an overlay says, by its controller, that a ramp was rolled back.
-pub(super) fn says_rolled_back(entry: &OverlayEntry) -> bool {
+/// Returns which run was rolled back, where an overlay says so by its controller.
+pub(super) fn rolled_back(entry: &OverlayEntry) -> Option<u64> {
+    let reason = entry.reason().filter(|_| entry.by() == Some(MACHINE))?;
     let names = [Phase::RollingBack, Phase::RolledBack].map(Phase::as_str);
-    let reason = entry.reason().unwrap_or_default();
-    names.into_iter().any(|name| reason.starts_with(name))
+    let rest = names.iter().find_map(|name| reason.strip_prefix(name))?;
+    let run = rest.strip_prefix(", run ")?;
+    run.parse().ok()
 }

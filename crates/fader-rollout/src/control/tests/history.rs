@@ -71,6 +71,9 @@ thread_local! {
 }
 
 fn drawn(document: &Document, flag: &'static str, percent: Percent) -> usize {
+    if !document.flags.contains(flag) {
+        return 0;
+    }
     let key = (document.salt, document.rule, flag, percent.micros());
     if let Some(known) = DRAWN.with_borrow(|known| known.get(&key).copied()) {
         return known;
@@ -340,12 +343,13 @@ impl World {
             self.killed
                 .retain(|flag| killed.iter().any(|(name, _)| name == flag));
         }
-        if done.is_ok() && self.journal_fails {
-            if how == 1 {
-                self.rolled_back.clear();
-            } else {
-                self.rolled_back.remove(flag);
-            }
+        // What the overlay alone knows is gone with it: of when the journal fails, or of a ramp that is not there.
+        let (fails, there) = (self.journal_fails, &self.document.flags);
+        if done.is_ok() {
+            self.rolled_back.retain(|rolled_back| {
+                let is_written = how == 1 || *rolled_back == flag;
+                !is_written || (!fails && there.contains(rolled_back))
+            });
         }
         self.note(format!(
             "overlay {flag} {how} {to} signed {signs}: {}",
@@ -398,9 +402,11 @@ impl World {
             let (flags, _) = self.process.as_ref().unwrap();
             // A flag or a rule that a document takes away and brings back is not raised.
             let last = |flag| self.served.get(flag).copied().unwrap_or(0);
+            let (overlay, journal) = (self.disk.overlay(), self.journal());
+            let kept = |flag| drawn(&self.document, flag, self.kept(flag, &overlay, &journal).0);
             FLAGS
-                .iter()
-                .map(|flag| users(flags, flag).max(last(flag)))
+                .into_iter()
+                .map(|flag| users(flags, flag).max(last(flag)).max(kept(flag)))
                 .collect()
         };
         let works = !self.is_full() && !self.journal_fails;
@@ -435,15 +441,9 @@ impl World {
             }
             self.served.insert(flag, served);
             if served > 0 {
-                let kept = journal.get(flag).copied().unwrap_or(Percent::ZERO);
-                let entry = overlay.flags().find(|(name, _)| *name == flag);
-                let told = entry.and_then(|(_, entry)| {
-                    let mut told = entry.percents();
-                    told.find(|(rule, _)| *rule == self.document.rule)
-                });
-                let told = told.map_or(Percent::ZERO, |told| told.1);
                 // What can't be written may be lower, and what is on its way.
-                let most = drawn(&self.document, flag, kept.min(told));
+                let (least, kept, told) = self.kept(flag, &overlay, &journal);
+                let most = drawn(&self.document, flag, least);
                 assert!(
                     served <= most,
                     "{flag}: {served} served, of {kept} in the journal and {told} told"
@@ -490,6 +490,23 @@ impl World {
                 self.rolled_back.insert(flag);
             }
         }
+    }
+
+    /// What journal and overlay both say of a flag, and what each of them says.
+    fn kept(
+        &self,
+        flag: &str,
+        overlay: &Overlay,
+        journal: &BTreeMap<String, Percent>,
+    ) -> (Percent, Percent, Percent) {
+        let kept = journal.get(flag).copied().unwrap_or(Percent::ZERO);
+        let entry = overlay.flags().find(|(name, _)| *name == flag);
+        let told = entry.and_then(|(_, entry)| {
+            let mut told = entry.percents();
+            told.find(|(rule, _)| *rule == self.document.rule)
+        });
+        let told = told.map_or(Percent::ZERO, |told| told.1);
+        (kept.min(told), kept, told)
     }
 
     /// What the journal says last of each flag.

@@ -291,7 +291,10 @@ fn a_process_that_is_killed_twice_in_a_stage_is_rolled_back() {
     let steps = ["0", "5", "0", "5", "0"].map(percent);
     assert!(steps.ends_with(&trace), "{trace:?}");
     let text = fs::read_to_string(place.join("state/audit.jsonl")).unwrap();
-    assert!(text.contains("2 unclean ends in one stage"), "{text}");
+    assert!(
+        text.contains("2 unclean ends or stalls in one stage"),
+        "{text}"
+    );
     // It was back at 5 % only when the minute was over.
     let lines = text
         .lines()

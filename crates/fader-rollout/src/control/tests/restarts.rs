@@ -37,7 +37,7 @@ fn an_unclean_end_waits_at_zero_and_the_second_rolls_back() {
     assert_eq!(process.phase(), Phase::RolledBack);
     let evidence = process.ramp().evidence.unwrap().to_string();
     assert!(
-        evidence.contains("2 unclean ends in one stage"),
+        evidence.contains("2 unclean ends or stalls in one stage"),
         "{evidence}"
     );
     drop(process);

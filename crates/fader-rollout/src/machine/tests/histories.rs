@@ -139,6 +139,7 @@ fn go(run: &mut Run, book: &mut Book, random: &mut SmallRng) {
     seen.source_works = random.random_bool(0.95);
     seen.probes_green = random.random_bool(0.95);
     seen.unclean_end = random.random_bool(0.01);
+    seen.stalled = random.random_bool(0.02);
     if random.random_bool(0.05) {
         let found = percent(&random.random_range(0..101).to_string());
         let waves = random.random_range(0..3);

@@ -25,7 +25,7 @@ fn plan() -> Plan {
 
 type Made = fn() -> Run;
 
-const STATES: [(&str, Made); 19] = [
+const STATES: [(&str, Made); 20] = [
     ("draft", || settled(Run::new(plan()))),
     ("armed", || {
         let mut run = Run::new(plan());
@@ -66,6 +66,11 @@ const STATES: [(&str, Made); 19] = [
         run.see(1, |seen| seen.unclean_end = true);
         run
     }),
+    ("held: stalled", || {
+        let mut run = observe();
+        run.see(1, |seen| seen.stalled = true);
+        run
+    }),
     ("frozen", || {
         let mut run = observe();
         run.freezes = vec![Freeze::new(run.wall, later(run.wall, seconds(DAY)))];
@@ -85,7 +90,7 @@ const STATES: [(&str, Made); 19] = [
 
 type Event = fn(&mut Run) -> Option<Result<(), String>>;
 
-const EVENTS: [(&str, Event); 26] = [
+const EVENTS: [(&str, Event); 27] = [
     ("a second", |run| seen(run, 1, |_| {})),
     ("a second unserved", |run| {
         seen(run, 1, |seen| seen.serving = false)
@@ -126,6 +131,7 @@ const EVENTS: [(&str, Event); 26] = [
     ("unclean end", |run| {
         seen(run, 1, |seen| seen.unclean_end = true)
     }),
+    ("stall", |run| seen(run, 1, |seen| seen.stalled = true)),
     ("lowered by hand", |run| {
         seen(run, 1, |seen| seen.found = Some(exposure("1")))
     }),

@@ -169,6 +169,52 @@ fn an_unclean_end_holds_at_nobody_and_the_second_in_a_stage_rolls_back() {
 }
 
 #[test]
+fn a_stall_exposes_nobody_and_counts_once_it_is_over() {
+    let mut run = Run::started(plan());
+    for _ in 0..200 {
+        run.see(1, |seen| seen.stalled = true);
+        assert_eq!(
+            (run.state.held(), run.percent()),
+            (Some(Held::Stalled), "0 %".to_owned())
+        );
+    }
+    // From its end on it is an unclean end.
+    for left in [60, 1] {
+        run.pass(60 - left);
+        assert_eq!(
+            (run.state.held(), run.percent()),
+            (Some(Held::Restart), "0 %".to_owned())
+        );
+    }
+    run.pass(1);
+    assert_eq!(
+        (run.phase(), run.percent()),
+        (Phase::Settle, "1 %".to_owned())
+    );
+    run.see(1, |seen| seen.stalled = true);
+    assert_eq!(run.state.held(), Some(Held::Stalled));
+    let mut killed = run.clone();
+    run.pass(1);
+    let crash_loop = Cause::CrashLoop { crashes: 2 };
+    assert_eq!(run.state.evidence().unwrap().cause, crash_loop);
+    // A process that is killed meanwhile counts once too.
+    killed.see(1, |seen| seen.unclean_end = true);
+    assert_eq!(killed.state.evidence().unwrap().cause, crash_loop);
+}
+
+#[test]
+fn a_stall_while_nobody_is_exposed_is_none_of_the_runs() {
+    let mut run = Run::started(plan());
+    run.see(1, |seen| seen.found = Some(exposure("0")));
+    assert_eq!(run.percent(), "0 %");
+    run.see(1, |seen| seen.stalled = true);
+    assert_eq!(run.state.held(), Some(Held::LoweredByHand));
+    run.pass(1);
+    run.wish(Wish::Resume).unwrap();
+    assert_eq!(run.percent(), "1 %");
+}
+
+#[test]
 fn after_an_unclean_end_exposure_comes_back_only_where_it_may_rise() {
     let mut plan = plan();
     plan.windows = vec![Window::new([true; 7], 540, 545)];
