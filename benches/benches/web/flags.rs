@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
 
 use fader::{
     Attributes, Context, DrawnFlag, Flags, MemoryStore, Outcome, OutcomeSink, Overlay, Scope, Watch,
@@ -13,6 +14,9 @@ use fader_rollout::control::Rollouts;
 fader::flags! {
     ByRule: bool = "rule", default false;
 }
+
+/// How many endings of requests were counted.
+pub type Told = Box<dyn Fn() -> u64 + Send>;
 
 pub const PATH: &str = "/api/checkout";
 
@@ -32,7 +36,7 @@ pub fn unwatched() -> Flags {
 
 /// Makes the same with staged ramps in the place of the percents, which the overlay sets to the same, under control and
 /// with a sink that is told of both.
-pub fn watched() -> (Flags, Arc<Outcomes>) {
+pub fn watched() -> (Flags, Told) {
     const GUARDED: &str = r#""ramp": { "stages": [ { "percent": 1, "bake": "1h" } ] }"#;
     let document = DOCUMENT
         .replace(r#""percent": 25"#, GUARDED)
@@ -48,11 +52,11 @@ pub fn watched() -> (Flags, Arc<Outcomes>) {
     flags.add_outcome_sink(Arc::clone(&outcomes), Watch::Guarded);
     // It is not given back while the process lives.
     std::mem::forget(flags.control_ramps());
-    (flags, outcomes)
+    (flags, Box::new(move || outcomes.told()))
 }
 
-/// Makes the same run by a controller, which exposes so many by its plans' first stages.
-pub fn controlled() -> anyhow::Result<(Flags, Arc<Outcomes>)> {
+/// Makes the same run by a controller, which exposes so many by its plans' first stages, and has a sink of its own.
+pub fn controlled() -> anyhow::Result<(Flags, Told)> {
     const REST: &str = r#""start": "2026-01-01T00:00:00Z", "guardrails": [ { "metric": "errors", "no_worse_than": 1.1 },
         { "metric": "latency_p99", "below": "500ms" }, { "metric": "errors", "below": 0.01 } ] }"#;
     let staged = |percent: u32| {
@@ -63,13 +67,18 @@ pub fn controlled() -> anyhow::Result<(Flags, Arc<Outcomes>)> {
         .replace(r#""percent": 50"#, &staged(50));
     let flags = documents::load(&document);
     flags.set_store(MemoryStore::new(&flags));
-    let outcomes = Arc::new(Outcomes::default());
-    flags.add_outcome_sink(Arc::clone(&outcomes), Watch::Guarded);
     let state = tempfile::tempdir()?;
-    // Both last as long as the process.
-    std::mem::forget(Rollouts::start(&flags, state.path())?);
+    let rollouts = Rollouts::start(&flags, state.path())?;
+    // It lasts as long as the process.
     std::mem::forget(state);
-    Ok((flags, outcomes))
+    let told = move || {
+        // It shows what was counted up to its last look, which is once a second.
+        std::thread::sleep(Duration::from_millis(1_200));
+        let ramps = rollouts.status().ramps.into_iter();
+        let requests = ramps.map(|ramp| ramp.requests.candidate + ramp.requests.stable);
+        requests.sum()
+    };
+    Ok((flags, Box::new(told)))
 }
 
 /// Asks the three flags.
@@ -117,7 +126,7 @@ pub fn request(user: &User) -> Vec<u8> {
 
 /// Counts outcomes and their latency by arm, as the least that a controller needs.
 #[derive(Default)]
-pub struct Outcomes {
+struct Outcomes {
     began: [AtomicU64; 2],
     ended: [[AtomicU64; 8]; 2],
     micros: [AtomicU64; 2],
@@ -125,7 +134,7 @@ pub struct Outcomes {
 
 impl Outcomes {
     /// Returns how many endings it was told of.
-    pub fn told(&self) -> u64 {
+    fn told(&self) -> u64 {
         let ended = self.ended.iter().flatten();
         ended.map(|count| count.load(Ordering::Relaxed)).sum()
     }

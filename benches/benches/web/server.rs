@@ -7,7 +7,6 @@ use std::io::{BufRead, BufReader, Write};
 use std::net::{Ipv4Addr, SocketAddr};
 use std::ops::Sub;
 use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
-use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::{Context, bail};
@@ -15,7 +14,7 @@ use nix::sys::resource::{UsageWho, getrusage};
 use nix::sys::time::TimeValLike;
 
 use crate::cores;
-use crate::flags::Outcomes;
+use crate::flags::Told;
 use crate::servers::{Framework, Variant};
 
 /// A server that runs.
@@ -105,14 +104,14 @@ impl Sub for Done {
 }
 
 /// Tells the port of this server, and answers until its input ends.
-pub fn answer(port: u16, outcomes: Arc<Outcomes>) {
+pub fn answer(port: u16, told: Told) {
     println!("{port}");
     std::thread::spawn(move || {
         for _ in std::io::stdin().lines().map_while(Result::ok) {
             let usage = getrusage(UsageWho::RUSAGE_SELF).expect("nothing can be wrong with it");
             let [user, system] =
                 [usage.user_time(), usage.system_time()].map(|time| time.num_microseconds());
-            println!("{user} {system} {}", outcomes.told());
+            println!("{user} {system} {}", told());
         }
         std::process::exit(0);
     });

@@ -1,7 +1,6 @@
 //! The servers: each framework bare, behind the layer, with outcomes told, and with a controller that judges them.
 
 use std::str::FromStr;
-use std::sync::Arc;
 
 use actix_web::{App, HttpServer, http::KeepAlive, rt::System, web};
 use anyhow::bail;
@@ -9,7 +8,7 @@ use axum::{Router, routing::get};
 use fader::Flags;
 use fader_axum::{Capture, Routing};
 
-use crate::flags::{self, BARE, Outcomes, PATH};
+use crate::flags::{self, BARE, PATH, Told};
 use crate::server;
 
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -78,25 +77,25 @@ impl FromStr for Variant {
 
 /// Serves on a free port until its input ends.
 pub fn serve(framework: Framework, variant: Variant) -> anyhow::Result<()> {
-    let (flags, outcomes) = match variant {
-        Variant::Bare => (None, Arc::default()),
-        Variant::Layer => (Some(flags::unwatched()), Arc::default()),
+    let (flags, told): (_, Told) = match variant {
+        Variant::Bare => (None, Box::new(|| 0)),
+        Variant::Layer => (Some(flags::unwatched()), Box::new(|| 0)),
         Variant::Outcomes => {
-            let (flags, outcomes) = flags::watched();
-            (Some(flags), outcomes)
+            let (flags, told) = flags::watched();
+            (Some(flags), told)
         }
         Variant::Controller => {
-            let (flags, outcomes) = flags::controlled()?;
-            (Some(flags), outcomes)
+            let (flags, told) = flags::controlled()?;
+            (Some(flags), told)
         }
     };
     match framework {
-        Framework::Axum => serve_axum(flags, outcomes),
-        Framework::Actix => serve_actix(flags, outcomes),
+        Framework::Axum => serve_axum(flags, told),
+        Framework::Actix => serve_actix(flags, told),
     }
 }
 
-fn serve_axum(flags: Option<Flags>, outcomes: Arc<Outcomes>) -> anyhow::Result<()> {
+fn serve_axum(flags: Option<Flags>, told: Told) -> anyhow::Result<()> {
     async fn ask(scope: fader_axum::RequestScope) -> &'static str {
         flags::answer::<fader_axum::RequestAttributes>(&scope)
     }
@@ -113,12 +112,12 @@ fn serve_axum(flags: Option<Flags>, outcomes: Arc<Outcomes>) -> anyhow::Result<(
         .build()?;
     runtime.block_on(async {
         let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await?;
-        server::answer(listener.local_addr()?.port(), outcomes);
+        server::answer(listener.local_addr()?.port(), told);
         Ok(axum::serve(listener, app).await?)
     })
 }
 
-fn serve_actix(flags: Option<Flags>, outcomes: Arc<Outcomes>) -> anyhow::Result<()> {
+fn serve_actix(flags: Option<Flags>, told: Told) -> anyhow::Result<()> {
     async fn ask(scope: fader_actix::RequestScope) -> &'static str {
         flags::answer::<fader_actix::RequestAttributes>(&scope)
     }
@@ -133,7 +132,7 @@ fn serve_actix(flags: Option<Flags>, outcomes: Arc<Outcomes>) -> anyhow::Result<
                 .keep_alive(KeepAlive::Os)
                 .bind(("127.0.0.1", 0))?;
             let port = server.addrs()[0].port();
-            server::answer(port, outcomes);
+            server::answer(port, told);
             Ok(System::new().block_on(server.run())?)
         }};
     }

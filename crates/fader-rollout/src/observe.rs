@@ -13,7 +13,7 @@
 //! |---|---|---|---|
 //! | `errors` | what was not dropped | server errors, panics, time-outs | ended |
 //! | `client_errors` | what was not dropped | statuses of 4xx | ended |
-//! | `custom:NAME` | all | what reported the event | ended |
+//! | `custom:NAME` | all | what reported the event, or did not see one that was [expected](Observer::expect) | ended, or saw none |
 //! | `latency_…` | successes, and what still runs | slower than its arm's limit | began |
 //!
 //! - *By unit*, a unit is bad at its first bad event of the run, and is out for the rest of it, for that guardrail, in
@@ -67,6 +67,7 @@
 mod batch;
 mod collector;
 mod drawn;
+mod expected;
 mod hashes;
 mod label;
 mod lanes;
@@ -84,6 +85,7 @@ mod units;
 mod watched;
 
 pub use collector::{Collected, Collector};
+pub use expected::Expected;
 pub use memory::Memory;
 pub use observer::Observer;
 pub(crate) use watched::LONGEST;

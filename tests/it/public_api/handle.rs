@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use fader::{
     AttributeName, Attributes, Change, Clock, CompileError, Context, Decoded, Delivery, Diagnostic,
-    Event, Explanation, FlagKey, FlagValue, Flags, FlagsBuilder, HistoryEntry, Json, Key,
+    DrawnFlag, Event, Explanation, FlagKey, FlagValue, Flags, FlagsBuilder, HistoryEntry, Json, Key,
     KeyReport, Loaded, ManualClock, MemoryStore, Overlay, Resolution, RollbackError, Scope,
     Snapshot, Source, SourceStatus, State, Status, Store, StoreError, Subscription, Timestamp,
     Value, Wanted, WeakFlags,
@@ -155,7 +155,11 @@ fn scope() {
         lends::<Scope<A>, &str, _>(Scope::flags);
         lends::<Scope<A>, (&str, Option<&str>), _>(Scope::asked);
     }
+    fn draws<A: Attributes + 'static>() {
+        lends::<Scope<A>, DrawnFlag<'_>, _>(Scope::drawn);
+    }
     reads::<Context, str, String>();
+    draws::<Context>();
     tells::<Context>();
     shared::<Scope<Context>>();
 }

@@ -203,6 +203,10 @@ impl Controller {
         Ok(controller)
     }
 
+    pub(super) fn observer(&self) -> Arc<Observer> {
+        Arc::clone(&self.observer)
+    }
+
     /// Looks: takes what was counted, decides, and carries it out. False once the handle is gone.
     pub(super) fn tick(&mut self, now: Now) -> bool {
         let Some(flags) = self.flags.upgrade() else {

@@ -9,7 +9,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
-use fader::{Clock, Flags, Json, Overlay, Store, Timestamp, WeakFlags};
+use fader::{Attributes, Clock, Flags, Json, Overlay, Scope, Store, Timestamp, WeakFlags};
 
 use super::controller::Controller;
 use super::error::{Refused, StartError};
@@ -19,6 +19,7 @@ use super::settings::Settings;
 use super::signals::Signals;
 use super::status::Status;
 use crate::machine::{Answer, Now, Wish};
+use crate::observe::{Expected, Observer};
 
 /// How often the controller looks.
 const TICK: Duration = Duration::from_secs(1);
@@ -67,6 +68,7 @@ pub struct Rollouts {
     store: Arc<dyn Store>,
     clock: Arc<dyn Clock>,
     signals: Signals,
+    observer: Arc<Observer>,
     inbox: Sender<Message>,
     thread: Option<JoinHandle<()>>,
     ends: Arc<AtomicBool>,
@@ -155,6 +157,7 @@ impl RolloutsBuilder {
         let wall = clock.now();
         let mut controller =
             Controller::open(flags, state.as_ref(), settings, signals.clone(), wall)?;
+        let observer = controller.observer();
         let began = Instant::now();
         let _ = controller.tick(Now {
             wall,
@@ -182,6 +185,7 @@ impl RolloutsBuilder {
             store,
             clock,
             signals,
+            observer,
             inbox,
             thread: Some(thread),
             ends,
@@ -472,6 +476,27 @@ impl Rollouts {
     /// Says a fact that plans may require, such as `schema.version`.
     pub fn set_fact(&self, name: &str, fact: impl Into<Json>) {
         self.signals.set_fact(name, fact.into());
+    }
+
+    /// Expects an event to follow a request within some time, rounded up to seconds: that an order is paid, say. Where it is
+    /// not [met](Self::meet) by then, guardrails `"metric": "custom:NAME"` count it as bad, as though the request had
+    /// [reported](Scope::report) it.
+    ///
+    /// It is said before the request ends, and holds for the flags that were drawn by then. What it returns is a number to
+    /// keep beside the order. Of more than 65,536 events that are waited for, some are left out, by a hash of the unit and
+    /// so in both arms alike; a process that ends forgets them.
+    pub fn expect<A: Attributes>(
+        &self,
+        scope: &Scope<A>,
+        event: &str,
+        within: Duration,
+    ) -> Expected {
+        self.observer.expect(scope.drawn(), event, within)
+    }
+
+    /// Says that an event has come that was [expected](Self::expect).
+    pub fn meet(&self, expected: Expected) {
+        self.observer.meet(expected);
     }
 
     /// Says whether something is well that ramps depend on and can't be blamed for: a database, a partner. While it is not,

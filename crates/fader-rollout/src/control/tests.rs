@@ -24,6 +24,7 @@ mod clocks;
 mod cost;
 mod damage;
 mod decisions;
+mod expected;
 mod history;
 mod plans;
 mod process;

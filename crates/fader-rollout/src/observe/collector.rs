@@ -105,6 +105,7 @@ impl Collector {
     #[must_use = "what was collected is not counted again"]
     pub fn collect(&mut self, tick: u32) -> Vec<Collected> {
         self.observer.collected(tick);
+        self.observer.count_missing(tick);
         let watching = self.observer.runs();
         self.runs.retain(|index, run| {
             let same = watching.get(index);
@@ -265,7 +266,7 @@ impl Run {
 }
 
 /// Seconds, rounded up: a tick is no shorter.
-fn ticks(limit: Duration) -> u32 {
+pub(super) fn ticks(limit: Duration) -> u32 {
     let started = u64::from(limit.subsec_nanos() > 0);
     u32::try_from(limit.as_secs() + started).unwrap_or(u32::MAX)
 }

@@ -11,7 +11,9 @@ use std::time::Duration;
 use fader::plan::Plan;
 use fader::{DrawnFlag, Outcome, OutcomeSink};
 
+use super::collector::ticks;
 use super::drawn::Drawn;
+use super::expected::{Expected, Expecting};
 use super::shard::{Book, Shard};
 use super::slot::Slot;
 use super::watched::{Limits, Watched};
@@ -27,6 +29,7 @@ pub struct Observer {
     runs: Mutex<BTreeMap<u32, Watching>>,
     /// The tick after the one that was collected last.
     upcoming: AtomicU32,
+    expecting: Mutex<Expecting>,
 }
 
 /// On cache lines of its own, so that threads do not slow each other down.
@@ -66,6 +69,7 @@ impl Observer {
             shards: (0..shards.max(1)).map(|_| Padded::default()).collect(),
             runs: Mutex::default(),
             upcoming: AtomicU32::new(0),
+            expecting: Mutex::default(),
         }
     }
 
@@ -121,6 +125,52 @@ impl Observer {
     pub fn set_limits(&self, index: u32, guardrail: usize, candidate: Duration, stable: Duration) {
         if let Some(watching) = self.runs().get_mut(&index) {
             Arc::make_mut(&mut watching.limits).set(guardrail, candidate, stable);
+        }
+    }
+
+    /// Expects an event within some time, such as that an order is paid. Where it is not [met](Self::meet) by then, each of
+    /// the flags has the event as one that the service has reported, in the arm and under the share that were drawn.
+    ///
+    /// The time is rounded up to ticks. Flags of which no guardrail counts the event are left out. Up to 65,536 events are
+    /// waited for; beyond that, some are left out by a hash of the unit, in both arms alike. A process that ends forgets
+    /// them.
+    ///
+    /// `drawn` are those of a scope: see [`Scope::drawn`](fader::Scope::drawn).
+    pub fn expect<'d>(
+        &self,
+        drawn: impl IntoIterator<Item = DrawnFlag<'d>>,
+        event: &str,
+        within: Duration,
+    ) -> Expected {
+        let counts = |drawn: DrawnFlag<'_>| {
+            let mut found = None;
+            self.record(&drawn, by_unit, |book, drawn| {
+                found = (book.watched.at_event(event) != 0).then_some(*drawn);
+            });
+            Some((drawn.index(), found?))
+        };
+        let drawn: Vec<(u32, Drawn)> = drawn.into_iter().filter_map(counts).collect();
+        let now = self.upcoming.load(Ordering::Relaxed);
+        lock(&self.expecting).add(event, drawn, now.saturating_add(ticks(within)))
+    }
+
+    /// Says that an event has come. Where it comes too late it is missing all the same.
+    pub fn meet(&self, expected: Expected) {
+        lock(&self.expecting).meet(expected);
+    }
+
+    /// Counts the events that have not come up to the end of a tick.
+    pub(crate) fn count_missing(&self, tick: u32) {
+        // The lock of those who wait is not held while shards are.
+        let missing = lock(&self.expecting).take_missing(tick);
+        for missing in missing {
+            for (flag, drawn) in &missing.drawn {
+                self.on(0, |shard| {
+                    if let Some(book) = shard.book(*flag) {
+                        book.reported(drawn, &missing.event);
+                    }
+                });
+            }
         }
     }
 

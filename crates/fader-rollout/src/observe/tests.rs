@@ -14,6 +14,7 @@ use crate::counts::{Counts, Stratum};
 use crate::guardrail::Arms;
 
 mod endings;
+mod expected;
 mod exposures;
 mod fair;
 mod hanging;

@@ -299,7 +299,7 @@ impl<A: Attributes> Scope<A> {
     /// Tells the sinks how the unit of work went for one flag and what was reported, unless they know already.
     fn settle(&self, id: FlagId, outcome: &Outcome) {
         let decision = self.memo.flag(id);
-        if let Some(drawn) = decision.and_then(|decision| self.drawn(id, decision))
+        if let Some(drawn) = decision.and_then(|decision| self.drawn_flag(id, decision))
             && self.memo.mark(id, Note::Settled)
         {
             self.tell_end(&drawn, outcome);
@@ -337,7 +337,7 @@ impl<A: Attributes> Scope<A> {
             let replaced = self.memo.replace(id, entry.flag.killed());
             let unsettled =
                 replaced.filter(|decision| entry.is_watched() && !decision.was_settled());
-            if let Some(drawn) = unsettled.and_then(|decision| self.drawn(id, decision)) {
+            if let Some(drawn) = unsettled.and_then(|decision| self.drawn_flag(id, decision)) {
                 self.tell_end(&drawn, &outcome);
             }
         }
@@ -390,8 +390,16 @@ impl<A: Attributes> Scope<A> {
         })
     }
 
+    /// Returns the flags for which the unit of work was drawn so far and of which a sink is told, in the document's order;
+    /// none once it has ended.
+    pub fn drawn(&self) -> impl Iterator<Item = DrawnFlag<'_>> {
+        let watched = self.snapshot.live.watched.iter();
+        let going_on = watched.filter(|_| !self.memo.is_finished());
+        going_on.filter_map(|id| self.drawn_flag(*id, self.memo.flag(*id)?))
+    }
+
     /// Returns a flag that was drawn, whether asked for or for the sake of another one.
-    fn drawn(&self, id: FlagId, decision: Decision) -> Option<DrawnFlag<'_>> {
+    fn drawn_flag(&self, id: FlagId, decision: Decision) -> Option<DrawnFlag<'_>> {
         if self.is_forced(id) {
             return None;
         }
