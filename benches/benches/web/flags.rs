@@ -2,7 +2,6 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::time::Duration;
 
 use fader::{
     Attributes, Context, DrawnFlag, Flags, MemoryStore, Outcome, OutcomeSink, Overlay, Scope, Watch,
@@ -15,7 +14,7 @@ fader::flags! {
     ByRule: bool = "rule", default false;
 }
 
-/// How many endings of requests were counted.
+/// How many endings of requests were counted: up to the last second, where a controller does.
 pub type Told = Box<dyn Fn() -> u64 + Send>;
 
 pub const PATH: &str = "/api/checkout";
@@ -72,8 +71,6 @@ pub fn controlled() -> anyhow::Result<(Flags, Told)> {
     // It lasts as long as the process.
     std::mem::forget(state);
     let told = move || {
-        // It shows what was counted up to its last look, which is once a second.
-        std::thread::sleep(Duration::from_millis(1_200));
         let ramps = rollouts.status().ramps.into_iter();
         let requests = ramps.map(|ramp| ramp.requests.candidate + ramp.requests.stable);
         requests.sum()

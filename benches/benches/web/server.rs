@@ -1,7 +1,7 @@
 //! A server as a process: how it is started, and what it says of itself.
 //!
 //! It first writes its port. Then it answers each line that it is sent with the microseconds that it has spent in user
-//! and in system mode, and with how many endings its sink was told of. When its input ends, so does it: no server outlives who started it.
+//! and in system mode, and with how many endings were counted. When its input ends, so does it: no server outlives who started it.
 
 use std::io::{BufRead, BufReader, Write};
 use std::net::{Ipv4Addr, SocketAddr};
@@ -32,7 +32,7 @@ pub struct Done {
     pub user: Duration,
     /// And in all, with what the kernel has spent on it.
     pub cpu: Duration,
-    /// How many endings of a request for a flag its sink was told of.
+    /// How many endings of a request for a flag were counted.
     pub told: u64,
 }
 

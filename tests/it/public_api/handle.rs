@@ -5,8 +5,8 @@ use std::time::Duration;
 
 use fader::{
     AttributeName, Attributes, Change, Clock, CompileError, Context, Decoded, Delivery, Diagnostic,
-    DrawnFlag, Event, Explanation, FlagKey, FlagValue, Flags, FlagsBuilder, HistoryEntry, Json, Key,
-    KeyReport, Loaded, ManualClock, MemoryStore, Overlay, Resolution, RollbackError, Scope,
+    DrawnFlag, Event, Explanation, FlagKey, FlagValue, Flags, FlagsBuilder, HistoryEntry, Json,
+    Key, KeyReport, Loaded, ManualClock, MemoryStore, Overlay, Resolution, RollbackError, Scope,
     Snapshot, Source, SourceStatus, State, Status, Store, StoreError, Subscription, Timestamp,
     Value, Wanted, WeakFlags,
 };

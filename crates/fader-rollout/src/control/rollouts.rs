@@ -478,7 +478,7 @@ impl Rollouts {
         self.signals.set_fact(name, fact.into());
     }
 
-    /// Expects an event to follow a request within some time, rounded up to seconds: that an order is paid, say. Where it is
+    /// Expects an event to follow a request within some time, up to two seconds more: that an order is paid, say. Where it is
     /// not [met](Self::meet) by then, guardrails `"metric": "custom:NAME"` count it as bad, as though the request had
     /// [reported](Scope::report) it.
     ///

@@ -131,7 +131,7 @@ impl Observer {
     /// Expects an event within some time, such as that an order is paid. Where it is not [met](Self::meet) by then, each of
     /// the flags has the event as one that the service has reported, in the arm and under the share that were drawn.
     ///
-    /// The time is rounded up to ticks. Flags of which no guardrail counts the event are left out. Up to 65,536 events are
+    /// The time is rounded up to ticks, and one more. Flags of which no guardrail counts the event are left out. Up to 65,536 events are
     /// waited for; beyond that, some are left out by a hash of the unit, in both arms alike. A process that ends forgets
     /// them.
     ///
@@ -150,8 +150,9 @@ impl Observer {
             Some((drawn.index(), found?))
         };
         let drawn: Vec<(u32, Drawn)> = drawn.into_iter().filter_map(counts).collect();
-        let now = self.upcoming.load(Ordering::Relaxed);
-        lock(&self.expecting).add(event, drawn, now.saturating_add(ticks(within)))
+        // The tick that runs has begun already.
+        let next = self.upcoming.load(Ordering::Relaxed).saturating_add(1);
+        lock(&self.expecting).add(event, drawn, next.saturating_add(ticks(within)))
     }
 
     /// Says that an event has come. Where it comes too late it is missing all the same.

@@ -68,11 +68,11 @@ fn what_does_not_come_is_bad_when_its_time_is_over() {
                 paid.push(expected);
             }
         }
-        assert_eq!(shop.bad(0..3), [0, 0, 0], "by {by}");
+        assert_eq!(shop.bad(0..4), [0; 4], "by {by}");
         paid.iter()
             .for_each(|expected| shop.observer.meet(*expected));
         // Once, and not for those who paid in time.
-        assert_eq!(shop.bad(3..6), [6, 0, 0], "by {by}");
+        assert_eq!(shop.bad(4..6), [6, 0], "by {by}");
         paid.iter()
             .for_each(|expected| shop.observer.meet(*expected));
         assert_eq!(shop.bad(6..8), [0, 0], "by {by}");
@@ -93,10 +93,10 @@ fn it_counts_in_the_arm_and_under_the_share_that_were_drawn() {
         let _ = shop.observer.expect(scope.drawn(), "unpaid", MS * 1000);
         scope.finish(DONE);
     }
-    let _ = shop.bad(0..1);
+    let _ = shop.bad(0..2);
     shop.flags
         .apply(Overlay::new().percent("checkout", "ramp", percent(5)));
-    let counts = shop.collector.collect(1).remove(0).counts;
+    let counts = shop.collector.collect(2).remove(0).counts;
     let [stratum] = &*counts.strata else {
         panic!("{counts:?}");
     };
@@ -115,7 +115,8 @@ fn what_no_guardrail_asks_and_what_is_expected_too_late_counts_nowhere() {
     let _ = shop.observer.expect(scope.drawn(), "unpaid", MS * 1000);
     scope.finish(DONE);
     let _ = shop.bad(0..1);
-    shop.observer.watch(FIRST, &plan("user.id", vec![unpaid()]), 2);
+    shop.observer
+        .watch(FIRST, &plan("user.id", vec![unpaid()]), 2);
     assert_eq!(shop.bad(1..5), [0; 4]);
 }
 
@@ -128,10 +129,13 @@ fn where_there_is_no_room_a_hash_decides() {
         let _ = shop.observer.expect(scope.drawn(), "unpaid", MS * 1000);
         scope.finish(DONE);
     }
-    let _ = shop.bad(0..1);
-    let counts = shop.collector.collect(1).remove(0).counts;
+    let _ = shop.bad(0..2);
+    let counts = shop.collector.collect(2).remove(0).counts;
     let bad = counts.strata[0].bad;
-    let (candidate, all) = (f64::from(bad.candidate), f64::from(bad.candidate + bad.stable));
+    let (candidate, all) = (
+        f64::from(bad.candidate),
+        f64::from(bad.candidate + bad.stable),
+    );
     assert!(all > 100.0, "{bad:?}");
     let deviation = (all * 0.25).sqrt();
     assert!((candidate - all / 2.0).abs() < 4.0 * deviation, "{bad:?}");
