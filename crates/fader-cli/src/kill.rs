@@ -28,21 +28,36 @@ pub(crate) struct Args {
 
 pub(crate) fn run_kill(args: &Args) -> anyhow::Result<Outcome> {
     let by = args.begin()?;
-    kill(&args.controlled, &args.flag, &by, &args.signature.reason)
+    let killed = kill(&args.controlled, &args.flag, &by, &args.signature.reason)?;
+    args.end();
+    Ok(killed)
 }
 
 pub(crate) fn run_unkill(args: &Args) -> anyhow::Result<Outcome> {
     let by = args.begin()?;
-    unkill(&args.controlled, &args.flag, &by, &args.signature.reason)
+    let revived = unkill(&args.controlled, &args.flag, &by, &args.signature.reason)?;
+    args.end();
+    Ok(revived)
 }
 
 impl Args {
-    /// Returns who asks, after what is to be said of the flag's name.
+    /// Returns who asks, where the overlay is that of a document: an overlay beside none is a mistake in the path.
     fn begin(&self) -> anyhow::Result<String> {
         let by = self.signature.by()?;
         self.controlled.store()?;
-        known::flag(&self.controlled, &self.headers, &self.flag)?;
+        if self.controlled.lacks_document() {
+            known::flag(&self.controlled, &self.headers, &self.flag)?;
+        }
         Ok(by)
+    }
+
+    /// Says what is to be said of the flag's name: last, so that it is read, and nothing waits for it.
+    fn end(&self) {
+        if let Err(error) = known::flag(&self.controlled, &self.headers, &self.flag) {
+            output::warn(&format!(
+                "whether there is such a flag is not known: {error:#}"
+            ));
+        }
     }
 }
 
@@ -81,15 +96,10 @@ pub(crate) fn unkill(
 ) -> anyhow::Result<Outcome> {
     let store = controlled.store()?;
     let now = SystemClock::new().now();
-    let overlay = control::unkill(&store, flag, by, reason, now)?;
-    // What was taken off is signed; nothing is written where there was no kill.
-    let mut entries = overlay.flags();
-    let entry = entries.find(|(name, _)| *name == flag);
-    if entry.is_none_or(|(_, entry)| entry.at() != Some(&*now.to_string())) {
+    let Some(overlay) = control::unkill(&store, flag, by, reason, now)? else {
         output::say(&format!("`{flag}` is not killed in `{}`", store.name()))?;
         return Ok(Outcome::Fine);
-    }
-    drop(entries);
+    };
     output::say(&format!(
         "not killed any more: whoever follows `{}` serves `{flag}` by its rules again, from version {} on; a staged ramp \
          that the kill has rolled back stays so until it is reset",
@@ -106,18 +116,18 @@ fn tell_whether_served(controlled: &Controlled, overlay: &Overlay) -> anyhow::Re
         let Ok(heard) = controlled.hear() else { break };
         let Some(status) = heard.running() else { break };
         if status.overlay >= overlay.version() {
-            output::say(&format!("process {} serves it", status.pid))?;
+            output::say(&format!("process {} has taken it over", status.pid))?;
             return Ok(Outcome::Fine);
         }
         if Instant::now() >= deadline {
             let (pid, version) = (status.pid, status.overlay);
             output::warn(&format!(
-                "process {pid} does not say yet that it serves it: it has version {version} of the overlay"
+                "process {pid} does not say yet that it has taken it over: it has version {version} of the overlay"
             ));
             return Ok(Outcome::Fine);
         }
         thread::sleep(POLL);
     }
-    output::say("no controller runs that could tell whether a process serves it")?;
+    output::say("no controller runs that could tell whether a process has taken it over")?;
     Ok(Outcome::Fine)
 }

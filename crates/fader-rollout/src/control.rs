@@ -49,7 +49,7 @@ mod tests;
 #[cfg(feature = "webhook")]
 mod webhook;
 
-pub use audit::Line;
+pub use audit::AuditLine;
 pub use error::{Refused, StartError};
 pub use event::{Event, What};
 pub use order::{InvalidOrder, Order, answer, ask, kill, unkill};

@@ -13,7 +13,8 @@
 //! |---|---|---|---|
 //! | `errors` | what was not dropped | server errors, panics, time-outs | ended |
 //! | `client_errors` | what was not dropped | statuses of 4xx | ended |
-//! | `custom:NAME` | all | what reported the event, or did not see one that was [expected](Observer::expect) | ended, or saw none |
+//! | `custom:NAME` | all | what reported the event | ended |
+//! | the same, of an event that is [expected](Observer::expect) | all of which it was | those that it did not follow in time | was over, the time for it |
 //! | `latency_…` | successes, and what still runs | slower than its arm's limit | began |
 //!
 //! - *By unit*, a unit is bad at its first bad event of the run, and is out for the rest of it, for that guardrail, in

@@ -95,13 +95,16 @@ impl Store for MemoryStore {
     fn update(&self, change: &mut dyn FnMut(&mut Overlay) -> bool) -> Result<Overlay, StoreError> {
         let mut kept = self.overlay.lock().unwrap_or_else(PoisonError::into_inner);
         let mut overlay = kept.clone();
-        if change(&mut overlay) {
-            overlay.version = kept.version.max(overlay.version).saturating_add(1);
-            *kept = overlay;
-            if let Some(flags) = self.flags.upgrade() {
-                flags.apply(kept.clone());
-            }
+        if !change(&mut overlay) {
+            return Ok(overlay);
         }
-        Ok(kept.clone())
+        overlay.version = kept.version.max(overlay.version).saturating_add(1);
+        kept.clone_from(&overlay);
+        // Who is told of it may change it again.
+        drop(kept);
+        if let Some(flags) = self.flags.upgrade() {
+            flags.apply_newer(overlay.clone());
+        }
+        Ok(overlay)
     }
 }

@@ -23,6 +23,7 @@ fn flags() {
     let _: fn(&Flags, &Source) = Flags::source_unchanged;
     let _: fn(&Flags, Overlay) = Flags::apply;
     let _: fn(&Flags, Overlay) -> bool = Flags::apply_newer;
+    let _: fn(&Flags, fn(Overlay) -> Overlay) = Flags::change_overlay;
     let _: fn(&Flags) -> Result<Change, RollbackError> = Flags::rollback;
     let _: fn(&Flags) -> Vec<HistoryEntry> = Flags::history;
     let _: fn(&Flags) -> Status = Flags::status;

@@ -1,11 +1,10 @@
 //! `fader rollout audit`: who did what to which ramp, and why?
 
-use std::fs;
 use std::io::{self, Write};
 use std::path::Path;
 
 use anyhow::anyhow;
-use serde::Deserialize;
+use fader_rollout::control::AuditLine;
 
 use super::controlled::Controlled;
 use crate::{Format, Outcome, output};
@@ -24,35 +23,12 @@ pub(super) struct Args {
     format: Format,
 }
 
-/// A line of the audit log.
-#[derive(Deserialize)]
-pub(super) struct Entry {
-    pub(super) id: u64,
-    at: String,
-    #[serde(default)]
-    pub(super) flag: String,
-    pub(super) by: String,
-    #[serde(rename = "do")]
-    pub(super) what: String,
-    #[serde(default)]
-    pub(super) stage: Option<usize>,
-    #[serde(default)]
-    percent: Option<String>,
-    #[serde(default)]
-    reason: String,
-    #[serde(default)]
-    pub(super) answer: Option<String>,
-}
-
-/// The audit log: each line as it stands there, with what it says.
-pub(super) type Log = Vec<(String, Entry)>;
-
 pub(super) fn run(args: &Args) -> anyhow::Result<Outcome> {
     let Some(mut log) = read(&args.controlled)? else {
         return Ok(Outcome::Findings);
     };
     if let Some(flag) = &args.flag {
-        log.retain(|(_, entry)| entry.flag == *flag);
+        log.retain(|line| line.flag == *flag);
     }
     let printed = match args.format {
         Format::Human => for_people(&log),
@@ -67,7 +43,7 @@ pub(super) fn run(args: &Args) -> anyhow::Result<Outcome> {
 /// # Errors
 ///
 /// It can't be read.
-pub(super) fn read(controlled: &Controlled) -> anyhow::Result<Option<Log>> {
+pub(super) fn read(controlled: &Controlled) -> anyhow::Result<Option<Vec<AuditLine>>> {
     match controlled.state()? {
         Ok(state) => read_in(&state).map(Some),
         Err(why) => {
@@ -77,23 +53,12 @@ pub(super) fn read(controlled: &Controlled) -> anyhow::Result<Option<Log>> {
     }
 }
 
-fn read_in(state: &Path) -> anyhow::Result<Log> {
-    let path = state.join("audit.jsonl");
-    let cannot = |error: &io::Error| {
-        let reason = output::reason(error);
+fn read_in(state: &Path) -> anyhow::Result<Vec<AuditLine>> {
+    let path = AuditLine::path(state);
+    let (log, unread) = AuditLine::read_all(state).map_err(|error| {
+        let reason = output::reason(&error);
         anyhow!("cannot read `{}`: {reason}", path.display())
-    };
-    let bytes = fs::read(&path).map_err(|error| cannot(&error))?;
-    let text = String::from_utf8_lossy(&bytes);
-    let lines = text.lines().filter(|line| !line.trim().is_empty());
-    let mut unread = 0;
-    let mut log = Log::new();
-    for line in lines {
-        match serde_json::from_str(line) {
-            Ok(entry) => log.push((line.to_owned(), entry)),
-            Err(_) => unread += 1,
-        }
-    }
+    })?;
     if unread > 0 {
         // As a crash leaves the last one.
         let unread = output::count(unread, "line");
@@ -105,19 +70,19 @@ fn read_in(state: &Path) -> anyhow::Result<Log> {
     Ok(log)
 }
 
-fn for_people(log: &Log) -> io::Result<()> {
+fn for_people(log: &[AuditLine]) -> io::Result<()> {
     let heads = ["id", "at", "flag", "by", "did", "answer", "reason"];
     let mut rows = vec![heads.map(str::to_owned).to_vec()];
-    rows.extend(log.iter().map(|(_, entry)| {
-        let answer = entry.answer.as_deref().unwrap_or("-");
+    rows.extend(log.iter().map(|line| {
+        let answer = line.answer.as_deref().unwrap_or("-");
         let cells = [
-            &entry.id.to_string(),
-            &entry.at,
-            &entry.flag,
-            &entry.by,
-            &entry.did(),
+            &line.id.to_string(),
+            &line.at,
+            &line.flag,
+            &line.by,
+            &did(line),
             answer,
-            &entry.reason,
+            &line.reason,
         ];
         cells
             .map(|cell| output::printable(cell).into_owned())
@@ -128,19 +93,17 @@ fn for_people(log: &Log) -> io::Result<()> {
     out.flush()
 }
 
-fn for_programs(log: &Log) -> io::Result<()> {
+fn for_programs(log: &[AuditLine]) -> io::Result<()> {
     let mut out = output::plain();
     log.iter()
-        .try_for_each(|(line, _)| writeln!(out, "{line}"))?;
+        .try_for_each(|line| writeln!(out, "{}", serde_json::to_string(line)?))?;
     out.flush()
 }
 
-impl Entry {
-    /// Says what was done: `approve stage 2`, `expose 5 %`.
-    pub(super) fn did(&self) -> String {
-        let stage = self.stage.map(|stage| format!(" stage {stage}"));
-        let percent = self.percent.as_ref().map(|percent| format!(" {percent} %"));
-        let (stage, percent) = (stage.unwrap_or_default(), percent.unwrap_or_default());
-        format!("{}{stage}{percent}", self.what)
-    }
+/// Says what was done: `approve stage 2`, `expose 5 %`.
+pub(super) fn did(line: &AuditLine) -> String {
+    let stage = line.stage.map(|stage| format!(" stage {stage}"));
+    let percent = line.percent.as_ref().map(|percent| format!(" {percent} %"));
+    let (stage, percent) = (stage.unwrap_or_default(), percent.unwrap_or_default());
+    format!("{}{stage}{percent}", line.what)
 }

@@ -85,9 +85,30 @@ impl Controlled {
         let named = store.controller()?.unwrap_or_default();
         let named = named.trim_end_matches(['\r', '\n']);
         Ok(match named {
-            "" => Err(format!("no controller has run on `{}`", store.name())),
+            "" => Err(self.nobody(store.name())),
             named => Ok(PathBuf::from(named)),
         })
+    }
+
+    /// Tells whether the overlay is to be found beside a document, and there is none.
+    pub(crate) fn lacks_document(&self) -> bool {
+        let document = match &self.flags {
+            Place::Path(document) if self.overlay.is_none() => document,
+            _ => return false,
+        };
+        !document.exists()
+    }
+
+    /// Says that no controller has run, and what may be the matter.
+    fn nobody(&self, overlay: &str) -> String {
+        let cure = match &self.flags {
+            Place::Path(document) if self.lacks_document() => format!(
+                ": there is no `{}` here; name the document of the service with `--flags`",
+                document.display()
+            ),
+            _ => String::new(),
+        };
+        format!("no controller has run on `{overlay}`{cure}")
     }
 
     /// Returns what the controller says of itself.

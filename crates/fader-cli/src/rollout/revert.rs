@@ -1,9 +1,10 @@
 //! `fader rollout revert`: asks for the opposite of what was done.
 
+use fader_rollout::control::AuditLine;
 use fader_rollout::machine::Wish;
 
 use super::ask::Asking;
-use super::audit::{self, Entry};
+use super::audit::{self, did};
 use super::signature::CONTROLLER;
 use crate::{Outcome, kill, output};
 
@@ -25,7 +26,7 @@ pub(super) fn run(args: &Args) -> anyhow::Result<Outcome> {
     let Some(log) = audit::read(&asking.controlled)? else {
         return Ok(Outcome::Findings);
     };
-    let mut lines = log.iter().map(|(_, entry)| entry);
+    let mut lines = log.iter();
     let Some(entry) = lines.find(|entry| entry.id == args.id) else {
         anyhow::bail!(
             "the audit log has no line {}; `fader rollout audit` lists them",
@@ -43,7 +44,7 @@ pub(super) fn run(args: &Args) -> anyhow::Result<Outcome> {
     output::say(&format!(
         "line {}: `{}` of `{flag}` by {}; asks for `{what}`",
         entry.id,
-        entry.did(),
+        did(entry),
         entry.by
     ))?;
     let reason = match &*asking.signature.reason {
@@ -67,8 +68,8 @@ fn named(wish: Wish) -> String {
 }
 
 /// Returns what takes a line of the audit log back, or why nothing does.
-fn opposite(entry: &Entry) -> Result<Wish, String> {
-    let Entry { id, what, flag, .. } = entry;
+fn opposite(entry: &AuditLine) -> Result<Wish, String> {
+    let AuditLine { id, what, flag, .. } = entry;
     if entry.by == CONTROLLER && what != Wish::RollBack.as_str() {
         return Err(format!(
             "line {id} is the controller's own `{what}`; to stop the ramp, `fader rollout pause {flag}`, and to take it \

@@ -6,7 +6,6 @@ use std::time::Duration;
 use fader_rollout::control::{RampStatus, Status};
 use fader_rollout::explain::written;
 use fader_rollout::judge::{Finding, Missing};
-use fader_rollout::machine::Wait;
 
 use super::controlled::spoke;
 use super::table::{named, number};
@@ -38,6 +37,7 @@ pub(super) fn write(
         ("state", status.state.display().to_string()),
     ];
     rows.extend(status.troubles.iter().map(|why| ("trouble", why.clone())));
+    rows.extend(status.notes.iter().map(|what| ("note", what.clone())));
     rows.extend(status.probes.iter().map(|why| ("not green", why.clone())));
     let rows: Vec<_> = rows
         .into_iter()
@@ -103,12 +103,6 @@ pub(super) fn reach(ramp: &RampStatus) -> String {
     }
 }
 
-/// Lists what a ramp waits for.
-pub(super) fn waits(waits: &[Wait]) -> String {
-    let waits: Vec<_> = waits.iter().map(Wait::to_string).collect();
-    waits.join(", ")
-}
-
 fn details(ramp: &RampStatus) -> Vec<String> {
     let because = |reason: &str| match reason {
         "" => String::new(),
@@ -127,7 +121,8 @@ fn details(ramp: &RampStatus) -> Vec<String> {
         lines.push(format!("paused by {} at {}{why}", paused.by, paused.at));
     }
     if let Some(held) = ramp.held {
-        lines.push(format!("held: {held}"));
+        let left = ramp.restart.map(|left| format!(", in {}", seconds(left)));
+        lines.push(format!("held: {held}{}", left.unwrap_or_default()));
     }
     if let Some(frozen) = &ramp.frozen {
         let why = because(frozen.reason.as_deref().unwrap_or_default());
@@ -137,11 +132,11 @@ fn details(ramp: &RampStatus) -> Vec<String> {
         let (stage, by, at) = (approval.stage, &approval.by, approval.at);
         lines.push(format!("stage {stage} approved by {by} at {at}"));
     }
-    if !ramp.waits.is_empty() {
-        lines.push(format!("waits for {}", waits(&ramp.waits)));
+    if !ramp.waits_for.is_empty() {
+        lines.push(format!("waits for {}", ramp.waits_for.join(", ")));
     }
     if let Some(evidence) = &ramp.evidence {
-        lines.push(format!("rolled back {evidence}"));
+        lines.push(format!("rolled back at {} {evidence}", evidence.at));
     }
     lines
 }

@@ -9,7 +9,7 @@ use fader_rollout::machine::Phase;
 
 use super::controlled::{Controlled, POLL, no_ramp};
 use super::duration::duration;
-use super::status_table::{phase, reach, waits};
+use super::status_table::{phase, reach};
 use crate::{Outcome, output};
 
 /// Waits until a ramp is over.
@@ -105,9 +105,9 @@ impl Until {
 }
 
 fn now(ramp: &RampStatus) -> String {
-    let waits = match &*ramp.waits {
+    let waits = match &*ramp.waits_for {
         [] => String::new(),
-        list => format!(", waits for {}", waits(list)),
+        list => format!(", waits for {}", list.join(", ")),
     };
     format!("{}: {}, {}{waits}", ramp.flag, phase(ramp), reach(ramp))
 }

@@ -5,7 +5,7 @@ use serde_json::json;
 use crate::Folder;
 use crate::controller::{Controller, DOCUMENT, OVERLAY, overlay, ramp};
 
-const ALONE: &str = "no controller runs that could tell whether a process serves it\n";
+const ALONE: &str = "no controller runs that could tell whether a process has taken it over\n";
 
 #[test]
 fn a_kill_needs_no_controller() {
@@ -55,7 +55,7 @@ fn a_process_that_runs_says_that_it_serves_the_kill() {
     assert_eq!((run.exit, &*run.stderr), (Some(0), ""));
     assert_eq!(
         run.stdout.lines().nth(1),
-        Some("process 4711 serves it"),
+        Some("process 4711 has taken it over"),
         "{}",
         run.stdout
     );
@@ -70,7 +70,7 @@ fn a_process_that_does_not_say_so_is_told_of() {
     assert_eq!(run.exit, Some(0));
     assert_eq!(
         run.stderr,
-        "warning: process 4711 does not say yet that it serves it: it has version 0 of the overlay\n"
+        "warning: process 4711 does not say yet that it has taken it over: it has version 0 of the overlay\n"
     );
 }
 

@@ -15,7 +15,7 @@ const FILE: &str = "audit.jsonl";
 /// A line of the audit log.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[non_exhaustive]
-pub struct Line {
+pub struct AuditLine {
     /// Its number, from 1 on.
     pub id: u64,
     /// When, as RFC 3339.
@@ -44,18 +44,43 @@ pub struct Line {
     pub command: Option<u64>,
 }
 
+impl AuditLine {
+    /// Reads the audit log of a state directory: its lines, and how many of it can't be read. A crash may leave the last
+    /// one so.
+    ///
+    /// # Errors
+    ///
+    /// There is none, or it can't be read.
+    pub fn read_all(state: &Path) -> io::Result<(Vec<Self>, usize)> {
+        let bytes = fs::read(Self::path(state))?;
+        let text = String::from_utf8_lossy(&bytes);
+        let lines = text.lines().filter(|line| !line.trim().is_empty());
+        let read: Vec<Option<Self>> = lines.map(|line| serde_json::from_str(line).ok()).collect();
+        let count = read.len();
+        let read: Vec<Self> = read.into_iter().flatten().collect();
+        let unread = count.saturating_sub(read.len());
+        Ok((read, unread))
+    }
+
+    /// Returns where the audit log of a state directory is.
+    #[must_use]
+    pub fn path(state: &Path) -> PathBuf {
+        state.join(FILE)
+    }
+}
+
 /// The audit log of a state directory.
 #[derive(Debug)]
 pub(super) struct Audit {
     path: PathBuf,
     /// What could not be written yet.
-    pending: Vec<Line>,
+    pending: Vec<AuditLine>,
     next: u64,
 }
 
 impl Audit {
     /// Opens it, and adds what the journal tells of and it lacks.
-    pub(super) fn open(directory: &Path, mut lines: Vec<Line>) -> io::Result<Self> {
+    pub(super) fn open(directory: &Path, mut lines: Vec<AuditLine>) -> io::Result<Self> {
         let path = directory.join(FILE);
         let known = mend(&path)?;
         let mut next = known.last().map_or(1, |last| last.saturating_add(1));
@@ -77,7 +102,7 @@ impl Audit {
         self.next
     }
 
-    pub(super) fn add(&mut self, lines: &[Line]) {
+    pub(super) fn add(&mut self, lines: &[AuditLine]) {
         self.pending.extend_from_slice(lines);
     }
 
@@ -125,6 +150,6 @@ fn mend(path: &Path) -> io::Result<BTreeSet<u64>> {
     }
     let lines = bytes.get(..whole).unwrap_or_default();
     let lines = lines.split(|byte| *byte == b'\n');
-    let lines = lines.filter_map(|line| serde_json::from_slice::<Line>(line).ok());
+    let lines = lines.filter_map(|line| serde_json::from_slice::<AuditLine>(line).ok());
     Ok(lines.map(|line| line.id).collect())
 }

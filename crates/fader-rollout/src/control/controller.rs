@@ -14,10 +14,11 @@ use fader::{Flags, RampControl, RampLimit, Snapshot, Store, Timestamp, Watch, We
 use self::decide::Decided;
 use self::overlay::killed_in;
 use self::pulse::Pulse;
-use super::audit::{Audit, Line};
+use super::audit::{Audit, AuditLine};
 use super::error::StartError;
 use super::event::{Event, What};
 use super::journal::{Journal, Kept, Opened, Record};
+use super::order::UnkeptKills;
 use super::settings::Settings;
 use super::signals::Signals;
 use super::status::Status;
@@ -54,7 +55,7 @@ pub(super) struct Controller {
     audit: Audit,
     next_line: u64,
     /// What the journal has not taken yet.
-    unwritten: Vec<Line>,
+    unwritten: Vec<AuditLine>,
     tick: u32,
     is_first: bool,
     /// The flags whose ramps exposed anybody, or stood still, when the process before ended uncleanly, and were not taken
@@ -68,6 +69,7 @@ pub(super) struct Controller {
     notes: BTreeMap<String, String>,
     /// The flags that are killed.
     killed: BTreeSet<String>,
+    kills: UnkeptKills,
     /// Answers to commands of flags that have no ramp here.
     strays: Vec<(u64, Answer)>,
     /// What was told last, and when.
@@ -171,6 +173,7 @@ impl Controller {
             troubles: BTreeMap::new(),
             notes: BTreeMap::new(),
             killed: killed.unwrap_or_else(|| killed_in(&flags.snapshot())),
+            kills: UnkeptKills::default(),
             strays: Vec::new(),
             told: None,
             last_command,
@@ -195,12 +198,17 @@ impl Controller {
                 at: now,
                 flag: None,
                 run: None,
-                what: What::Trouble(format!(
+                what: What::Note(format!(
                     "tools of other processes won't find its status: {error}"
                 )),
             });
         }
         Ok(controller)
+    }
+
+    /// Returns where kills are put that it is to write once it can.
+    pub(super) fn unkept_kills(&self) -> UnkeptKills {
+        Arc::clone(&self.kills)
     }
 
     pub(super) fn observer(&self) -> Arc<Observer> {
@@ -271,7 +279,8 @@ impl Controller {
         let snapshot = flags.snapshot();
         self.follow(&snapshot, now.wall);
         let clock = u64::try_from(now.wall.as_nanos() / 1_000_000).unwrap_or(1);
-        let id = clock.max(self.last_command.saturating_add(1));
+        // Odd; even numbers are those of commands in the overlay.
+        let id = clock.max(self.last_command.saturating_add(1)) | 1;
         let Some(run) = self.ramps.get_mut(flag) else {
             return refuse(format!("the flag `{flag}` has no staged ramp"));
         };
@@ -346,10 +355,17 @@ impl Controller {
             // What fails here is written by the next process.
             let _ = self.audit.flush();
         }
-        if let (Ok(()), Some(flags)) = (ended, self.flags.upgrade()) {
-            let _ = self
-                .status(&flags, now, false)
-                .write(self.journal.directory());
+        let last = self.told.as_ref().map(|(status, _)| Status {
+            at: now.to_string(),
+            runs: false,
+            ..status.clone()
+        });
+        let status = self
+            .flags
+            .upgrade()
+            .map(|flags| self.status(&flags, now, false));
+        if let Some(status) = status.or(last) {
+            let _ = status.write(self.journal.directory());
         }
     }
 }

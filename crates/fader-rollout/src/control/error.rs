@@ -10,7 +10,6 @@ use fader::StoreError;
 #[derive(Debug)]
 pub struct StartError {
     message: String,
-    cause: Option<io::Error>,
 }
 
 impl StartError {
@@ -19,7 +18,6 @@ impl StartError {
                        them with a provider that follows an overlay, or name a store to the builder";
         Self {
             message: message.to_owned(),
-            cause: None,
         }
     }
 
@@ -29,22 +27,21 @@ impl StartError {
                 "the state directory `{}` can't be used: {error}",
                 directory.display()
             ),
-            cause: Some(io::Error::new(error.kind(), error.to_string())),
         }
     }
 
     #[cfg(any(feature = "probes", feature = "webhook"))]
     pub(super) fn setup(message: String) -> Self {
-        Self {
-            message,
-            cause: None,
-        }
+        Self { message }
     }
 
+    #[expect(
+        clippy::needless_pass_by_value,
+        reason = "it is what an error is turned into"
+    )]
     pub(super) fn thread(error: io::Error) -> Self {
         Self {
             message: format!("the system refuses a thread: {error}"),
-            cause: Some(error),
         }
     }
 }
@@ -55,11 +52,7 @@ impl fmt::Display for StartError {
     }
 }
 
-impl std::error::Error for StartError {
-    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
-        self.cause.as_ref().map(|cause| cause as _)
-    }
-}
+impl std::error::Error for StartError {}
 
 /// Why something was not done that somebody has asked of a running controller.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -69,7 +62,9 @@ pub enum Refused {
     Refused(String),
     /// The controller has ended.
     Ended,
-    /// The overlay can't be written: it is done in this process, and not kept.
+    /// The controller has not answered within 30 s. It may still do what was asked: the status says.
+    NoAnswer,
+    /// The overlay can't be written: it is done in this process alone, until the controller can write it.
     NotKept(StoreError),
 }
 
@@ -78,7 +73,13 @@ impl fmt::Display for Refused {
         match self {
             Self::Refused(why) => f.write_str(why),
             Self::Ended => f.write_str("the controller has ended"),
-            Self::NotKept(error) => write!(f, "done in this process, and lost with it: {error}"),
+            Self::NoAnswer => f.write_str(
+                "the controller has not answered within 30 s: it may still be done, see the status",
+            ),
+            Self::NotKept(error) => write!(
+                f,
+                "done in this process, and written as soon as that can be: {error}"
+            ),
         }
     }
 }

@@ -43,7 +43,9 @@ pub enum What {
     },
     /// Something keeps the controller from raising any exposure.
     Trouble(String),
-    /// That is over.
+    /// Something else that people should know: it keeps nothing from being raised.
+    Note(String),
+    /// A trouble, or what a note was of, is over.
     TroubleOver(String),
 }
 
@@ -56,6 +58,7 @@ impl fmt::Display for Event {
             What::Ramp(notice) => write!(f, "{}", Told(notice)),
             What::Exposed { from, to } => write!(f, "{} (was {})", Reach(*to), Reach(*from)),
             What::Trouble(why) => write!(f, "no exposure is raised: {why}"),
+            What::Note(what) => f.write_str(what),
             What::TroubleOver(why) => write!(f, "over: {why}"),
         }
     }

@@ -2,7 +2,7 @@
 //!
 //! Every record says all of a ramp's state, so that the last one that can be read is enough; of what a run remembers of
 //! its units it says what is new, and all records together say the rest. A record is a line of JSON. Decisions are
-//! brought to the disk before they are carried out; what a tick merely counted may wait in the system's memory, and is
+//! brought to the disk before they are carried out, but for what lowers, which is done first; what a tick merely counted may wait in the system's memory, and is
 //! lost with the machine.
 //!
 //! - Each line ends with a sum of what it says, so that one that was changed is not believed.
@@ -20,7 +20,7 @@ use std::time::{Duration, Instant};
 
 use serde::{Deserialize, Serialize};
 
-use super::audit::Line;
+use super::audit::AuditLine;
 use crate::counts::Counts;
 use crate::machine::State;
 use crate::observe::Memory;
@@ -59,7 +59,7 @@ pub(super) struct Record {
     pub(super) ramps: BTreeMap<String, Kept>,
     /// What the audit log is to say of it.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub(super) lines: Vec<Line>,
+    pub(super) lines: Vec<AuditLine>,
     /// The flags that are killed, where that has changed.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(super) killed: Option<BTreeSet<String>>,
@@ -78,7 +78,7 @@ pub(super) struct Journal {
     /// How long it was when it was written anew.
     least: u64,
     /// Held as long as the process lives.
-    _lock: File,
+    lock: File,
 }
 
 /// What was found in a state directory.
@@ -89,7 +89,7 @@ pub(super) struct Opened {
     pub(super) killed: Option<BTreeSet<String>>,
     pub(super) audit: u64,
     /// The lines of the audit log that records tell of.
-    pub(super) lines: Vec<Line>,
+    pub(super) lines: Vec<AuditLine>,
     /// Whether the process before has ended in order, or there was none.
     pub(super) is_clean: bool,
     /// What could not be read. States are then those that could be read last: a ramp that runs is paused.
@@ -123,7 +123,7 @@ impl Journal {
             file,
             length: opened.whole,
             least: 0,
-            _lock: lock,
+            lock,
         };
         if opened.damage.is_some() {
             let record = Record {
@@ -202,25 +202,32 @@ impl Journal {
         sync(&self.directory)
     }
 
-    /// An open file can be written for as long as one likes after it was deleted.
+    /// An open file can be written for as long as one likes after it was deleted, and a lock that was deleted keeps nobody
+    /// away.
     pub(super) fn check(&self) -> io::Result<()> {
-        let path = self.directory.join(FILE);
-        let gone = || {
-            let message = format!(
-                "`{}` was deleted or replaced: restart the process",
-                path.display()
-            );
-            io::Error::new(io::ErrorKind::NotFound, message)
-        };
-        let found = fs::metadata(&path).map_err(|error| match error.kind() {
-            io::ErrorKind::NotFound => gone(),
-            _ => error,
-        })?;
-        if is_same(&found, &self.file.metadata()?) {
-            Ok(())
-        } else {
-            Err(gone())
-        }
+        [(FILE, &self.file), (LOCK, &self.lock)]
+            .into_iter()
+            .try_for_each(|(name, file)| check(&self.directory.join(name), file))
+    }
+}
+
+/// Tells whether a file that is open is the one at its path.
+fn check(path: &Path, file: &File) -> io::Result<()> {
+    let gone = || {
+        let message = format!(
+            "`{}` was deleted or replaced: restart the process",
+            path.display()
+        );
+        io::Error::new(io::ErrorKind::NotFound, message)
+    };
+    let found = fs::metadata(path).map_err(|error| match error.kind() {
+        io::ErrorKind::NotFound => gone(),
+        _ => error,
+    })?;
+    if is_same(&found, &file.metadata()?) {
+        Ok(())
+    } else {
+        Err(gone())
     }
 }
 
@@ -243,7 +250,7 @@ fn lock(directory: &Path) -> io::Result<File> {
         Ok(()) => Ok(file),
         Err(TryLockError::WouldBlock) => Err(io::Error::new(
             io::ErrorKind::ResourceBusy,
-            "another process runs its ramps with it: give each process a directory of its own, and each fleet a store",
+            "another process runs its ramps with it: give each process a directory of its own",
         )),
         Err(TryLockError::Error(error)) => Err(error),
     }
@@ -309,7 +316,7 @@ struct Reading {
     ramps: BTreeMap<String, Kept>,
     killed: Option<BTreeSet<String>>,
     audit: u64,
-    lines: Vec<Line>,
+    lines: Vec<AuditLine>,
     is_clean: bool,
     damage: Option<String>,
     /// How many bytes are whole records.

@@ -16,7 +16,9 @@ impl RolloutsBuilder {
     /// | `a ramp needs a person`: it was held because the arms get other units than the share says, or paused after unclean ends or stalls | warn |
     /// | `a ramp was raised by hand`, which is taken back | warn |
     /// | `the controller is in trouble`: nothing is raised; without `flag` and `run` | warn |
+    /// | `the controller has a note`: an order that can't be read, say, or a status that can't be written; without `flag` and `run` | warn |
     /// | `the controller is out of trouble`; without `flag` and `run` | info |
+    /// | `a ramp has stopped itself`: it is held, and says what helps | info |
     /// | `a ramp exposes others` | info |
     /// | `a ramp goes on`: whatever else happens to it, such as another phase or what it waits for | info |
     ///
@@ -47,9 +49,13 @@ fn tell(event: &Event) {
             warn!(target: "fader", flag, run, what, "a ramp was raised by hand");
         }
         What::Trouble(_) => warn!(target: "fader", what, "the controller is in trouble"),
+        What::Note(_) => warn!(target: "fader", what, "the controller has a note"),
         What::TroubleOver(_) => info!(target: "fader", what, "the controller is out of trouble"),
         What::Exposed { .. } => {
             info!(target: "fader", flag, run, what, "a ramp exposes others");
+        }
+        What::Ramp(Notice::Held(_)) => {
+            info!(target: "fader", flag, run, what, "a ramp has stopped itself");
         }
         What::Ramp(_) => info!(target: "fader", flag, run, what, "a ramp goes on"),
     }

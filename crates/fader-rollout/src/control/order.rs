@@ -7,7 +7,9 @@
 //!
 //! Whoever asks adds a command; the controller answers it in its place, and takes out those that were answered long ago.
 
+use std::collections::BTreeMap;
 use std::fmt;
+use std::sync::{Arc, Mutex};
 
 use fader::{Json, Overlay, Store, StoreError, Timestamp};
 use serde::{Deserialize, Serialize};
@@ -167,7 +169,11 @@ pub fn ask(
             .max();
         // By the clock, so that it rises also where an overlay was begun anew.
         let clock = u64::try_from(now.as_nanos() / 1_000_000).unwrap_or(1);
-        given = clock.max(last.unwrap_or(0).saturating_add(1));
+        // Even; odd numbers are those of commands that the process itself is asked.
+        given = clock
+            .max(last.unwrap_or(0).saturating_add(1))
+            .saturating_add(1)
+            & !1;
         let order = Order {
             flag: flag.to_owned(),
             command: Command {
@@ -213,7 +219,8 @@ pub fn kill(
     })
 }
 
-/// Takes a kill off. A ramp that was rolled back by it stays so, until it is reset.
+/// Takes a kill off, and returns the overlay; none where the flag is not killed. A ramp that was rolled back by it stays so,
+/// until it is reset.
 ///
 /// # Errors
 ///
@@ -224,17 +231,45 @@ pub fn unkill(
     by: &str,
     reason: &str,
     now: Timestamp,
-) -> Result<Overlay, StoreError> {
-    store.update(&mut |overlay| {
-        let mut entries = overlay.flags();
-        if !entries.any(|(name, entry)| name == flag && entry.killed()) {
-            return false;
+) -> Result<Option<Overlay>, StoreError> {
+    let mut was_killed = false;
+    let overlay = store.update(&mut |overlay| {
+        was_killed = is_killed(overlay, flag);
+        if was_killed {
+            let revived = std::mem::take(overlay).revive(flag);
+            *overlay = revived.signed_at(flag, by, reason, now);
         }
-        drop(entries);
-        let revived = std::mem::take(overlay).revive(flag);
-        *overlay = revived.signed_at(flag, by, reason, now);
-        true
-    })
+        was_killed
+    })?;
+    Ok(was_killed.then_some(overlay))
+}
+
+/// A kill that could not be written yet.
+#[derive(Clone, Debug, PartialEq)]
+pub(super) struct Unkept {
+    pub(super) by: String,
+    pub(super) reason: String,
+    pub(super) at: Timestamp,
+}
+
+/// Kills that hold in this process and could not be written yet, by flag.
+pub(super) type UnkeptKills = Arc<Mutex<BTreeMap<String, Unkept>>>;
+
+/// Puts kills into an overlay that it does not have.
+pub(super) fn kill_all(mut overlay: Overlay, kills: &BTreeMap<String, Unkept>) -> Overlay {
+    for (flag, kill) in kills {
+        if !is_killed(&overlay, flag) {
+            overlay = overlay
+                .kill(flag)
+                .signed_at(flag, &kill.by, &kill.reason, kill.at);
+        }
+    }
+    overlay
+}
+
+pub(super) fn is_killed(overlay: &Overlay, flag: &str) -> bool {
+    let mut entries = overlay.flags();
+    entries.any(|(name, entry)| name == flag && entry.killed())
 }
 
 /// Brings an overlay back as it is in force, where its file is gone: what else it says, such as kills, must not be lost with

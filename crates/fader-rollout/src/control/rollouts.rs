@@ -1,5 +1,6 @@
 //! The thread, and the handle that a service holds of it.
 
+use std::collections::BTreeMap;
 use std::fmt;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::Path;
@@ -9,12 +10,12 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
-use fader::{Attributes, Clock, Flags, Json, Overlay, Scope, Store, Timestamp, WeakFlags};
+use fader::{Attributes, Clock, Flags, Json, Scope, Store, Timestamp, WeakFlags};
 
 use super::controller::Controller;
 use super::error::{Refused, StartError};
 use super::event::Event;
-use super::order;
+use super::order::{self, Unkept, UnkeptKills};
 use super::settings::Settings;
 use super::signals::Signals;
 use super::status::Status;
@@ -69,8 +70,9 @@ pub struct Rollouts {
     clock: Arc<dyn Clock>,
     signals: Signals,
     observer: Arc<Observer>,
+    kills: UnkeptKills,
     inbox: Sender<Message>,
-    thread: Option<JoinHandle<()>>,
+    thread: Mutex<Option<JoinHandle<()>>>,
     ends: Arc<AtomicBool>,
     status: Arc<Mutex<Status>>,
     #[cfg(feature = "probes")]
@@ -103,7 +105,7 @@ impl RolloutsBuilder {
         self
     }
 
-    /// Sets at how many unclean ends or stalls in one stage a ramp is rolled back; `u32::MAX` is never. Default: 2.
+    /// Sets at how many unclean ends or stalls in one stage a ramp is rolled back, 0 counting as 1; `u32::MAX` is never. Default: 2.
     pub fn max_crashes(mut self, crashes: u32) -> Self {
         self.settings.max_crashes = crashes;
         self
@@ -121,8 +123,8 @@ impl RolloutsBuilder {
         self
     }
 
-    /// Adds who is told what happens to ramps, in its order, on a thread for that. Whoever is slow loses the events that
-    /// come when 4,096 wait for him.
+    /// Adds who is told what happens to ramps, in its order, on a thread for that. All who are told share it: while one is
+    /// slow, the others wait, and events that come when 4,096 wait are lost for all of them.
     pub fn on_event(mut self, told: impl FnMut(&Event) + Send + 'static) -> Self {
         self.settings.events.push(Box::new(told));
         self
@@ -157,7 +159,7 @@ impl RolloutsBuilder {
         let wall = clock.now();
         let mut controller =
             Controller::open(flags, state.as_ref(), settings, signals.clone(), wall)?;
-        let observer = controller.observer();
+        let (observer, kills) = (controller.observer(), controller.unkept_kills());
         let began = Instant::now();
         let _ = controller.tick(Now {
             wall,
@@ -186,8 +188,9 @@ impl RolloutsBuilder {
             clock,
             signals,
             observer,
+            kills,
             inbox,
-            thread: Some(thread),
+            thread: Mutex::new(Some(thread)),
             ends,
             status,
             #[cfg(feature = "probes")]
@@ -241,28 +244,38 @@ impl Ticking {
                     let now = self.now();
                     let (answers, answered) = mpsc::channel();
                     self.waiting.push((answered, answer));
-                    self.controller
-                        .obey(&flag, wish, &by, &reason, answers, now);
+                    let obey = || {
+                        self.controller
+                            .obey(&flag, wish, &by, &reason, answers, now);
+                    };
+                    if catch_unwind(AssertUnwindSafe(obey)).is_err() {
+                        return self.panicked(now.wall);
+                    }
                     self.publish(now.wall);
                 }
                 Ok(Message::End) | Err(RecvTimeoutError::Disconnected) => break,
                 Err(RecvTimeoutError::Timeout) => {
-                    // A machine that was asleep is not ticked for each second of it.
-                    due = (due + TICK).max(Instant::now());
+                    // No tick is shorter than a second, and a machine that was asleep is not ticked for each one of it.
+                    due = due.max(Instant::now()) + TICK;
                     let now = self.now();
-                    // What went wrong in one look must not end all that come.
                     let ticked = catch_unwind(AssertUnwindSafe(|| self.controller.tick(now)));
                     match ticked {
                         Ok(true) => self.publish(now.wall),
                         Ok(false) => break,
-                        // Its end takes the ramps' exposure with it.
-                        Err(_) => return self.over(),
+                        Err(_) => return self.panicked(now.wall),
                     }
                 }
             }
         }
         let now = self.clock.now();
         self.controller.end(now);
+        self.over();
+    }
+
+    /// Nothing of what it knows can be relied on any more. Its end takes the ramps' exposure with it, and for the next
+    /// process it is an unclean one.
+    fn panicked(&self, now: Timestamp) {
+        self.controller.tell_panic(now);
         self.over();
     }
 
@@ -403,7 +416,8 @@ impl Rollouts {
         match answered.recv_timeout(PATIENCE) {
             Ok(Answer::Done) => Ok(()),
             Ok(Answer::Refused(why)) => Err(Refused::Refused(why)),
-            Err(_) => Err(Refused::Ended),
+            Err(RecvTimeoutError::Timeout) => Err(Refused::NoAnswer),
+            Err(RecvTimeoutError::Disconnected) => Err(Refused::Ended),
         }
     }
 
@@ -412,30 +426,28 @@ impl Rollouts {
     ///
     /// # Errors
     ///
-    /// The overlay can't be written: then it is killed in this process alone.
+    /// The overlay can't be written: then it is killed in this process, and everywhere once the controller can write it.
     pub fn kill(&self, flag: &str, by: &str, reason: &str) -> Result<(), Refused> {
-        let now = self.clock.now();
         let flags = self.flags.upgrade().ok_or(Refused::Ended)?;
-        let killed = |overlay: Overlay| overlay.kill(flag).signed_at(flag, by, reason, now);
-        let live = flags.snapshot();
+        let kill = Unkept {
+            by: by.to_owned(),
+            reason: reason.to_owned(),
+            at: self.clock.now(),
+        };
+        let kills = BTreeMap::from([(flag.to_owned(), kill.clone())]);
+        lock(&self.kills).extend(kills.clone());
         // A disk or another writer may take seconds.
-        flags.apply(killed(live.overlay().clone()));
+        flags.change_overlay(|overlay| order::kill_all(overlay, &kills));
+        let live = flags.snapshot();
         let written = self.store.update(&mut |overlay| {
             order::restore(overlay, live.overlay());
-            *overlay = killed(std::mem::take(overlay));
+            *overlay = order::kill_all(std::mem::take(overlay), &kills);
             true
         });
-        match written {
-            Ok(overlay) => {
-                flags.apply_newer(overlay);
-                Ok(())
-            }
-            Err(error) => {
-                // What came meanwhile may not have it.
-                flags.apply(killed(flags.snapshot().overlay().clone()));
-                Err(Refused::NotKept(error))
-            }
-        }
+        let overlay = written.map_err(Refused::NotKept)?;
+        lock(&self.kills).retain(|killed, unkept| killed != flag || *unkept != kill);
+        flags.apply_newer(overlay);
+        Ok(())
     }
 
     /// Takes a kill off. A ramp that was rolled back by it stays so, until it is [reset](Self::reset).
@@ -447,24 +459,41 @@ impl Rollouts {
         let now = self.clock.now();
         let flags = self.flags.upgrade().ok_or(Refused::Ended)?;
         let live = flags.snapshot();
-        let mut was_killed = false;
-        let overlay = self.store.update(&mut |overlay| {
+        let mut was_killed = order::is_killed(live.overlay(), flag);
+        // One that could not be written is taken off by the same means.
+        let unkept = lock(&self.kills).remove(flag);
+        let written = self.store.update(&mut |overlay| {
             order::restore(overlay, live.overlay());
-            let mut entries = overlay.flags();
-            was_killed = entries.any(|(name, entry)| name == flag && entry.killed());
-            drop(entries);
-            if was_killed {
+            let is_killed = order::is_killed(overlay, flag);
+            if is_killed {
                 let revived = std::mem::take(overlay).revive(flag);
                 *overlay = revived.signed_at(flag, by, reason, now);
             }
-            was_killed
+            was_killed |= is_killed;
+            is_killed
         });
-        let overlay = overlay.map_err(|error| Refused::Refused(error.to_string()))?;
+        let overlay = written.map_err(|error| {
+            lock(&self.kills).extend(unkept.map(|kill| (flag.to_owned(), kill)));
+            Refused::Refused(format!("it stays killed: {error}"))
+        })?;
         if !was_killed {
             return Err(Refused::Refused(format!("`{flag}` is not killed")));
         }
-        flags.apply_newer(overlay);
+        if !flags.apply_newer(overlay) {
+            flags.change_overlay(|overlay| overlay.revive(flag).signed_at(flag, by, reason, now));
+        }
         Ok(())
+    }
+
+    /// Ends it in order, and waits until it has: from here on staged ramps enrol nobody in this process, and the next one
+    /// goes on where this one was. What is dropped does the same; this is for a service whose parts share it in an `Arc`,
+    /// of which one may live on.
+    pub fn stop(&self) {
+        self.ends.store(true, Ordering::SeqCst);
+        let _ = self.inbox.send(Message::End);
+        if let Some(thread) = lock(&self.thread).take() {
+            let _ = thread.join();
+        }
     }
 
     /// Says what a gauge shows, for guardrails `"metric": "gauge:NAME"`. One that was not set for a minute shows nothing,
@@ -478,13 +507,13 @@ impl Rollouts {
         self.signals.set_fact(name, fact.into());
     }
 
-    /// Expects an event to follow a request within some time, up to two seconds more: that an order is paid, say. Where it is
-    /// not [met](Self::meet) by then, guardrails `"metric": "custom:NAME"` count it as bad, as though the request had
-    /// [reported](Scope::report) it.
+    /// Expects an event to follow a request within some time, up to two seconds more: that an order is paid, say. When that
+    /// time is over, guardrails `"metric": "custom:NAME"` count it, as bad where it was not [met](Self::meet).
     ///
-    /// It is said before the request ends, and holds for the flags that were drawn by then. What it returns is a number to
-    /// keep beside the order. Of more than 65,536 events that are waited for, some are left out, by a hash of the unit and
-    /// so in both arms alike; a process that ends forgets them.
+    /// It is said before the request ends, and holds for the flags that were drawn by then. Such guardrails count what was
+    /// expected, and no other requests: an event is expected, or [reported](Scope::report), not both. What it returns is
+    /// kept in memory, in a map by the order's number, say. Of more than 65,536 events whose time is not over, some are left
+    /// out, by a hash of the unit and so in both arms alike; a process that ends forgets them.
     pub fn expect<A: Attributes>(
         &self,
         scope: &Scope<A>,
@@ -508,11 +537,7 @@ impl Rollouts {
 
 impl Drop for Rollouts {
     fn drop(&mut self) {
-        self.ends.store(true, Ordering::SeqCst);
-        let _ = self.inbox.send(Message::End);
-        if let Some(thread) = self.thread.take() {
-            let _ = thread.join();
-        }
+        self.stop();
     }
 }
 
@@ -524,6 +549,6 @@ impl fmt::Debug for Rollouts {
     }
 }
 
-fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
+pub(super) fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }

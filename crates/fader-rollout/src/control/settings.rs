@@ -1,5 +1,6 @@
 //! How a controller is set up, and who is told what it does.
 
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::sync::mpsc::{SyncSender, TrySendError, sync_channel};
 use std::thread;
@@ -67,10 +68,8 @@ impl Settings {
             .spawn(move || {
                 while let Ok(message) = inbox.recv() {
                     match message {
-                        Message::Event(event) => events.iter_mut().for_each(|told| told(&event)),
-                        Message::Status(status) => {
-                            statuses.iter_mut().for_each(|told| told(&status));
-                        }
+                        Message::Event(event) => tell_all(&mut events, &event),
+                        Message::Status(status) => tell_all(&mut statuses, &*status),
                     }
                 }
             })?;
@@ -95,5 +94,12 @@ impl Settings {
                 Ok(()) | Err(TrySendError::Full(_) | TrySendError::Disconnected(_)) => {}
             }
         }
+    }
+}
+
+/// One that panics keeps no other from being told.
+fn tell_all<T>(all: &mut [Told<T>], what: &T) {
+    for told in all {
+        let _ = catch_unwind(AssertUnwindSafe(|| told(what)));
     }
 }

@@ -3,11 +3,12 @@
 //! It stands in `status.json` of the state directory, which is replaced as a whole each second in which it has changed
 //! and every five seconds otherwise.
 
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use fader::Percent;
-use fader::plan::{Metric, Plan};
+use fader::plan::{FactTest, Metric, Plan, Requirement};
+use fader::{Json, Percent};
 use serde::{Deserialize, Serialize};
 
 use crate::judge::{Finding, Totals};
@@ -39,6 +40,9 @@ pub struct Status {
     pub overlay: u64,
     /// What keeps it from raising any exposure, in words; empty where all is well.
     pub troubles: Vec<String>,
+    /// What else people should know, in words: it keeps nothing from being raised.
+    #[serde(default)]
+    pub notes: Vec<String>,
     /// The probes that are not green, in words.
     pub probes: Vec<String>,
     /// Its ramps, in the document's order.
@@ -83,6 +87,12 @@ pub struct RampStatus {
     pub frozen: Option<Frozen>,
     /// All that keeps it from its next step.
     pub waits: Vec<Wait>,
+    /// The same in words, which name guardrails, flags and facts.
+    #[serde(default)]
+    pub waits_for: Vec<String>,
+    /// For how much longer it is held after an unclean end or a stall, in seconds.
+    #[serde(default)]
+    pub restart: Option<f64>,
     /// The approvals that were given.
     pub approvals: Vec<Approval>,
     /// What its guardrails say.
@@ -98,12 +108,20 @@ pub struct RampStatus {
 }
 
 impl RampStatus {
-    pub(super) fn new(flag: &str, rule: &str, ramp: &Ramp, state: &State, written: bool) -> Self {
+    pub(super) fn new(
+        flag: &str,
+        rule: &str,
+        ramp: &Ramp,
+        state: &State,
+        facts: &BTreeMap<String, Json>,
+        written: bool,
+    ) -> Self {
         let plan = ramp.plan();
         let exposure = state.exposure();
         let stage = state
             .stage()
             .and_then(|stage| plan.stages.get(stage.checked_sub(1)?));
+        let guardrails: Vec<Finding> = state.findings(plan).collect();
         Self {
             flag: flag.to_owned(),
             rule: rule.to_owned(),
@@ -122,8 +140,10 @@ impl RampStatus {
             held: state.held(),
             frozen: state.frozen().cloned(),
             waits: state.waits().to_vec(),
+            waits_for: waits_for(state.waits(), plan, &guardrails, facts),
+            restart: state.restart().map(|left| left.as_secs_f64()),
             approvals: state.approvals().to_vec(),
-            guardrails: state.findings(plan).collect(),
+            guardrails,
             alarm: alarm(plan),
             requests: state.requests(),
             units: state.units(),
@@ -142,6 +162,46 @@ impl RampStatus {
     pub fn left(&self) -> Option<Duration> {
         let left = (self.bake? - self.baked).max(0.0);
         Duration::try_from_secs_f64(left).ok()
+    }
+}
+
+/// Says what a ramp waits for.
+fn waits_for(
+    waits: &[Wait],
+    plan: &Plan,
+    guardrails: &[Finding],
+    facts: &BTreeMap<String, Json>,
+) -> Vec<String> {
+    let named = |wait: &Wait| match *wait {
+        Wait::Guardrail { guardrail, verdict } => {
+            let name = &guardrails.get(guardrail)?.name;
+            Some(format!("{name} ({verdict})"))
+        }
+        Wait::Requirement { requirement } => match plan.requires.get(requirement)? {
+            Requirement::Completed(flag) => Some(format!("the ramp of {flag} to be completed")),
+            Requirement::Fact { name, test } => {
+                let is = match facts.get(&**name) {
+                    Some(fact) => format!("it is {fact}"),
+                    None => "nobody has set it".to_owned(),
+                };
+                Some(format!("the fact {name} to be {} ({is})", wanted(test)))
+            }
+            _ => None,
+        },
+        _ => None,
+    };
+    let words = |wait| named(wait).unwrap_or_else(|| wait.to_string());
+    waits.iter().map(words).collect()
+}
+
+fn wanted(test: &FactTest) -> String {
+    match test {
+        FactTest::Is(value) => value.to_string(),
+        FactTest::Gt(limit) => format!("above {limit}"),
+        FactTest::Gte(limit) => format!("at least {limit}"),
+        FactTest::Lt(limit) => format!("below {limit}"),
+        FactTest::Lte(limit) => format!("at most {limit}"),
+        _ => "another one".to_owned(),
     }
 }
 

@@ -250,6 +250,6 @@ fn percent(text: &str) -> Percent {
 fn audit(machine: &Machine) -> Vec<(u64, String, String)> {
     let text = std::fs::read_to_string(machine.path().join("audit.jsonl")).unwrap_or_default();
     let lines = text.lines();
-    let lines = lines.map(|line| serde_json::from_str::<super::Line>(line).unwrap());
+    let lines = lines.map(|line| serde_json::from_str::<super::AuditLine>(line).unwrap());
     lines.map(|line| (line.id, line.by, line.what)).collect()
 }

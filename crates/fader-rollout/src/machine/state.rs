@@ -304,6 +304,13 @@ impl State {
         }
     }
 
+    /// Returns for how much longer it is held after an unclean end or a stall; none while the service stands still, and where
+    /// nothing of it is left.
+    #[must_use]
+    pub fn restart(&self) -> Option<Duration> {
+        (self.restart > Duration::ZERO && !self.stalled).then_some(self.restart)
+    }
+
     /// Returns the freeze that it is in.
     #[must_use]
     pub fn frozen(&self) -> Option<&Frozen> {

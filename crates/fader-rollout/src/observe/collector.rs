@@ -105,7 +105,7 @@ impl Collector {
     #[must_use = "what was collected is not counted again"]
     pub fn collect(&mut self, tick: u32) -> Vec<Collected> {
         self.observer.collected(tick);
-        self.observer.count_missing(tick);
+        self.observer.count_due(tick);
         let watching = self.observer.runs();
         self.runs.retain(|index, run| {
             let same = watching.get(index);
@@ -268,7 +268,7 @@ impl Run {
 /// Seconds, rounded up: a tick is no shorter.
 pub(super) fn ticks(limit: Duration) -> u32 {
     let started = u64::from(limit.subsec_nanos() > 0);
-    u32::try_from(limit.as_secs() + started).unwrap_or(u32::MAX)
+    u32::try_from(limit.as_secs().saturating_add(started)).unwrap_or(u32::MAX)
 }
 
 impl Measured {

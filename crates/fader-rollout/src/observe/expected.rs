@@ -1,7 +1,7 @@
 //! Events that should follow a unit of work, such as an order that is paid within ten minutes.
 //!
-//! One that does not come is bad, and counts when its time is over, under the share that its request was drawn under.
-//! What still is to come is kept here, for both arms alike, and only as long as it is waited for.
+//! Each counts when its time is over, under the share that its request was drawn under: as bad where it has not come. What
+//! has come counts no sooner, or a candidate would look well for as long as nothing is due.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -13,16 +13,16 @@ use super::hashes::Keeping;
 const ROOM: usize = 65_536;
 
 /// An event that is expected: see [`Observer::expect`](super::Observer::expect).
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub struct Expected {
-    /// The tick at whose end it is missing.
-    due: u32,
-    number: u64,
-}
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct Expected(Key);
 
-/// What counts if an event does not come.
+/// The tick at whose end it is missing, and a number.
+type Key = (u32, u64);
+
+/// What counts when the time of an event is over.
 #[derive(Debug)]
-pub(crate) struct Missing {
+pub(crate) struct Due {
+    pub(crate) has_come: bool,
     pub(crate) event: Arc<str>,
     /// By the flag's number.
     pub(crate) drawn: Vec<(u32, Drawn)>,
@@ -32,10 +32,10 @@ pub(crate) struct Missing {
 /// The events that are waited for.
 #[derive(Debug, Default)]
 pub(crate) struct Expecting {
-    pending: BTreeMap<Expected, Missing>,
+    pending: BTreeMap<Key, Due>,
     /// How many there ever were.
     count: u64,
-    /// Of so many times two, one is kept.
+    /// Of 2 to the power of it, one is kept.
     level: u32,
 }
 
@@ -46,39 +46,38 @@ impl Expecting {
         let number = self.count;
         let unit = drawn.iter().find_map(|(_, drawn)| drawn.unit);
         let chance = Keeping::of(unit.unwrap_or(number));
-        let expected = Expected { due, number };
+        let key = (due, number);
         if !drawn.is_empty() && chance.level() >= self.level {
-            let missing = Missing {
+            let due = Due {
+                has_come: false,
                 event: event.into(),
                 drawn,
                 chance,
             };
-            self.pending.insert(expected, missing);
+            self.pending.insert(key, due);
         }
         if self.pending.len() > ROOM {
             self.level = self.level.saturating_add(1);
             let level = self.level;
-            self.pending
-                .retain(|_, missing| missing.chance.level() >= level);
+            self.pending.retain(|_, due| due.chance.level() >= level);
         }
-        expected
+        Expected(key)
     }
 
-    /// Forgets an event that has come.
+    /// Notes that an event has come.
     pub(crate) fn meet(&mut self, expected: Expected) {
-        self.pending.remove(&expected);
+        if let Some(due) = self.pending.get_mut(&expected.0) {
+            due.has_come = true;
+        }
     }
 
-    /// Returns those that have not come up to the end of a tick.
-    pub(crate) fn take_missing(&mut self, tick: u32) -> Vec<Missing> {
-        let later = self.pending.split_off(&Expected {
-            due: tick.saturating_add(1),
-            number: 0,
-        });
-        let missing = std::mem::replace(&mut self.pending, later);
+    /// Returns those whose time is over at the end of a tick.
+    pub(crate) fn take_due(&mut self, tick: u32) -> Vec<Due> {
+        let later = self.pending.split_off(&(tick.saturating_add(1), 0));
+        let due = std::mem::replace(&mut self.pending, later);
         if self.pending.len() < ROOM / 4 {
             self.level = self.level.saturating_sub(1);
         }
-        missing.into_values().collect()
+        due.into_values().collect()
     }
 }

@@ -74,13 +74,14 @@ impl Observer {
     }
 
     /// Begins to watch a run of a flag's plan, by the flag's number (see [`DrawnFlag::index`]), and forgets what was
-    /// counted of an earlier one. What began in a tick that is collected already belongs to that. Of a plan's guardrails
-    /// the first 64 are counted.
-    ///
-    /// Latencies are those of requests that begin in the tick after the next one to be collected, or later: in that one
-    /// some may have begun already.
+    /// counted of an earlier one. What began in the tick that is collected next, or before, belongs to that: once
+    /// anything was collected, it counts what begins later. Of a plan's guardrails the first 64 are counted.
     pub fn watch(&self, index: u32, plan: &Plan, run: u64) {
-        let since = self.upcoming.load(Ordering::Relaxed);
+        // What has begun in the tick that runs may have been drawn before.
+        let since = match self.upcoming.load(Ordering::Relaxed) {
+            0 => 0,
+            upcoming => upcoming.saturating_add(1),
+        };
         let watched = Arc::new(Watched::new(plan, run).since(since));
         let limits = Arc::new(Watched::limits(plan));
         let opened = watched.opened(&limits);
@@ -128,8 +129,10 @@ impl Observer {
         }
     }
 
-    /// Expects an event within some time, such as that an order is paid. Where it is not [met](Self::meet) by then, each of
-    /// the flags has the event as one that the service has reported, in the arm and under the share that were drawn.
+    /// Expects an event within some time, such as that an order is paid. When that time is over it counts for each of the
+    /// flags, in the arm and under the share that were drawn: as bad where it was not [met](Self::meet). A guardrail of such
+    /// an event counts what was expected, and no other requests: an event is expected, or [reported](OutcomeSink::reported),
+    /// not both.
     ///
     /// The time is rounded up to ticks, and one more. Flags of which no guardrail counts the event are left out. Up to 65,536 events are
     /// waited for; beyond that, some are left out by a hash of the unit, in both arms alike. A process that ends forgets
@@ -145,7 +148,7 @@ impl Observer {
         let counts = |drawn: DrawnFlag<'_>| {
             let mut found = None;
             self.record(&drawn, by_unit, |book, drawn| {
-                found = (book.watched.at_event(event) != 0).then_some(*drawn);
+                found = book.watched.expect(event).then_some(*drawn);
             });
             Some((drawn.index(), found?))
         };
@@ -160,15 +163,15 @@ impl Observer {
         lock(&self.expecting).meet(expected);
     }
 
-    /// Counts the events that have not come up to the end of a tick.
-    pub(crate) fn count_missing(&self, tick: u32) {
+    /// Counts the events whose time is over at the end of a tick.
+    pub(crate) fn count_due(&self, tick: u32) {
         // The lock of those who wait is not held while shards are.
-        let missing = lock(&self.expecting).take_missing(tick);
-        for missing in missing {
-            for (flag, drawn) in &missing.drawn {
+        let due = lock(&self.expecting).take_due(tick);
+        for due in due {
+            for (flag, drawn) in &due.drawn {
                 self.on(0, |shard| {
                     if let Some(book) = shard.book(*flag) {
-                        book.reported(drawn, &missing.event);
+                        book.due(drawn, &due.event, due.has_come);
                     }
                 });
             }

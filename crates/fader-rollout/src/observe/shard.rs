@@ -81,6 +81,9 @@ impl Book {
 
     pub(crate) fn began(&mut self, drawn: &Drawn) {
         self.traffic.began += 1;
+        if drawn.tick < self.watched.since {
+            return;
+        }
         self.traffic.running += i64::from(drawn.label.is_enrolled());
         let who = self.watched.who(drawn);
         if let (Some(unit), Some(_)) = (drawn.unit, who) {
@@ -98,10 +101,10 @@ impl Book {
     }
 
     pub(crate) fn ended(&mut self, drawn: &Drawn, how: Outcome) {
+        self.traffic.ended += 1;
         if drawn.tick < self.watched.since {
             return;
         }
-        self.traffic.ended += 1;
         self.traffic.running -= i64::from(drawn.label.is_enrolled());
         let who = self.watched.who(drawn);
         self.sheet.ended(&self.watched, drawn, who, how);
@@ -117,6 +120,17 @@ impl Book {
         }
         if let Some(who) = self.watched.who(drawn) {
             self.sheet.reported(&self.watched, drawn.label, who, event);
+        }
+    }
+
+    /// Takes an event that was expected, and has come or has not.
+    pub(crate) fn due(&mut self, drawn: &Drawn, event: &str, has_come: bool) {
+        if drawn.tick < self.watched.since {
+            return;
+        }
+        if let Some(who) = self.watched.who(drawn) {
+            self.sheet
+                .due(&self.watched, drawn.label, who, event, has_come);
         }
     }
 

@@ -91,6 +91,24 @@ impl Sheet {
         );
     }
 
+    /// An event that was expected, and has come or has not.
+    pub(crate) fn due(
+        &mut self,
+        watched: &Watched,
+        label: Label,
+        who: Who,
+        event: &str,
+        has_come: bool,
+    ) {
+        let counting = watched.at_event(event) & watched.counting(label);
+        if let Some(lane) = self.lanes.at(label) {
+            lane.count(counting, label.is_enrolled());
+        }
+        if !has_come {
+            self.bad(label, who, counting);
+        }
+    }
+
     fn bad(&mut self, label: Label, who: Who, bits: u64) {
         if bits == 0 {
             return;

@@ -2,6 +2,7 @@
 
 use std::ops::Range;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use fader::Ending;
@@ -36,6 +37,8 @@ pub(crate) struct Watched {
     errors: u64,
     client_errors: u64,
     custom: Vec<(Arc<str>, u64)>,
+    /// Those of an event that is expected: they count that, and not each request.
+    expected: AtomicU64,
     pub(crate) latency: u64,
     relative: u64,
     absolute: u64,
@@ -78,6 +81,7 @@ impl Watched {
             errors: 0,
             client_errors: 0,
             custom: Vec::new(),
+            expected: AtomicU64::new(0),
             latency: 0,
             relative: 0,
             absolute: 0,
@@ -116,7 +120,8 @@ impl Watched {
     /// The ticks that are open from the beginning, before it is collected for the first time: none while no limit of
     /// latency is known.
     pub(crate) fn opened(&self, planned: &Limits) -> Range<u32> {
-        let from = self.since.saturating_add(1);
+        // Requests of tick 0 may have begun before anybody watched.
+        let from = self.since.max(1);
         let ticks = if planned.known == 0 { 0 } else { OPENED };
         from..from.saturating_add(ticks)
     }
@@ -158,12 +163,14 @@ impl Watched {
     /// The guardrails that count a request that ended so, and those for which it is bad. What a client dropped was
     /// neither answered well nor badly.
     pub(crate) fn at_end(&self, ending: Ending) -> (u64, u64) {
-        let custom = self.at_the_end() & !(self.errors | self.client_errors);
+        let expected = self.expected.load(Ordering::Relaxed);
+        let at_the_end = self.at_the_end() & !expected;
+        let custom = at_the_end & !(self.errors | self.client_errors);
         match ending {
             Ending::Dropped => (custom, 0),
-            Ending::ClientError => (self.at_the_end(), self.client_errors),
-            _ if ending.is_error() => (self.at_the_end(), self.errors),
-            _ => (self.at_the_end(), 0),
+            Ending::ClientError => (at_the_end, self.client_errors),
+            _ if ending.is_error() => (at_the_end, self.errors),
+            _ => (at_the_end, 0),
         }
     }
 
@@ -171,6 +178,13 @@ impl Watched {
     pub(crate) fn at_event(&self, event: &str) -> u64 {
         let named = self.custom.iter().filter(|(name, _)| &**name == event);
         named.fold(0, |bits, (_, bit)| bits | bit)
+    }
+
+    /// Notes that an event is expected, and tells whether a guardrail counts it.
+    pub(crate) fn expect(&self, event: &str) -> bool {
+        let bits = self.at_event(event);
+        self.expected.fetch_or(bits, Ordering::Relaxed);
+        bits != 0
     }
 
     /// The limits that are known before anything was measured.

@@ -428,6 +428,22 @@ impl Flags {
         })
     }
 
+    /// Changes the live overlay at once, for this process alone: no other change comes between.
+    ///
+    /// ```
+    /// use fader::{Context, Flags, Reason};
+    ///
+    /// let flags = Flags::fixed([("new-checkout", true)]);
+    /// flags.change_overlay(|overlay| overlay.kill("new-checkout"));
+    /// assert_eq!(flags.resolve("new-checkout", &Context::new("user-42")).reason(), Reason::Disabled);
+    /// ```
+    pub fn change_overlay(&self, change: impl FnOnce(Overlay) -> Overlay) {
+        self.write(|writer, live, _, events| {
+            let overlay = live.with(|live| (*live.overlay).clone());
+            writer.apply(live, change(overlay), events);
+        });
+    }
+
     /// Brings the ruleset before the live one back, under the present overlay: one pointer swap. It is local to this
     /// process, shows in [`status`](Self::status), and holds until the source delivers other content than what was
     /// rolled back from.

@@ -54,7 +54,7 @@ impl Controller {
                         Some(_) => {}
                         // Numbers go by the clock, and that may have gone back.
                         None if run.state.has_forgotten(id) => {
-                            let why = "its number is lower than those of commands that are long done: ask again";
+                            let why = "its number is lower than those of commands that are long done, since the clock of who asks is behind: ask again by one that is right, or through the process";
                             self.strays.push((id, Answer::Refused(why.to_owned())));
                         }
                         None => orders.entry(order.flag).or_default().push(order.command),

@@ -7,7 +7,7 @@ use fader::{OverlayEntry, Snapshot, Timestamp};
 use super::decide::Decided;
 use super::overlay::{entry, killed_in};
 use super::{Controller, Run};
-use crate::control::audit::Line;
+use crate::control::audit::AuditLine;
 use crate::control::journal::{Kept, Record};
 use crate::control::order::answer_text;
 use crate::counts::Counts;
@@ -82,7 +82,7 @@ impl Controller {
     pub(super) fn append(
         &mut self,
         decided: &[Decided],
-        lines: &[Line],
+        lines: &[AuditLine],
         killed: Option<&BTreeSet<String>>,
         now: Timestamp,
     ) -> Result<(), String> {
@@ -143,14 +143,14 @@ impl Controller {
     }
 
     /// Words what was decided for the audit log.
-    pub(super) fn lines(&mut self, decided: &[Decided], now: Timestamp) -> Vec<Line> {
+    pub(super) fn lines(&mut self, decided: &[Decided], now: Timestamp) -> Vec<AuditLine> {
         let mut lines = Vec::new();
         for decision in decided {
             let Some(run) = self.ramps.get(&decision.flag) else {
                 continue;
             };
             for line in decision.lines(run) {
-                lines.push(Line {
+                lines.push(AuditLine {
                     id: self.next_line,
                     at: now.to_string(),
                     flag: decision.flag.clone(),
@@ -168,13 +168,13 @@ impl Controller {
         killed: &BTreeSet<String>,
         snapshot: &Snapshot,
         now: Timestamp,
-    ) -> Vec<Line> {
+    ) -> Vec<AuditLine> {
         let on = killed.difference(&self.killed).map(|flag| (flag, "kill"));
         let off = self.killed.difference(killed).map(|flag| (flag, "unkill"));
         let mut lines = Vec::new();
         for (flag, what) in on.chain(off) {
             let entry = entry(snapshot, flag);
-            lines.push(Line {
+            lines.push(AuditLine {
                 id: self.next_line,
                 at: now.to_string(),
                 flag: flag.clone(),
@@ -187,7 +187,7 @@ impl Controller {
                     .and_then(OverlayEntry::reason)
                     .unwrap_or_default()
                     .to_owned(),
-                ..Line::default()
+                ..AuditLine::default()
             });
             self.next_line = self.next_line.saturating_add(1);
         }
@@ -197,7 +197,7 @@ impl Controller {
 
 impl Decided {
     /// What the audit log is to say of it, but for numbers, time and flag.
-    fn lines(&self, run: &Run) -> Vec<Line> {
+    fn lines(&self, run: &Run) -> Vec<AuditLine> {
         let mut lines = Vec::new();
         for effect in &self.effects {
             match effect {
@@ -213,42 +213,42 @@ impl Decided {
         }
         let (from, to) = (self.before.exposure(), run.state.exposure());
         if (from.percent, from.waves) != (to.percent, to.waves) {
-            lines.push(Line {
+            lines.push(AuditLine {
                 by: MACHINE.to_owned(),
                 what: "expose".to_owned(),
                 stage: run.state.stage(),
                 percent: Some(to.percent.to_string()),
                 reason: format!("{} (was {} %)", run.state.phase(), from.percent),
-                ..Line::default()
+                ..AuditLine::default()
             });
         }
         lines
     }
 }
 
-fn of_command(command: &Command, answer: &Answer) -> Line {
+fn of_command(command: &Command, answer: &Answer) -> AuditLine {
     let stage = match command.what {
         Wish::Approve { stage } | Wish::Withdraw { stage } => Some(stage),
         _ => None,
     };
-    Line {
+    AuditLine {
         by: command.by.clone(),
         what: command.what.as_str().to_owned(),
         stage,
         reason: command.reason.clone(),
         answer: Some(answer_text(answer)),
         command: Some(command.id),
-        ..Line::default()
+        ..AuditLine::default()
     }
 }
 
 /// What the machine does by itself, or sees that a person did to the overlay.
-fn of_notice(notice: &Notice) -> Option<Line> {
-    let line = |by: &str, what: &str, reason: String| Line {
+fn of_notice(notice: &Notice) -> Option<AuditLine> {
+    let line = |by: &str, what: &str, reason: String| AuditLine {
         by: by.to_owned(),
         what: what.to_owned(),
         reason,
-        ..Line::default()
+        ..AuditLine::default()
     };
     let line = match notice {
         Notice::RolledBack(evidence) => match &evidence.cause {

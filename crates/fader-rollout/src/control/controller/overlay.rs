@@ -5,7 +5,8 @@ use std::collections::BTreeSet;
 use fader::{Flags, Overlay, OverlayEntry, RampLimit, Snapshot, Timestamp};
 
 use super::{Controller, Run};
-use crate::control::order::{answer_all, restore};
+use crate::control::order::{answer_all, kill_all, restore};
+use crate::control::rollouts::lock;
 use crate::machine::{Exposure, MACHINE, Phase};
 
 impl Controller {
@@ -24,12 +25,18 @@ impl Controller {
         }
         // Where it could not be written last, whether it can be is asked also when nothing is to be said.
         let is_ill = self.troubles.contains_key("overlay");
-        if unwritten.is_empty() && answers.is_empty() && !is_ill {
+        let kills = lock(&self.kills).clone();
+        if unwritten.is_empty() && answers.is_empty() && kills.is_empty() && !is_ill {
             return;
+        }
+        if !kills.is_empty() {
+            // Another overlay may have come meanwhile.
+            flags.change_overlay(|overlay| kill_all(overlay, &kills));
         }
         let snapshot = flags.snapshot();
         let written = self.store.update(&mut |overlay| {
             restore(overlay, snapshot.overlay());
+            *overlay = kill_all(std::mem::take(overlay), &kills);
             for (flag, run) in &unwritten {
                 *overlay = tell(std::mem::take(overlay), flag, run, now);
             }
@@ -41,6 +48,7 @@ impl Controller {
                 let done: Vec<String> = unwritten.iter().map(|(flag, _)| (*flag).clone()).collect();
                 flags.apply_newer(overlay);
                 self.troubles.remove("overlay");
+                lock(&self.kills).retain(|flag, kill| kills.get(flag) != Some(kill));
                 for (flag, run) in &mut self.ramps {
                     run.answers.clear();
                     run.written |= done.contains(flag);

@@ -32,29 +32,46 @@ impl Controller {
         }
     }
 
-    pub(super) fn tell_status(&mut self, flags: &Flags, now: Timestamp) {
-        let status = self.status(flags, now, true);
-        let before = self
-            .told
-            .as_ref()
-            .map(|(status, _)| status.troubles.clone());
-        let before = before.unwrap_or_default();
-        let event = |what| Event {
-            at: now,
+    pub(in super::super) fn tell_panic(&self, at: Timestamp) {
+        let text =
+            "the controller has panicked, and staged ramps enrol nobody: restart the process";
+        self.settings.tell(Event {
+            at,
             flag: None,
             run: None,
-            what,
+            what: What::Trouble(text.to_owned()),
+        });
+    }
+
+    pub(super) fn tell_status(&mut self, flags: &Flags, now: Timestamp) {
+        let status = self.status(flags, now, true);
+        let before = self.told.as_ref().map(|(status, _)| status);
+        let known = |of: fn(&Status) -> &Vec<String>| before.map_or(&[][..], |before| of(before));
+        let (troubles, notes) = (
+            known(|status| &status.troubles),
+            known(|status| &status.notes),
+        );
+        let event = |what| {
+            self.settings.tell(Event {
+                at: now,
+                flag: None,
+                run: None,
+                what,
+            });
         };
-        for trouble in status
-            .troubles
-            .iter()
-            .filter(|trouble| !before.contains(trouble))
-        {
-            self.settings.tell(event(What::Trouble(trouble.clone())));
-        }
-        for over in before.iter().filter(|over| !status.troubles.contains(over)) {
-            self.settings.tell(event(What::TroubleOver(over.clone())));
-        }
+        let new = |now: &[String], before: &[String]| -> Vec<String> {
+            let new = now.iter().filter(|one| !before.contains(one));
+            new.cloned().collect()
+        };
+        let over = [new(troubles, &status.troubles), new(notes, &status.notes)];
+        let troubles = new(&status.troubles, troubles);
+        let notes = new(&status.notes, notes);
+        troubles.into_iter().map(What::Trouble).for_each(event);
+        notes.into_iter().map(What::Note).for_each(event);
+        over.into_iter()
+            .flatten()
+            .map(What::TroubleOver)
+            .for_each(event);
         let is_due = self.told.as_ref().is_none_or(|(told, at)| {
             let same = Status {
                 at: String::new(),
@@ -83,6 +100,7 @@ impl Controller {
         let snapshot = flags.snapshot();
         let ills = self.ramps.values().filter_map(|run| run.ill.clone());
         let order = snapshot.plans();
+        let facts = self.signals.facts();
         Status {
             at: now.to_string(),
             pid: std::process::id(),
@@ -91,13 +109,8 @@ impl Controller {
             state: self.journal.directory().to_owned(),
             version: snapshot.version().to_owned(),
             overlay: snapshot.overlay().version(),
-            troubles: self
-                .troubles
-                .values()
-                .chain(self.notes.values())
-                .cloned()
-                .chain(ills)
-                .collect(),
+            troubles: self.troubles.values().cloned().chain(ills).collect(),
+            notes: self.notes.values().cloned().collect(),
             probes: self.signals.ill(None),
             ramps: order
                 .filter_map(|planned| {
@@ -107,6 +120,7 @@ impl Controller {
                         &run.rule,
                         &run.ramp,
                         &run.state,
+                        &facts,
                         run.written,
                     ))
                 })

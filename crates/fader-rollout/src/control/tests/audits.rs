@@ -20,7 +20,8 @@ fn written(machine: &Machine) -> String {
 fn numbers(machine: &Machine) -> Vec<u64> {
     let text = std::fs::read(machine.path().join("audit.jsonl")).unwrap();
     let lines = text.split(|byte| *byte == b'\n');
-    let lines = lines.filter_map(|line| serde_json::from_slice::<crate::control::Line>(line).ok());
+    let lines =
+        lines.filter_map(|line| serde_json::from_slice::<crate::control::AuditLine>(line).ok());
     lines.map(|line| line.id).collect()
 }
 

@@ -313,6 +313,10 @@ impl World {
         if answer == Answer::Done && matches!(wish, Wish::Reset | Wish::Resume) {
             self.rolled_back.remove(flag);
         }
+        if answer == Answer::Done && wish == Wish::RollBack {
+            let (flags, _) = self.process.as_ref().unwrap();
+            assert_eq!(users(flags, flag), 0, "rolled back, at once");
+        }
         self.check();
     }
 
@@ -559,7 +563,7 @@ impl World {
             std::fs::read_to_string(self.state.path().join("audit.jsonl")).unwrap_or_default();
         let lines = text
             .lines()
-            .map(|line| serde_json::from_str::<crate::control::Line>(line).unwrap());
+            .map(|line| serde_json::from_str::<crate::control::AuditLine>(line).unwrap());
         let ids: Vec<u64> = lines.map(|line| line.id).collect();
         assert_eq!(
             ids,

@@ -140,7 +140,7 @@ impl Ended {
         let text = fs::read_to_string(place.join("state/audit.jsonl")).unwrap();
         let lines = text
             .lines()
-            .map(|line| serde_json::from_str::<crate::control::Line>(line).unwrap());
+            .map(|line| serde_json::from_str::<crate::control::AuditLine>(line).unwrap());
         let audit: Vec<_> = lines.map(|line| (line.id, line.by, line.what)).collect();
         let ids: Vec<u64> = audit.iter().map(|line| line.0).collect();
         assert_eq!(ids, (1..=ids.len() as u64).collect::<Vec<_>>());
@@ -298,7 +298,7 @@ fn a_process_that_is_killed_twice_in_a_stage_is_rolled_back() {
     // It was back at 5 % only when the minute was over.
     let lines = text
         .lines()
-        .map(|line| serde_json::from_str::<crate::control::Line>(line).unwrap());
+        .map(|line| serde_json::from_str::<crate::control::AuditLine>(line).unwrap());
     let exposed: Vec<_> = lines
         .filter(|line| line.what == "expose")
         .map(|line| line.at)

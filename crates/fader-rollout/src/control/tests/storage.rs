@@ -154,7 +154,7 @@ fn a_status_that_cannot_be_written_is_told() {
         process
             .controller
             .status(&process.flags, at(process.second), true)
-            .troubles
+            .notes
     };
     assert!(
         status(&process)[0].contains("see an old status"),

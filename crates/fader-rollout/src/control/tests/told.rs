@@ -290,6 +290,11 @@ fn events_are_lines_with_their_flag_and_run() {
         Event {
             flag: None,
             run: None,
+            ..event(What::Note("an old status".to_owned()))
+        },
+        Event {
+            flag: None,
+            run: None,
             ..event(What::TroubleOver("a full disk".to_owned()))
         },
     ];
@@ -303,9 +308,10 @@ fn events_are_lines_with_their_flag_and_run() {
         [
             r#"WARN fader: a ramp was rolled back flag="checkout" run=1 what="rolled back, in stage 1 at 5 % after 10 s: by anna, a test""#,
             r#"WARN fader: a ramp needs a person flag="checkout" run=1 what="held: the arms get other units than the share says; find out why, then reset it or roll it back""#,
-            r#"INFO fader: a ramp goes on flag="checkout" run=1 what="held: somebody has lowered it by hand; resume it, or roll it back""#,
+            r#"INFO fader: a ramp has stopped itself flag="checkout" run=1 what="held: somebody has lowered it by hand; resume it, or roll it back""#,
             r#"INFO fader: a ramp exposes others flag="checkout" run=1 what="5 % (was 0 %)""#,
             r#"WARN fader: the controller is in trouble what="no exposure is raised: a full disk""#,
+            r#"WARN fader: the controller has a note what="an old status""#,
             r#"INFO fader: the controller is out of trouble what="over: a full disk""#,
         ]
     );

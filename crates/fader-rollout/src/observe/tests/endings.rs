@@ -133,8 +133,10 @@ fn the_end_of_a_request_of_an_earlier_run_counts_in_no_later_one() {
     let _ = world.collect(5);
     world.observer.watch(FLAG, &plan, 2);
     world.ended(drawn(1, true, 5), FAILED);
+    // Of the tick that runs nobody knows what began before.
     world.request(drawn(2, true, 6), FAILED);
-    let strata = world.collect(6).strata;
+    world.request(drawn(3, true, 7), FAILED);
+    let strata = world.collect(7).strata;
     assert_eq!(strata, [stratum(0, 5, arms(1, 0), arms(1, 0))]);
 }
 
@@ -150,8 +152,31 @@ fn a_new_run_forgets_everything() {
     assert_eq!(collected[0].run, 2);
     assert_eq!(collected[0].counts.requests, arms(0, 0));
     assert_eq!(collected[0].counts.units, arms(0, 0));
-    world.request(drawn(1, true, 1), FAILED);
+    world.request(drawn(1, true, 2), FAILED);
     assert_eq!(world.collect(2).strata[0].bad, arms(1, 0));
     world.observer.forget(FLAG);
     assert!(world.collector.collect(3).is_empty());
+}
+
+/// What runs of the candidate is known exactly, whatever was under way when it was first watched.
+#[test]
+fn requests_that_run_are_those_of_the_run() {
+    let plan = plan("user.id", vec![relative(Metric::Errors)]);
+    let mut world = World::new(&plan);
+    world.began(drawn(1, true, 5));
+    let _ = world.collect(5);
+    world.began(drawn(2, true, 6));
+    world.observer.watch(FLAG, &plan, 2);
+    let running = |world: &mut World, tick| world.collector.collect(tick)[0].running;
+    assert_eq!(running(&mut world, 6), 0);
+    world.ended(drawn(1, true, 5), DONE);
+    world.ended(drawn(2, true, 6), DONE);
+    // Made before, and first read now.
+    world.began(drawn(3, true, 6));
+    assert_eq!(running(&mut world, 7), 0);
+    world.began(drawn(4, true, 7));
+    world.began(drawn(5, false, 7));
+    assert_eq!(running(&mut world, 8), 1);
+    world.ended(drawn(4, true, 7), DONE);
+    assert_eq!(running(&mut world, 9), 0);
 }

@@ -42,10 +42,19 @@ impl Shop {
 
     /// Collects ticks, and returns what was bad in each.
     fn bad(&mut self, ticks: std::ops::Range<u32>) -> Vec<u32> {
+        let counted = self.counted(ticks);
+        counted.into_iter().map(|(bad, _)| bad).collect()
+    }
+
+    /// The same, and of how many.
+    fn counted(&mut self, ticks: std::ops::Range<u32>) -> Vec<(u32, u32)> {
+        let sum = |arms: Arms| arms.candidate + arms.stable;
         let each = ticks.map(|tick| {
             let counts = self.collector.collect(tick).remove(0).counts;
-            let bad = counts.strata.iter().map(|stratum| stratum.bad);
-            bad.map(|bad| bad.candidate + bad.stable).sum()
+            let strata = counts.strata.iter();
+            strata.fold((0, 0), |(bad, of), stratum| {
+                (bad + sum(stratum.bad), of + sum(stratum.of))
+            })
         });
         each.collect()
     }
@@ -68,11 +77,15 @@ fn what_does_not_come_is_bad_when_its_time_is_over() {
                 paid.push(expected);
             }
         }
-        assert_eq!(shop.bad(0..4), [0; 4], "by {by}");
+        // Who only looks around buys nothing.
+        for user in 10..20 {
+            shop.order(user).finish(DONE);
+        }
+        assert_eq!(shop.counted(0..4), [(0, 0); 4], "by {by}");
         paid.iter()
             .for_each(|expected| shop.observer.meet(*expected));
         // Once, and not for those who paid in time.
-        assert_eq!(shop.bad(4..6), [6, 0], "by {by}");
+        assert_eq!(shop.counted(4..6), [(6, 10), (0, 0)], "by {by}");
         paid.iter()
             .for_each(|expected| shop.observer.meet(*expected));
         assert_eq!(shop.bad(6..8), [0, 0], "by {by}");
@@ -124,7 +137,13 @@ fn what_no_guardrail_asks_and_what_is_expected_too_late_counts_nowhere() {
 #[test]
 fn where_there_is_no_room_a_hash_decides() {
     let mut shop = Shop::new("user.id", unpaid());
-    for user in 0..100_000 {
+    // One arm after the other: what comes first is not kept for that.
+    let is_gray = |user: &i64| {
+        let scope = shop.order(*user);
+        scope.variant("checkout") == Some("on")
+    };
+    let (gray, stable): (Vec<i64>, Vec<i64>) = (0..100_000).partition(is_gray);
+    for user in gray.into_iter().chain(stable) {
         let scope = shop.order(user);
         let _ = shop.observer.expect(scope.drawn(), "unpaid", MS * 1000);
         scope.finish(DONE);
