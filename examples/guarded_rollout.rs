@@ -6,6 +6,8 @@
 mod guarded;
 #[path = "service/print.rs"]
 mod print;
+#[path = "service/signal.rs"]
+mod signal;
 
 use std::process::ExitCode;
 use std::sync::mpsc::{self, RecvTimeoutError};

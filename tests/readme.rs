@@ -15,3 +15,7 @@ struct Providers;
 #[cfg(doctest)]
 #[doc = include_str!("../docs/GUARDED-RAMPS.md")]
 struct GuardedRamps;
+
+#[cfg(doctest)]
+#[doc = include_str!("../docs/OPERATING.md")]
+struct Operating;

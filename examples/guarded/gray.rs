@@ -126,6 +126,9 @@ impl Gray {
     }
 }
 
+/// What `switch` knows.
+pub const WORDS: &str = "say well, fail, hang, slow, block or abort\n";
+
 /// What `POST /gray/WORD` does: whether there is such a word.
 pub fn switch(word: &str) -> bool {
     let behaviour = Behaviour::from_str(word, true);
@@ -141,7 +144,7 @@ pub fn listen_to_lines() -> Result<()> {
         for line in io::stdin().lines().map_while(Result::ok) {
             let word = line.trim();
             if !word.is_empty() && !switch(word) {
-                warn("say well, fail, hang, slow, block or abort");
+                warn(WORDS.trim_end());
             }
         }
     };

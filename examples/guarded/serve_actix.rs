@@ -56,6 +56,6 @@ async fn gray_arm() -> HttpResponse {
 async fn switch_gray(behaviour: web::Path<String>) -> HttpResponse {
     match switch(&behaviour) {
         true => HttpResponse::Ok().finish(),
-        false => HttpResponse::NotFound().finish(),
+        false => HttpResponse::NotFound().body(super::gray::WORDS),
     }
 }

@@ -55,9 +55,9 @@ async fn gray_arm() -> (StatusCode, &'static str) {
     (status, body)
 }
 
-async fn switch_gray(Path(behaviour): Path<String>) -> StatusCode {
+async fn switch_gray(Path(behaviour): Path<String>) -> (StatusCode, &'static str) {
     match switch(&behaviour) {
-        true => StatusCode::OK,
-        false => StatusCode::NOT_FOUND,
+        true => (StatusCode::OK, ""),
+        false => (StatusCode::NOT_FOUND, super::gray::WORDS),
     }
 }

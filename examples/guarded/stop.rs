@@ -15,6 +15,7 @@ use fader_web::Routing;
 use super::args::Framework;
 use super::{serve_actix, serve_axum};
 use crate::print::say;
+use crate::signal::stop_signal;
 
 /// How long requests in hand may take once the service is told to stop.
 pub const GRACE: Duration = Duration::from_secs(4);
@@ -90,25 +91,4 @@ pub fn at_a_signal(tell: Sender<Told>) -> Result<()> {
         })
         .context("no thread for signals")?;
     Ok(())
-}
-
-#[cfg(unix)]
-fn stop_signal() -> io::Result<impl Future<Output = ()> + Send + 'static> {
-    use tokio::signal::unix::{SignalKind, signal};
-
-    let mut interrupt = signal(SignalKind::interrupt())?;
-    let mut terminate = signal(SignalKind::terminate())?;
-    Ok(async move {
-        tokio::select! {
-            _ = interrupt.recv() => {}
-            _ = terminate.recv() => {}
-        }
-    })
-}
-
-#[cfg(not(unix))]
-fn stop_signal() -> io::Result<impl Future<Output = ()> + Send + 'static> {
-    Ok(async {
-        let _ = tokio::signal::ctrl_c().await;
-    })
 }

@@ -4,6 +4,7 @@
 mod answers;
 mod outcomes;
 mod print;
+mod signal;
 
 use std::fmt::Display;
 use std::future::pending;
@@ -24,6 +25,7 @@ use fader_web::{Routing, TrustedProxies, Visitor, host};
 pub use answers::{RETIRED, arm, caller, decisions, events};
 use outcomes::Outcomes;
 use print::{say, warn};
+use signal::stop_signal;
 
 flags! {
     /// Checkout v2.
@@ -181,28 +183,6 @@ fn visitor() -> Result<Visitor> {
         "{KEY} is not set: visitors are known until the service stops"
     ));
     Ok(Visitor::new().key(key)?)
-}
-
-/// Resolves at Ctrl-C and, where there is one, at SIGTERM. Both are caught from this call on.
-#[cfg(unix)]
-fn stop_signal() -> io::Result<impl Future<Output = ()> + Send + 'static> {
-    use tokio::signal::unix::{SignalKind, signal};
-
-    let mut interrupt = signal(SignalKind::interrupt())?;
-    let mut terminate = signal(SignalKind::terminate())?;
-    Ok(async move {
-        tokio::select! {
-            _ = interrupt.recv() => {}
-            _ = terminate.recv() => {}
-        }
-    })
-}
-
-#[cfg(not(unix))]
-fn stop_signal() -> io::Result<impl Future<Output = ()> + Send + 'static> {
-    Ok(async {
-        let _ = tokio::signal::ctrl_c().await;
-    })
 }
 
 fn greeting(flags: &Flags, args: &Args, address: &str) -> String {

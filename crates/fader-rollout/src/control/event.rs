@@ -6,7 +6,7 @@ use fader::Timestamp;
 use serde::Serialize;
 
 use crate::judge::{Finding, Totals};
-use crate::machine::{Cause, Evidence, Exposure, Notice, Response, Wait};
+use crate::machine::{Cause, Evidence, Exposure, Notice, Phase, Response, Wait};
 
 /// Something that happened to a ramp, or to its controller.
 ///
@@ -34,6 +34,15 @@ pub struct Event {
 pub enum What {
     /// The controller decided something, or noticed it.
     Ramp(Notice),
+    /// A process goes on with a ramp that the one before it ran.
+    TakenUp {
+        /// Its phase.
+        phase: Phase,
+        /// The stage that it is in, counted from 1.
+        stage: Option<usize>,
+        /// Whom it exposed last.
+        exposure: Exposure,
+    },
     /// Other users are exposed than before.
     Exposed {
         /// Before.
@@ -56,6 +65,17 @@ impl fmt::Display for Event {
         }
         match &self.what {
             What::Ramp(notice) => write!(f, "{}", Told(notice)),
+            What::TakenUp {
+                phase,
+                stage,
+                exposure,
+            } => {
+                write!(f, "taken up: {phase}")?;
+                if let Some(stage) = stage {
+                    write!(f, ", stage {stage}")?;
+                }
+                write!(f, ", {}", Reach(*exposure))
+            }
             What::Exposed { from, to } => write!(f, "{} (was {})", Reach(*to), Reach(*from)),
             What::Trouble(why) => write!(f, "no exposure is raised: {why}"),
             What::Note(what) => f.write_str(what),

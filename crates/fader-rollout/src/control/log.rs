@@ -19,6 +19,7 @@ impl RolloutsBuilder {
     /// | `the controller has a note`: an order that can't be read, say, or a status that can't be written; without `flag` and `run` | warn |
     /// | `the controller is out of trouble`; without `flag` and `run` | info |
     /// | `a ramp has stopped itself`: it is held, and says what helps | info |
+    /// | `a ramp was taken up`: a process goes on with what the one before it ran | info |
     /// | `a ramp exposes others` | info |
     /// | `a ramp goes on`: whatever else happens to it, such as another phase or what it waits for | info |
     ///
@@ -57,6 +58,7 @@ fn tell(event: &Event) {
         What::Ramp(Notice::Held(_)) => {
             info!(target: "fader", flag, run, what, "a ramp has stopped itself");
         }
+        What::TakenUp { .. } => info!(target: "fader", flag, run, what, "a ramp was taken up"),
         What::Ramp(_) => info!(target: "fader", flag, run, what, "a ramp goes on"),
     }
 }

@@ -68,7 +68,9 @@ type OnLoss = Box<dyn FnMut(&str) + Send>;
 /// |---|---|
 /// | `exposed` | `from` and `to`: each `percent` as text, the number of `waves`, and whether it is `killed` |
 /// | `ramp` | what the controller decided or noticed: `phase`, `waits`, `breach`, `crash-loop`, `held`, `freeze-began`, `"freeze-ended"`, `new-run`, `rolled-back`, `raised-by-hand`; see [`Notice`](crate::machine::Notice) |
+/// | `taken-up` | what a process goes on with that the one before it ran: `phase`, `stage` and `exposure` |
 /// | `trouble`, `trouble-over` | what keeps the controller from raising any exposure, in words |
+/// | `note` | what else people should know, in words |
 ///
 /// # The signature
 ///

@@ -8,6 +8,7 @@ use fader::{OverlayEntry, Snapshot, Timestamp};
 use super::overlay::{entry, exposure, rolled_back};
 use super::pulse::Pulse;
 use super::{Controller, Run};
+use crate::control::event::{Event, What};
 use crate::judge::BudgetPart;
 use crate::machine::{Exposure, MACHINE, Ramp, State};
 use crate::observe::Memory;
@@ -116,6 +117,16 @@ impl Controller {
                     let rolled_back = entry.and_then(rolled_back);
                     kept.state.take_up(told, rolled_back, at, now);
                 }
+                self.settings.tell(Event {
+                    at: now,
+                    flag: Some(flag.to_owned()),
+                    run: Some(kept.state.run()),
+                    what: What::TakenUp {
+                        phase: kept.state.phase(),
+                        stage: kept.state.stage(),
+                        exposure: kept.state.exposure(),
+                    },
+                });
                 (kept.state, kept.memory)
             }
             // An overlay that was written for it, and no state: that is lost.
