@@ -236,3 +236,21 @@ fn a_journal_that_was_emptied_is_a_damaged_one() {
     let status = process.controller.status(&process.flags, at(200), true);
     assert_eq!(status.ramps.len(), 1);
 }
+
+/// What comes next must not stand behind half a record.
+#[test]
+fn what_follows_a_record_that_was_cut_off_can_be_read() {
+    let machine = Machine::new();
+    let mut process = machine.boot(&document(STAGES), 0);
+    process.seconds(20);
+    process.controller_ends();
+    let path = machine.path().join("journal.jsonl");
+    let mut journal = std::fs::read(&path).unwrap();
+    let half = journal.len() - journal.len() / 10;
+    journal.truncate(half);
+    assert_ne!(journal.last(), Some(&b'\n'));
+    std::fs::write(&path, journal).unwrap();
+    machine.boot(&document(STAGES), 21).controller_ends();
+    let process = machine.boot(&document(STAGES), 22);
+    assert_eq!(process.ramp().paused, None);
+}
