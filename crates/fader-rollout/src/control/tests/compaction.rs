@@ -49,6 +49,10 @@ fn one_that_is_written_anew_says_the_same() {
         process.seconds(10);
         let before = process.ramp().units;
         process.controller_ends();
+        let journal = std::fs::read_to_string(machine.path().join("journal.jsonl")).unwrap();
+        let last: fader::Json = serde_json::from_str(journal.lines().last().unwrap()).unwrap();
+        let seen = last["ramps"][FLAG]["memory"]["seen"].as_array();
+        assert!(seen.is_some_and(|seen| seen.len() > 1000), "{seen:?}");
         if is_long {
             lengthen(&machine, LONG + LONG / 4);
         }

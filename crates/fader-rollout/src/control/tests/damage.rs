@@ -254,3 +254,22 @@ fn what_follows_a_record_that_was_cut_off_can_be_read() {
     let process = machine.boot(&document(STAGES), 22);
     assert_eq!(process.ramp().paused, None);
 }
+
+/// It can be read, and is not what was written.
+#[test]
+fn a_record_in_which_a_digit_was_changed_is_not_believed() {
+    let machine = Machine::new();
+    let mut process = machine.boot(&document(STAGES), 0);
+    process.seconds(20);
+    process.controller_ends();
+    let path = machine.path().join("journal.jsonl");
+    let journal = std::fs::read_to_string(&path).unwrap();
+    let changed = journal.replacen(r#""run":1"#, r#""run":3"#, 1);
+    assert_ne!(changed, journal);
+    std::fs::write(&path, changed).unwrap();
+    let paused = machine.boot(&document(STAGES), 21).ramp().paused.unwrap();
+    assert!(
+        paused.reason.contains("is not what was written"),
+        "{paused:?}"
+    );
+}
