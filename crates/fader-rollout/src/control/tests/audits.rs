@@ -116,7 +116,7 @@ fn a_line_that_was_being_written_is_cut_off() {
     let machine = Machine::new();
     let text = written(&machine);
     let half = text.lines().last().unwrap();
-    let half = &half[..half.len() / 2];
+    let half = half.split_at(half.len() / 2).0;
     std::fs::write(machine.path().join("audit.jsonl"), text.clone() + half).unwrap();
     let mut process = machine.boot(&document(STAGES), 20);
     assert_eq!(process.ask(Wish::Pause), Answer::Done);

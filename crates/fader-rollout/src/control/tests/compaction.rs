@@ -27,7 +27,7 @@ fn length(machine: &Machine) -> u64 {
 fn lengthen(machine: &Machine, to: u64) {
     let path = machine.path().join("journal.jsonl");
     let mut journal = std::fs::read(&path).unwrap();
-    let last = journal.split_inclusive(|byte| *byte == b'\n').last();
+    let last = journal.split_inclusive(|byte| *byte == b'\n').next_back();
     let last = last.unwrap().to_vec();
     while ((journal.len() + last.len()) as u64) < to {
         journal.extend_from_slice(&last);
