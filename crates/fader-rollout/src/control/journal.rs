@@ -32,7 +32,7 @@ const LOCK: &str = "lock";
 const PATIENCE: Duration = Duration::from_secs(1);
 
 /// From this size on the journal is written anew, unless it was as long when that was done last.
-const LONG: u64 = 8 * 1024 * 1024;
+pub(super) const LONG: u64 = 8 * 1024 * 1024;
 
 /// What is kept of one ramp.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]

@@ -21,6 +21,7 @@ use crate::machine::{Answer, Held, Now, Phase, Wish};
 
 mod audits;
 mod clocks;
+mod compaction;
 mod cost;
 mod damage;
 mod decisions;
@@ -81,7 +82,7 @@ impl Store for Disk {
         let mut kept = self.overlay.lock().unwrap();
         let mut changed = kept.clone();
         if change(&mut changed) {
-            let version = kept.version() + 1;
+            let version = kept.version().max(changed.version()) + 1;
             *kept = changed.with_version(version);
         }
         Ok(kept.clone())

@@ -110,3 +110,18 @@ fn what_could_not_be_told_meanwhile_is_told_at_the_end() {
     let ids: Vec<u64> = lines.iter().map(|line| line.0).collect();
     assert_eq!(ids, (1..=lines.len() as u64).collect::<Vec<_>>());
 }
+
+/// What comes next must not stand behind half a line.
+#[test]
+fn a_line_that_was_being_written_is_cut_off() {
+    let machine = Machine::new();
+    let text = written(&machine);
+    let half = text.lines().last().unwrap();
+    let half = half.split_at(half.len() / 2).0;
+    std::fs::write(machine.path().join("audit.jsonl"), text.clone() + half).unwrap();
+    let mut process = machine.boot(&document(STAGES), 20);
+    assert_eq!(process.ask(Wish::Pause), Answer::Done);
+    // Each of them can be read.
+    let count = audit(&machine).len();
+    assert_eq!(count, text.lines().count() + 1);
+}

@@ -101,3 +101,40 @@ fn an_hour_of_sleep_is_one_look() {
         (Phase::RollingBack, Percent::ZERO)
     );
 }
+
+/// The overlay alone knows of the roll-back, and its time is before that of the journal: the run's number tells.
+#[test]
+fn a_roll_back_that_the_overlay_alone_knows_of_stays_though_the_clock_went_back() {
+    let machine = Machine {
+        settings: || Settings {
+            restart_hold: Duration::ZERO,
+            max_crashes: u32::MAX,
+            ..Settings::default()
+        },
+        ..Machine::new()
+    };
+    let mut process = machine.boot(&document(STAGES), 0);
+    process.seconds(10);
+    let (path, aside) = (
+        machine.path().join("journal.jsonl"),
+        machine.path().join("aside"),
+    );
+    std::fs::rename(&path, &aside).unwrap();
+    process.is_sick = true;
+    for _ in 0..4 {
+        process.serve();
+        process.look_at(10 - HOUR, Duration::from_secs(1));
+    }
+    assert_eq!(
+        (process.phase(), process.told()),
+        (Phase::RolledBack, Percent::ZERO)
+    );
+    drop(process);
+    std::fs::rename(&aside, &path).unwrap();
+    let mut process = machine.boot(&document(STAGES), 20 - HOUR);
+    process.seconds(100);
+    assert_eq!(
+        (process.phase(), process.gray, process.told()),
+        (Phase::Paused, 0, Percent::ZERO)
+    );
+}

@@ -236,3 +236,40 @@ fn a_journal_that_was_emptied_is_a_damaged_one() {
     let status = process.controller.status(&process.flags, at(200), true);
     assert_eq!(status.ramps.len(), 1);
 }
+
+/// What comes next must not stand behind half a record.
+#[test]
+fn what_follows_a_record_that_was_cut_off_can_be_read() {
+    let machine = Machine::new();
+    let mut process = machine.boot(&document(STAGES), 0);
+    process.seconds(20);
+    process.controller_ends();
+    let path = machine.path().join("journal.jsonl");
+    let mut journal = std::fs::read(&path).unwrap();
+    let half = journal.len() - journal.len() / 10;
+    journal.truncate(half);
+    assert_ne!(journal.last(), Some(&b'\n'));
+    std::fs::write(&path, journal).unwrap();
+    machine.boot(&document(STAGES), 21).controller_ends();
+    let process = machine.boot(&document(STAGES), 22);
+    assert_eq!(process.ramp().paused, None);
+}
+
+/// It can be read, and is not what was written.
+#[test]
+fn a_record_in_which_a_digit_was_changed_is_not_believed() {
+    let machine = Machine::new();
+    let mut process = machine.boot(&document(STAGES), 0);
+    process.seconds(20);
+    process.controller_ends();
+    let path = machine.path().join("journal.jsonl");
+    let journal = std::fs::read_to_string(&path).unwrap();
+    let changed = journal.replacen(r#""run":1"#, r#""run":3"#, 1);
+    assert_ne!(changed, journal);
+    std::fs::write(&path, changed).unwrap();
+    let paused = machine.boot(&document(STAGES), 21).ramp().paused.unwrap();
+    assert!(
+        paused.reason.contains("is not what was written"),
+        "{paused:?}"
+    );
+}

@@ -184,3 +184,32 @@ fn a_memory_store_serves_a_test() {
     }));
     assert_eq!(controller.status(&flags, at(0), true).ramps[0].percent, "5");
 }
+
+/// Requests of the first second count as those of any other.
+#[test]
+fn a_hang_in_the_first_second_is_cut_as_soon_as_a_later_one() {
+    let ramp = r#""min_units": 20, "start": "2026-12-01T09:00:00Z", "count": "all-units",
+        "stages": [ { "percent": 50, "bake": "1m" } ],
+        "guardrails": [ { "metric": "latency_p99", "below": "800ms" } ]"#;
+    let machine = Machine::new();
+    let mut process = machine.boot(&document(ramp), 0);
+    let mut hang = Vec::new();
+    let mut seconds = 0;
+    while process.told() > Percent::ZERO {
+        for user in 0..200_i64 {
+            let user = user + seconds * 200;
+            let scope = process
+                .flags
+                .scope(Context::default().with("user.id", user));
+            if scope.variant(FLAG) == Some("on") {
+                hang.push(scope);
+            } else {
+                scope.finish(Outcome::new(Ending::Success).took(Duration::from_millis(20)));
+            }
+        }
+        process.look();
+        seconds += 1;
+        assert!(seconds < 20, "{:?}", process.ramp());
+    }
+    assert_eq!(seconds, 3);
+}

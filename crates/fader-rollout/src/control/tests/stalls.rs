@@ -122,3 +122,38 @@ fn a_process_that_is_killed_while_it_stands_still_has_ended_uncleanly() {
     }
     assert_eq!(process.ramp().phase, Phase::RollingBack);
 }
+
+/// The journal could not be written when the service stood still: the overlay is newer and lower, and says no more.
+#[test]
+fn a_stall_that_the_overlay_alone_knows_of_pauses() {
+    let machine = Machine {
+        settings: || Settings {
+            restart_hold: Duration::ZERO,
+            max_crashes: u32::MAX,
+            ..Settings::default()
+        },
+        ..Machine::new()
+    };
+    let mut process = machine.boot(&document(STAGES), 0);
+    process.seconds(20);
+    let _blocked = block(&process);
+    process.second();
+    let (path, aside) = (
+        machine.path().join("journal.jsonl"),
+        machine.path().join("aside"),
+    );
+    std::fs::rename(&path, &aside).unwrap();
+    silence(&mut process, 5);
+    assert_eq!(
+        (process.ramp().held, process.told()),
+        (Some(Held::Stalled), Percent::ZERO)
+    );
+    drop(process);
+    std::fs::rename(&aside, &path).unwrap();
+    let mut process = machine.boot(&document(STAGES), 40);
+    process.seconds(100);
+    assert_eq!(
+        (process.phase(), process.gray, process.told()),
+        (Phase::Paused, 0, Percent::ZERO)
+    );
+}

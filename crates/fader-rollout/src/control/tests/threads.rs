@@ -214,3 +214,35 @@ fn without_its_handle_it_ends_and_says_so() {
     assert!(!rollouts.status().runs);
     drop(rollouts);
 }
+
+/// A store that can't be written, and by which an overlay comes in that knows of no kill.
+struct Meanwhile(Flags);
+
+impl Store for Meanwhile {
+    fn name(&self) -> &str {
+        "meanwhile"
+    }
+
+    fn update(&self, _: &mut dyn FnMut(&mut Overlay) -> bool) -> Result<Overlay, StoreError> {
+        let version = self.0.snapshot().overlay().version();
+        self.0.apply_newer(Overlay::new().with_version(version + 1));
+        Err(StoreError::new("no space left on device"))
+    }
+}
+
+#[test]
+fn a_kill_that_can_not_be_kept_holds_in_this_process() {
+    let state = TempDir::new().unwrap();
+    let flags = flags(&Disk::new());
+    let plain = r#"{ "flags": { "plain": { "rules": [ { "serve": "on" } ] } } }"#;
+    flags.load(plain, &Source::new("flags.json")).unwrap();
+    let rollouts = Rollouts::builder()
+        .store(Meanwhile(flags.clone()))
+        .start(&flags, state.path())
+        .unwrap();
+    let is_on = || flags.resolve("plain", &Context::default()).variant() == Some("on");
+    assert!(is_on());
+    let refused = rollouts.kill("plain", "anna", "smoke");
+    assert!(matches!(refused, Err(Refused::NotKept(_))), "{refused:?}");
+    assert!(!is_on());
+}

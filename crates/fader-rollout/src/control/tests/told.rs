@@ -316,3 +316,63 @@ fn events_are_lines_with_their_flag_and_run() {
         ]
     );
 }
+
+#[test]
+fn events_come_in_the_order_in_which_they_happened() {
+    let (sender, told) = mpsc::channel();
+    let mut settings = Settings::default();
+    settings.events.push(Box::new(move |event| {
+        let text = event.to_string();
+        let _ = sender.send(text.split(':').nth(1).unwrap_or_default().trim().to_owned());
+    }));
+    settings.start_telling().unwrap();
+    let flags = Flags::builder().build();
+    flags
+        .load(document(STAGES), &Source::new("flags.json"))
+        .unwrap();
+    flags.set_store(Disk::new());
+    let (state, signals) = (TempDir::new().unwrap(), Signals::default());
+    let mut controller = Controller::open(&flags, state.path(), settings, signals, at(0)).unwrap();
+    let now = |second| Now {
+        wall: at(second),
+        since_last: Some(Duration::from_secs(1)),
+    };
+    (0..3).for_each(|second| assert!(controller.tick(now(second))));
+    for wish in [Wish::Pause, Wish::Resume, Wish::RollBack] {
+        let (sender, _answer) = mpsc::channel();
+        controller.obey(FLAG, wish, "anna", "", sender, now(3));
+    }
+    assert!(controller.tick(now(4)));
+    drop(controller);
+    let told: Vec<String> = told.iter().collect();
+    assert_eq!(
+        told,
+        [
+            "5 % (was 0 %)",
+            "settle, stage 1 (was draft)",
+            "observe, stage 1 (was settle)",
+            "paused, stage 1 (was observe)",
+            "observe, stage 1 (was paused)",
+            "0 % (was 5 %)",
+            "rolled back, in stage 1 at 5 % after 5 s",
+            "rolling-back (was observe)",
+            "rolled-back (was rolling-back)",
+        ]
+    );
+}
+
+/// Tools tell a controller that died by how old its status is.
+#[test]
+fn a_status_in_which_nothing_changes_is_written_every_five_seconds() {
+    let machine = Machine::new();
+    let waits = STAGES.replace(r#""start": "2026-12-01T09:00:00Z","#, "");
+    let mut process = machine.boot(&document(&waits), 0);
+    let mut written = Vec::new();
+    for _ in 0..12 {
+        process.look();
+        let text = Status::read(machine.path()).unwrap().at;
+        let nanos = Timestamp::parse(&text).unwrap().as_nanos() - at(0).as_nanos();
+        written.push(nanos / 1_000_000_000);
+    }
+    assert_eq!(written, [0, 0, 0, 0, 5, 5, 5, 5, 5, 10, 10, 10]);
+}
