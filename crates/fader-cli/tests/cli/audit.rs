@@ -53,13 +53,28 @@ id  at                    flag      by     did              answer              
 3   2026-12-01T10:00:00Z  search    ben    pause            refused: it is completed
 ";
     folder.run(["rollout", "audit"]).answered(0, table);
+    let said = |args: &[&str]| {
+        let run = folder.run(args.iter().copied());
+        assert_eq!((run.exit, &*run.stderr), (Some(0), ""));
+        objects(run.stdout.lines())
+    };
     let lines = three();
-    folder
-        .run(["rollout", "audit", "--format=json"])
-        .answered(0, &(lines.join("\n") + "\n"));
-    folder
-        .run(["rollout", "audit", "search", "--format=json"])
-        .answered(0, &format!("{}\n", lines[2]));
+    let lines = objects(lines.iter().map(String::as_str));
+    assert_eq!(said(&["rollout", "audit", "--format=json"]), lines);
+    assert_eq!(
+        said(&["rollout", "audit", "search", "--format=json"]),
+        lines[2..]
+    );
+}
+
+/// What lines of JSON say, but for what is not there.
+fn objects<'a>(lines: impl Iterator<Item = &'a str>) -> Vec<Value> {
+    let read = lines.map(|line| {
+        let mut value: Value = serde_json::from_str(line).unwrap();
+        value.as_object_mut().unwrap().retain(|_, it| !it.is_null());
+        value
+    });
+    read.collect()
 }
 
 #[test]

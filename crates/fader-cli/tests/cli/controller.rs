@@ -127,6 +127,7 @@ pub(crate) fn status(overlay: u64, ramps: Value) -> Value {
         "version": "42",
         "overlay": overlay,
         "troubles": [],
+        "notes": [],
         "probes": [],
         "ramps": null,
     });
@@ -146,10 +147,10 @@ pub(crate) fn with_others(mut object: Value, others: Value) -> Value {
 pub(crate) fn ramp(flag: &str, other: Value) -> Value {
     let ramp = json!({
         "flag": flag, "rule": "rules[0]", "run": 1, "phase": "observe", "stage": 1, "stages": 2,
-        "percent": "5", "waves": 0, "killed": false, "written": true,
+        "percent": "5", "waves": 0, "killed": false, "written": true, "restart": null,
         "elapsed": 240.5, "baked": 240.5, "bake": 600.0,
         "paused": null, "held": null, "frozen": null,
-        "waits": [{ "time": { "left": { "secs": 360, "nanos": 0 } } }],
+        "waits": [{ "time": { "left": { "secs": 360, "nanos": 0 } } }], "waits_for": ["360 s more"],
         "approvals": [], "guardrails": [], "alarm": 300.0,
         "requests": { "candidate": 410, "stable": 8000 },
         "units": { "candidate": 41, "stable": 800 },
@@ -167,7 +168,7 @@ pub(crate) fn rolled_back(flag: &str) -> Value {
         "elapsed": { "secs": 241, "nanos": 0 }, "at": "2026-12-01T10:00:00Z",
     });
     let other = json!({
-        "phase": "rolled-back", "stage": null, "percent": "0", "bake": null, "waits": [],
+        "phase": "rolled-back", "stage": null, "percent": "0", "bake": null, "waits": [], "waits_for": [],
         "evidence": evidence,
     });
     ramp(flag, other)
@@ -175,7 +176,6 @@ pub(crate) fn rolled_back(flag: &str) -> Value {
 
 /// A ramp whose stages are all done.
 pub(crate) fn completed(flag: &str) -> Value {
-    let other =
-        json!({ "phase": "completed", "stage": null, "percent": "100", "bake": null, "waits": [] });
+    let other = json!({ "phase": "completed", "stage": null, "percent": "100", "bake": null, "waits": [], "waits_for": [] });
     ramp(flag, other)
 }

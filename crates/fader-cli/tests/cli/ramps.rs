@@ -45,6 +45,7 @@ fn everything() -> Value {
         "frozen": { "until": "2026-12-24T00:00:00Z", "reason": null },
         "approvals": [{ "stage": 2, "by": "ben", "at": "2026-12-01T09:00:00Z" }],
         "waits": ["stopped", { "time": { "left": { "secs": 360, "nanos": 0 } } }],
+        "waits_for": ["somebody to let it go on", "360 s more"],
     });
     json!([ramp("checkout", checkout), rolled_back("search")])
 }

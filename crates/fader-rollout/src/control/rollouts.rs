@@ -444,7 +444,11 @@ impl Rollouts {
             *overlay = order::kill_all(std::mem::take(overlay), &kills);
             true
         });
-        let overlay = written.map_err(Refused::NotKept)?;
+        let overlay = written.map_err(|error| {
+            // What came meanwhile may not have it.
+            flags.change_overlay(|overlay| order::kill_all(overlay, &kills));
+            Refused::NotKept(error)
+        })?;
         lock(&self.kills).retain(|killed, unkept| killed != flag || *unkept != kill);
         flags.apply_newer(overlay);
         Ok(())

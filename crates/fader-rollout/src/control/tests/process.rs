@@ -97,6 +97,12 @@ fn begin(place: &Path) {
     progress.unwrap().write_all(b".").unwrap();
 }
 
+/// The second in which the process is to stand still, where there is one.
+fn halts_at(place: &Path) -> Option<u64> {
+    let text = fs::read_to_string(place.join("halt")).ok()?;
+    text.parse().ok()
+}
+
 /// Serves the rest of the log.
 fn work(place: &Path, idle: Option<u64>) {
     let flags = file(place.join("flags.json")).open().unwrap();
@@ -112,6 +118,10 @@ fn work(place: &Path, idle: Option<u64>) {
     assert!(controller.tick(first));
     while second < SECONDS {
         begin(place);
+        while halts_at(place) == Some(second) {
+            // Until it is killed.
+            std::thread::sleep(Duration::from_millis(1));
+        }
         if idle != Some(second) {
             serve(&flags, second);
         }
@@ -262,22 +272,14 @@ fn a_process_that_is_killed_twice_in_a_stage_is_rolled_back() {
     let place = place.path();
     let mut trace = Vec::new();
     let status = || Status::read(&place.join("state")).unwrap().ramps.remove(0);
-    kill_at(
-        again(NAME, &["env"], place, true),
-        place,
-        8,
-        500,
-        &mut trace,
-    );
-    let first = begun(place);
+    let mut killed_in = |second: u64| {
+        fs::write(place.join("halt"), second.to_string()).unwrap();
+        let child = again(NAME, &["env"], place, true);
+        kill_at(child, place, second + 1, 0, &mut trace);
+    };
+    killed_in(8);
     assert_eq!(told(place), percent("5"));
-    kill_at(
-        again(NAME, &["env"], place, true),
-        place,
-        first + 65,
-        0,
-        &mut trace,
-    );
+    killed_in(8 + 65);
     let second = begun(place);
     assert_eq!(
         (told(place), status().stage),
