@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use fader::{Flags, Overlay, OverlayEntry, RampLimit, Snapshot, Timestamp};
 
 use super::{Controller, Run};
-use crate::control::order::{answer_all, kill_all, restore};
+use crate::control::order::{answer_all, is_killed, kill_all, restore};
 use crate::control::rollouts::lock;
 use crate::machine::{Exposure, MACHINE, Phase};
 
@@ -29,8 +29,10 @@ impl Controller {
         if unwritten.is_empty() && answers.is_empty() && kills.is_empty() && !is_ill {
             return;
         }
-        if !kills.is_empty() {
-            // Another overlay may have come meanwhile.
+        // Another overlay may have come meanwhile.
+        let live = flags.snapshot();
+        let is_lifted = |flag: &String| !is_killed(live.overlay(), flag);
+        if kills.keys().any(is_lifted) {
             flags.change_overlay(|overlay| kill_all(overlay, &kills));
         }
         let snapshot = flags.snapshot();

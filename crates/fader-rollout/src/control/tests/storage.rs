@@ -50,6 +50,27 @@ fn a_roll_back_needs_no_disk() {
     assert!(status.troubles[0].contains("was deleted"), "{status:?}");
 }
 
+/// Whoever deletes the lock lets another process in: the one that had it raises nothing any more.
+#[test]
+fn a_lock_that_is_deleted_raises_nothing() {
+    let machine = Machine::new();
+    let mut process = machine.boot(&document(STAGES), 0);
+    process.seconds(5);
+    std::fs::remove_file(machine.path().join("lock")).unwrap();
+    process.seconds(100);
+    assert_eq!(process.told(), percent("5"));
+    let status = process
+        .controller
+        .status(&process.flags, at(process.second), true);
+    assert!(
+        status.troubles[0].contains("lock` was deleted"),
+        "{status:?}"
+    );
+    process.is_sick = true;
+    process.seconds(3);
+    assert_eq!(process.gray, 0);
+}
+
 #[test]
 fn a_state_directory_that_is_gone_raises_nothing() {
     let machine = Machine::new();
